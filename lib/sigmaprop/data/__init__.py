@@ -1,0 +1,1 @@
+"""Data sets; each ends as one device-resident array."""

@@ -1,0 +1,1 @@
+"""Monte Carlo estimators of the gradient of a Gaussian expectation."""

@@ -1,1 +1,55 @@
-"""sigmaprop: how the derivative of a Gaussian expectation reaches its mean and its scale."""
+"""sigmaprop: how the derivative of a Gaussian expectation reaches its mean and its scale.
+
+>>> import sigmaprop
+>>> sigmaprop.estimate       # the Monte Carlo gradient of E f, with its variance
+>>> sigmaprop.objectives     # functions with a known truth
+>>> sigmaprop.limit          # the sweep over sigma and batch size
+
+Everything is imported when it is first used: ``import sigmaprop`` alone does not import JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sigmaprop import estimators, limit, noise, objectives, runs, schedules, statistics
+    from sigmaprop.estimation import GradientEstimate, estimate
+    from sigmaprop.gaussian import Diagonal, Isotropic
+
+__version__ = "0.1.0"
+
+_MODULES = ("estimators", "limit", "noise", "objectives", "runs", "schedules", "statistics")
+_HOMES = {
+    "Diagonal": "gaussian",
+    "GradientEstimate": "estimation",
+    "Isotropic": "gaussian",
+    "estimate": "estimation",
+}
+
+__all__ = [
+    "Diagonal",
+    "GradientEstimate",
+    "Isotropic",
+    "estimate",
+    "estimators",
+    "limit",
+    "noise",
+    "objectives",
+    "runs",
+    "schedules",
+    "statistics",
+]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"sigmaprop.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"sigmaprop.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'sigmaprop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,98 @@
+"""Named sets of arrays that are made once and kept on disk.
+
+The directory is ``$SIGMAPROP_CACHE``, else ``$XDG_CACHE_HOME/sigmaprop``, else
+``~/.cache/sigmaprop``. A file is written under a temporary name and renamed, so a reader sees all
+of it or nothing, and ends in the sha256 of its bytes, so damage is found before use.
+"""
+
+import functools
+import hashlib
+import io
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+Arrays: TypeAlias = dict[str, np.ndarray]
+
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def directory() -> Path:
+    """Where cached files live; it need not exist yet."""
+    if explicit := os.environ.get("SIGMAPROP_CACHE"):
+        return Path(explicit)
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "sigmaprop"
+    return Path.home() / ".cache" / "sigmaprop"
+
+
+def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
+    """The arrays stored under ``name``, made and stored first if they are not there.
+
+    If they cannot be stored, they are returned all the same, with one warning a process.
+
+    Args:
+        name: file name without suffix; it must change whenever ``make`` would give other arrays.
+        make: returns the arrays by name.
+
+    Raises:
+        ValueError: the stored file is truncated or altered.
+    """
+    path = directory() / f"{name}.npz"
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        arrays = make()
+        _store(path, arrays)
+        return arrays
+    return _unpack(stored, path)
+
+
+def _store(path: Path, arrays: Arrays) -> None:
+    """Writes all of the file or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_pack(arrays))
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        _warn_once(str(path.parent), str(error))
+
+
+@functools.cache
+def _warn_once(folder: str, reason: str) -> None:
+    """The first failure to write to a folder is told, the later ones are not."""
+    warnings.warn(
+        f"cannot write the cache directory {folder} ({reason}): results are made again in every "
+        "process; set SIGMAPROP_CACHE to a writable directory",
+        stacklevel=4,
+    )
+
+
+def _pack(arrays: Arrays) -> bytes:
+    """The bytes of an .npz file and, behind them, their sha256: np.load reads it as it is."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    body = buffer.getvalue()
+    return body + hashlib.sha256(body).digest()
+
+
+def _unpack(stored: bytes, path: Path) -> Arrays:
+    """The inverse of _pack; nothing is parsed before the digest is verified."""
+    body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError(
+            f"the cached file {path} is truncated or altered; delete it: it is made again"
+        )
+    with np.load(io.BytesIO(body), allow_pickle=False) as file:
+        return dict(file)

@@ -1,0 +1,83 @@
+"""Finite differences along random directions: the estimators of evolution strategies."""
+
+import math
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+from sigmaprop.estimators.base import (
+    AtMean,
+    Estimator,
+    Evaluations,
+    Terms,
+    no_origin,
+    plain_average,
+    scaled,
+)
+from sigmaprop.gaussian import Gaussian
+
+
+def forward_difference() -> Estimator:
+    r"""The difference to f(m), along the score.
+
+    .. math:: dE f/d\theta = E (f(x) - f(m)) \nabla_\theta \log N(x; \theta)
+
+    Draw by draw this is the score function with the baseline f(m). As the scale goes to 0 the
+    variance tends to (D+1)|grad f|^2 to the mean and (2D+8)|grad f|^2 to an isotropic scale.
+
+    Source: Nesterov, Spokoiny 2017, "Random gradient-free minimization", equation 21.
+    """
+    return Estimator(
+        name="forward_difference",
+        noise="iid",
+        control_variate=None,
+        needs=("value",),
+        terms=_forward_terms,
+        combine=plain_average,
+        origin=no_origin,
+    )
+
+
+def antithetic_difference() -> Estimator:
+    r"""The central difference to the mean; it does not define a gradient to the scale (NaN).
+
+    .. math:: dE f/dm = E \tfrac12 (f(m + s\epsilon) - f(m - s\epsilon)) \epsilon / s
+
+    Draw by draw this is the score function with antithetic noise. As the scale goes to 0 the
+    variance tends to (D+1)|grad f|^2 a pair of evaluations.
+
+    Source: Salimans et al. 2017, "Evolution strategies as a scalable alternative", section 2.
+    """
+    return Estimator(
+        name="antithetic_difference",
+        noise="iid",
+        control_variate=None,
+        needs=("value", "mirror_value"),
+        terms=_antithetic_terms,
+        combine=_mean_only,
+        origin=no_origin,
+        evaluations_per_draw=2,
+    )
+
+
+def _forward_terms(
+    gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean
+) -> Terms:
+    del at_mean
+    return Terms(scaled(evaluations.value, gaussian.score(eps)))
+
+
+def _antithetic_terms(
+    gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean
+) -> Terms:
+    del at_mean
+    half_difference = 0.5 * (evaluations.value - evaluations.mirror_value)
+    gradient = scaled(half_difference, gaussian.score(eps))
+    return Terms(type(gaussian)(gradient.mean, gradient.scale * 0))
+
+
+def _mean_only(terms: Terms, num_draws: Any) -> Gaussian:
+    del num_draws
+    undefined = jax.tree.map(lambda leaf: leaf * math.nan, terms.gradient.scale)
+    return type(terms.gradient)(terms.gradient.mean, undefined)

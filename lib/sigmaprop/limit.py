@@ -21,9 +21,11 @@ from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float, Key
 
 from sigmaprop.estimation import evaluate, from_mean
+from sigmaprop.estimators import get as get_estimator
 from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms
 from sigmaprop.gaussian import Isotropic
 from sigmaprop.noise import normal_rows
+from sigmaprop.statistics import mean_and_error
 from sigmaprop.truth import Truth
 
 ERRORS = ("to_smoothed", "to_gradient", "cosine", "scale_to_smoothed", "scale_to_gradient")
@@ -55,6 +57,44 @@ class Sweep(NamedTuple):
     num_batches: np.ndarray
     group_draws: np.ndarray
     at_mean: AtMean
+
+
+def reference(
+    f: Callable[[Float[Array, " D"]], Float[Array, ""]],
+    point: Float[np.ndarray, " D"],
+    sigmas: Float[np.ndarray, " S"],
+    key: Key[Array, ""],
+    num_draws: int,
+    **options: Any,
+) -> Truth:
+    """The truth of a function without a closed form: a large sample of its own, with error bars.
+
+    Pathwise, in antithetic pairs and float64: the error stays a fixed share of the bias at every
+    sigma. ``options`` go to `sweep`. The noise must be independent of the sample that is judged.
+    """
+    with jax.enable_x64(True):
+        gradient = np.asarray(jax.grad(f)(jnp.asarray(point, jnp.float64)))
+    zeros = np.zeros(len(sigmas))
+    start = Truth(
+        np.asarray(point, np.float64),
+        gradient,
+        np.asarray(sigmas, np.float64),
+        np.tile(gradient, (len(sigmas), 1)),
+        zeros,
+        zeros,
+        zeros,
+    )
+    pairs = get_estimator("pathwise", "antithetic")
+    found = sweep(f, start, [pairs], key, num_draws, dtype="float64", **options)
+    estimate = found.estimates[_label(pairs)]
+    mean, mean_error = mean_and_error(estimate.mean)
+    scale, scale_error = mean_and_error(estimate.scale)
+    return start._replace(
+        smoothed_mean=mean,
+        smoothed_scale=scale,
+        mean_error=np.linalg.norm(mean_error, axis=-1),
+        scale_error=scale_error,
+    )
 
 
 class Plan(NamedTuple):
@@ -136,7 +176,7 @@ def sweep(
         plan = make_plan(num_draws, batch_sizes, dim, chunk=chunk, num_groups=num_groups)
         work = plan.chunk * dim * truth.sigmas.shape[0]
         per_device = min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // len(devices)))
-        program = _make_program(f, tuple(chosen), plan, dtype, devices)
+        program = _make_program(f, tuple(e for e in chosen if e.needs), plan, dtype, devices)
         inputs = _inputs(truth, dtype)
         totals = _Totals(tuple(chosen), plan, truth)
         pending = None
@@ -450,8 +490,9 @@ class _Totals:
         self.num_batches[group, :inside] += valid // np.array(plan.inside, np.int64)
         for estimator in self.chosen:
             label = _label(estimator)
-            total, errors = chunk[label]
-            total = jax.tree.map(np.float64, total)
+            if label not in chunk:
+                continue
+            total, errors = jax.tree.map(np.float64, chunk[label])
             self.errors[label][group, :, :inside] += errors
             self._add_to_group(label, group, total)
             if plan.outside and valid == plan.chunk:
@@ -518,16 +559,38 @@ class _Totals:
         counts = self.num_batches[:, None, :, None]
         for estimator in self.chosen:
             label = _label(estimator)
-            draws = self.group_draws.astype(np.float64)
-            averages = jax.tree.map(
-                lambda leaf: leaf / draws.reshape((-1,) + (1,) * (leaf.ndim - 1)), self.sums[label]
-            )
+            if not estimator.needs:
+                estimates[label], errors[label] = self._without_noise(estimator)
+                continue
             with np.errstate(invalid="ignore", divide="ignore"):
-                found = estimator.combine(averages, draws.reshape(-1, 1, 1))
+                found = self._group_estimates(estimator)
                 estimates[label] = jax.tree.map(np.add, found, self._origin(estimator))
                 errors[label] = self.errors[label] / np.where(counts > 0, counts, np.nan)
         assert self.at_mean is not None
         sizes = np.array(self.plan.inside + self.plan.outside, np.int64)
         return Sweep(
             estimates, errors, sizes, self.num_batches.sum(axis=0), self.group_draws, self.at_mean
+        )
+
+    def _group_estimates(self, estimator: Estimator) -> Isotropic:
+        """What each group estimates from its own draws, less the origin."""
+        groups = []
+        for group, draws in enumerate(self.group_draws):
+            averages = jax.tree.map(lambda leaf: leaf[group] / draws, self.sums[_label(estimator)])
+            groups.append(estimator.combine(averages, draws))
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *groups)
+
+    def _without_noise(self, estimator: Estimator) -> tuple[Isotropic, np.ndarray]:
+        """An estimator that needs no draws is the same in every group and batch."""
+        smoothed = Isotropic(self.truth.smoothed_mean, self.truth.smoothed_scale)
+        origin = self._origin(estimator)
+        target = jax.tree.map(np.subtract, smoothed, origin)
+        nothing = jax.tree.map(np.zeros_like, smoothed)
+        bias = self.truth.smoothed_mean - self.truth.gradient
+        gradient = self.truth.gradient
+        found = _errors(nothing, target, self.truth.smoothed_mean, bias, gradient, np)
+        groups, _, levels, _ = self.errors[_label(estimator)].shape
+        return (
+            jax.tree.map(lambda leaf: np.broadcast_to(leaf, (groups, *leaf.shape)), origin),
+            np.broadcast_to(found[None, :, None], (groups, len(found), levels, len(ERRORS))),
         )

@@ -1,0 +1,163 @@
+"""Options of the experiments: frozen dataclasses whose field docstrings are the ``--help`` texts.
+
+This module imports nothing heavy, so that ``--help`` answers at once; names of objectives and
+estimators are checked when the experiment is prepared.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+Dtype = Literal["float32", "float64", "bfloat16"]
+SigmaSchedule = Literal["geometric", "linear", "cosine"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitConfig:
+    """Sweep the Monte Carlo gradient of E f(x + sigma eps) against grad f(x).
+
+    For every objective, sigma and batch size: bias, error, variance and cosine of each estimator,
+    to the mean and to sigma, then conclusions with confidence intervals.
+    """
+
+    objective: tuple[str, ...] = (
+        "quartic",
+        "sine",
+        "ridge_network",
+        "absolute",
+        "step",
+        "digit_classifier",
+    )
+    """Functions to differentiate; `sigmaprop list` describes them."""
+    dim: int | None = None
+    """Dimension of x, for every objective. None: each objective's own."""
+    x: tuple[float, ...] | None = None
+    """Point at which to measure: one number for all coordinates, or one for each. None: each
+    objective's own."""
+    estimators: tuple[str, ...] = (
+        "pathwise",
+        "score_function",
+        "score_function+leave_one_out",
+        "forward_difference",
+        "antithetic_difference",
+        "at_mean",
+    )
+    """Estimators, as NAME or NAME+CONTROL_VARIATE; `sigmaprop list` describes them."""
+    noise: tuple[Literal["iid", "antithetic"], ...] = ("iid", "antithetic")
+    """Noise schemes. iid: independent draws, for every estimator. antithetic: pairs eps, -eps, for
+    pathwise; the finite differences have it built in, others take it if iid is left out."""
+    sigmas: tuple[float, ...] | None = None
+    """Standard deviations to use, >= 0; 0 means the exact gradient. None: those of the schedule."""
+    sigma_schedule: SigmaSchedule = "geometric"
+    """How the sigmas run from sigma_first to sigma_last."""
+    sigma_first: float = 1.0
+    """First sigma of the schedule, > 0."""
+    sigma_last: float = 1e-8
+    """Last sigma of the schedule, > 0."""
+    num_sigmas: int = 25
+    """Number of sigmas in the schedule, >= 1."""
+    batch_sizes: tuple[int, ...] | None = None
+    """Draws in a batch, each a divisor of the next. None: the powers of batch_base."""
+    batch_base: int = 4
+    """Base of the powers that are the batch sizes, >= 2."""
+    num_samples: int = 2**18
+    """Draws of eps, one stream for all sigmas and batch sizes, 1 to 4294967295."""
+    reference_samples: int = 2**18
+    """Pairs of draws behind the reference of an objective without a closed form, >= 96."""
+    dtype: Dtype = "float32"
+    """Number format in which f is evaluated; sums are at least float32."""
+    chunk: int | None = None
+    """Most draws evaluated at a time; bounds memory. None: as many as suit the device."""
+    seed: int = 0
+    """Seed of all noise, 0 to 4294967295."""
+
+    def __post_init__(self) -> None:
+        """Checks everything that needs no name lookup; errors name option, value and remedy."""
+        for option in ("objective", "estimators", "noise", "sigmas", "x", "batch_sizes"):
+            _check_list(option, getattr(self, option))
+        for sigma in self.sigmas or ():
+            if not (math.isfinite(sigma) and sigma >= 0):
+                raise ValueError(
+                    f"--sigmas holds {sigma}; a sigma is a finite number >= 0 (0 means the exact "
+                    "gradient)"
+                )
+        for option in ("sigma_first", "sigma_last"):
+            value = getattr(self, option)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{_flag(option)} is {value}; it must be a finite number > 0")
+        for value in self.x or ():
+            if not math.isfinite(value):
+                raise ValueError(f"--x holds {value}; every coordinate must be a finite number")
+        _check_range("dim", self.dim, 1, 10**7)
+        _check_range("num_sigmas", self.num_sigmas, 1, 10_000)
+        _check_range("batch_base", self.batch_base, 2, 2**31)
+        _check_range("num_samples", self.num_samples, 1, 2**32 - 1)
+        _check_range("reference_samples", self.reference_samples, 96, 2**32 - 1)
+        _check_range("chunk", self.chunk, 1, 2**31)
+        _check_range("seed", self.seed, 0, 2**32 - 1)
+        self._check_batches()
+
+    def _check_batches(self) -> None:
+        sizes = self.batch_sizes or ()
+        for size in sizes:
+            if not 1 <= size <= self.num_samples:
+                raise ValueError(
+                    f"--batch-sizes holds {size}; it must lie between 1 and --num-samples "
+                    f"{self.num_samples}"
+                )
+        for size, following in zip(sizes, sizes[1:], strict=False):
+            if following <= size or following % size:
+                raise ValueError(
+                    f"--batch-sizes holds {size} before {following}; each must divide the next, "
+                    "as in 1 8 64"
+                )
+
+
+def _check_list(option: str, values: tuple | None) -> None:
+    if values is None:
+        return
+    if not values:
+        raise ValueError(f"{_flag(option)} is empty; give at least one value")
+    if option != "x" and len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"{_flag(option)} names {twice} twice; name it once")
+
+
+def _check_range(option: str, value: int | None, lowest: int, highest: int) -> None:
+    if value is not None and not lowest <= value <= highest:
+        raise ValueError(
+            f"{_flag(option)} is {value}; it must lie between {lowest} and {highest}"
+        )
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+LIMIT_PRESETS = {
+    "quick": LimitConfig(),
+    "full": LimitConfig(
+        objective=(
+            "linear",
+            "quadratic",
+            "cubic",
+            "quartic",
+            "sine",
+            "cosine",
+            "exponential",
+            "gaussian_bump",
+            "rosenbrock",
+            "styblinski_tang",
+            "rastrigin",
+            "absolute",
+            "relu",
+            "step",
+            "ridge_network",
+            "digit_classifier",
+        ),
+        num_samples=2**20,
+        num_sigmas=33,
+        batch_base=2,
+        reference_samples=2**20,
+    ),
+}

@@ -1,0 +1,233 @@
+"""Metrics tables: parquet files with checksums, and a comparison bit by bit."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from sigmaprop.files import RunError, atomic, writing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sigmaprop.runs import Run
+
+
+class Difference(NamedTuple):
+    """One difference between two metrics tables.
+
+    Attributes:
+        kind: what differs. A row or column is missing or extra in the second table.
+        row: the key columns of the row, empty for a column.
+        column: the column that differs, empty for a row.
+        left: value or type in the first table, None where absent.
+        right: value or type in the second table, None where absent.
+    """
+
+    kind: Literal["missing row", "extra row", "value", "missing column", "extra column", "type"]
+    row: dict[str, Any]
+    column: str
+    left: Any = None
+    right: Any = None
+
+    def __str__(self) -> str:
+        place = ", ".join(f"{name}={value!r}" for name, value in self.row.items())
+        label = ": ".join(part for part in (place, self.column) if part)
+        if self.kind not in ("value", "type"):
+            return f"{self.kind}: {label}"
+        # Two NaNs, or floats that agree in all digits shown.
+        note = " (other bits)" if repr(self.left) == repr(self.right) else ""
+        return f"{label} was {self.left!r} and is now {self.right!r}{note}"
+
+
+def write_metrics(run: Run, table: "pa.Table") -> None:
+    """Writes ``metrics.parquet``, which replaces any parts.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    _write_whole(run.directory, [table])
+
+
+def append_part(run: Run, step: int, table: "pa.Table") -> None:
+    """Writes the rows since the last part as ``metrics/part-<step>.parquet``.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    _write(run.directory / "metrics" / f"part-{step:09d}.parquet", [table])
+
+
+def merge_parts(run: Run) -> None:
+    """Makes ``metrics.parquet`` of the parts, in the order of their steps, and removes them.
+
+    Raises:
+        RunError: if a part is damaged or has other columns, or the result cannot be written.
+    """
+    if parts := _parts(run.directory):
+        _write_whole(run.directory, _read(parts))
+
+
+def read_metrics(directory: Path) -> "pa.Table":
+    """The metrics of a run, from ``metrics.parquet`` or, while it is incomplete, from its parts.
+
+    Raises:
+        RunError: if there are none or a file is damaged.
+    """
+    import pyarrow as pa
+
+    directory = Path(directory)
+    whole = directory / "metrics.parquet"
+    paths = [whole] if whole.exists() else _parts(directory)
+    if not paths:
+        raise RunError(f"{directory} holds no metrics yet; let the run reach its first checkpoint")
+    return pa.concat_tables(_read(paths))
+
+
+def compare_tables(
+    a: "pa.Table", b: "pa.Table", *, keys: Sequence[str] | None = None
+) -> list[Difference]:
+    """Compares two metrics tables bit by bit.
+
+    Floats are equal where their bits are: a NaN equals the same NaN, -0.0 differs from 0.0. Rows
+    are matched by their keys, and those of equal keys in the order in which they come.
+
+    Args:
+        a: the recorded table.
+        b: the new one; its rows may come in another order.
+        keys: columns that name a row; None takes all that are not floating point.
+
+    Returns:
+        Columns, then rows that only one table has, then values. Empty where the tables agree.
+    """
+    differences = list(_compare_columns(a, b))
+    shared = [name for name in a.column_names if name in b.column_names]
+    keys = _not_floating(a, shared) if keys is None else [name for name in shared if name in keys]
+    rows_a, rows_b = _rows(a, keys), _rows(b, keys)
+    lone_a = [index for key, index in rows_a.items() if key not in rows_b]
+    lone_b = [index for key, index in rows_b.items() if key not in rows_a]
+    differences += [Difference("missing row", _row(a, keys, index), "") for index in lone_a]
+    differences += [Difference("extra row", _row(b, keys, index), "") for index in lone_b]
+    pairs = [(index, rows_b[key]) for key, index in rows_a.items() if key in rows_b]
+    for name in shared:
+        if name not in keys and a[name].type == b[name].type:
+            differences += _compare_values(a, b, keys, name, pairs)
+    return differences
+
+
+def _parts(directory: Path) -> list[Path]:
+    """The parts in the order of their steps."""
+    paths = (directory / "metrics").glob("part-*.parquet")
+    return sorted(paths, key=lambda path: (len(path.name), path.name))
+
+
+def _write_whole(directory: Path, tables: Iterable["pa.Table"]) -> None:
+    """Writes ``metrics.parquet``, then removes the parts."""
+    _write(directory / "metrics.parquet", tables)
+    parts = directory / "metrics"
+    if parts.exists():
+        with writing(parts):
+            shutil.rmtree(parts)
+
+
+def _write(path: Path, tables: Iterable["pa.Table"]) -> None:
+    """Writes one parquet file of several tables, of which one at a time is in memory."""
+    import pyarrow.parquet as pq
+
+    tables = iter(tables)
+    first = next(tables)
+    with (
+        atomic(path) as file,
+        pq.ParquetWriter(file, first.schema, write_page_checksum=True) as writer,
+    ):
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)
+
+
+def _read(paths: Iterable[Path]) -> Iterator["pa.Table"]:
+    """The tables of parquet files, which must agree in their columns."""
+    schema = None
+    for path in paths:
+        table = _read_one(path)
+        schema = schema or table.schema
+        if not table.schema.equals(schema):
+            raise RunError(
+                f"{path} has other columns than the files before it: {_describe(table.schema)}, "
+                f"not {_describe(schema)}; remove it or repeat the run"
+            )
+        yield table
+
+
+def _read_one(path: Path) -> "pa.Table":
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
+    except Exception as error:  # a damaged file raises almost anything
+        raise RunError(
+            f"{path} is truncated or damaged ({error}); restore it or repeat the run"
+        ) from error
+
+
+def _describe(schema: "pa.Schema") -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
+
+
+def _not_floating(table: "pa.Table", names: Sequence[str]) -> list[str]:
+    import pyarrow as pa
+
+    return [name for name in names if not pa.types.is_floating(table[name].type)]
+
+
+def _exact(column: "pa.ChunkedArray") -> list[Any]:
+    """Values that are equal where their bits are: floats as integers, a null as None."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return column.to_pylist()
+    values = column.to_numpy()
+    bits = values.view(f"u{values.dtype.itemsize}").tolist()
+    valid = column.is_valid().to_pylist()
+    return [bit if known else None for bit, known in zip(bits, valid, strict=True)]
+
+
+def _rows(table: "pa.Table", keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+    """Row number by key; the last part of a key counts the rows of that key so far."""
+    columns = [_exact(table[name]) for name in keys]
+    seen: Counter[tuple[Any, ...]] = Counter()
+    rows = {}
+    for index in range(table.num_rows):
+        key = tuple(column[index] for column in columns)
+        rows[(*key, seen[key])] = index
+        seen[key] += 1
+    return rows
+
+
+def _row(table: "pa.Table", keys: Sequence[str], index: int) -> dict[str, Any]:
+    """What a row is called: its keys, or its number where there are none."""
+    return {name: table[name][index].as_py() for name in keys} or {"row": index}
+
+
+def _compare_columns(a: "pa.Table", b: "pa.Table") -> Iterator[Difference]:
+    for name in a.column_names:
+        if name not in b.column_names:
+            yield Difference("missing column", {}, name, str(a[name].type))
+        elif a[name].type != b[name].type:
+            yield Difference("type", {}, name, str(a[name].type), str(b[name].type))
+    for name in b.column_names:
+        if name not in a.column_names:
+            yield Difference("extra column", {}, name, None, str(b[name].type))
+
+
+def _compare_values(
+    a: "pa.Table", b: "pa.Table", keys: Sequence[str], name: str, pairs: list[tuple[int, int]]
+) -> Iterator[Difference]:
+    """The differences of one column over the (row of a, row of b) ``pairs``."""
+    left, right = _exact(a[name]), _exact(b[name])
+    for i, j in pairs:
+        if left[i] != right[j]:
+            row = _row(a, keys, i)
+            yield Difference("value", row, name, a[name][i].as_py(), b[name][j].as_py())

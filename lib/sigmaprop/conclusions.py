@@ -365,8 +365,8 @@ def _no_bias(e: Evidence, apart: np.ndarray) -> Iterator[Claim]:
 def _unbiased(e: Evidence, at_edge: bool = False) -> Iterator[Claim]:
     """The mean of each estimator against the exact smoothed gradient, along the latter.
 
-    At the sigma where the groups agree best (at an edge: at its distance): the choice looks at the
-    scatter, not at the error.
+    At the largest sigma where the groups agree to 1%, else where they agree best (at an edge: at
+    its distance). The choice looks at the scatter, not at the error.
     """
     if len(e.sweep.group_draws) < 3:
         return
@@ -379,9 +379,7 @@ def _unbiased(e: Evidence, at_edge: bool = False) -> Iterator[Claim]:
             along = np.sum((estimate.mean - exact) * exact, axis=-1) / length**2
             value, error = mean_and_error(along)
             error = np.hypot(error, e.truth.mean_error / length)
-        lost = (e.truth.sigmas < _difference_lowest(e)) | np.isnan(error)
-        best = int(np.argmin(np.where(lost, np.inf, error)))
-        index = _nearest(e.truth.sigmas, e.edge) if at_edge else best
+        index = _nearest(e.truth.sigmas, e.edge) if at_edge else _resolved_sigma(e, error)
         measured = interval(value[index], error[index], len(along))
         text = f"{_name(estimator, noise)}: relative error of its mean"
         yield _claim(e, text, 0.0, 0.1, measured, e.truth.sigmas[[index]])
@@ -389,6 +387,13 @@ def _unbiased(e: Evidence, at_edge: bool = False) -> Iterator[Claim]:
 
 def _name(estimator: str, noise: str) -> str:
     return estimator if noise == "iid" else f"{estimator} ({noise})"
+
+
+def _resolved_sigma(e: Evidence, error: np.ndarray) -> int:
+    lost = (e.truth.sigmas < _difference_lowest(e)) | np.isnan(error)
+    usable = np.where(lost, np.inf, error)
+    good = np.flatnonzero(usable <= 0.01)
+    return int(good[np.argmax(e.truth.sigmas[good])]) if good.size else int(np.argmin(usable))
 
 
 def _nearest(sigmas: np.ndarray, wanted: float) -> int:

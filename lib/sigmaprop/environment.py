@@ -54,7 +54,6 @@ def environment(seed: int | None) -> dict[str, Any]:
         "flags": _flags(),
         "x64": _setting("jax_enable_x64"),
         "numerics": {name: _setting(name) for name in _NUMERICS},
-        "compilation_cache_dir": _setting("jax_compilation_cache_dir"),
         "git": _git(Path(__file__).resolve().parent),
         "seed": seed,
         "argv": list(sys.argv),

@@ -46,7 +46,7 @@ class Sweep(NamedTuple):
         errors: for each estimator, [G, S, L, 5]: averages over the group's batches of each size,
             in the order of `ERRORS`; NaN where a group holds no whole batch of that size.
         batch_draws: [L] draws in a batch of each size.
-        num_batches: [L] batches of each size, over all groups.
+        group_batches: [G, L] whole batches of each size in each group.
         group_draws: [G] draws in each group.
         at_mean: f and grad f at the mean in the sweep's own precision.
     """
@@ -54,9 +54,14 @@ class Sweep(NamedTuple):
     estimates: dict[tuple[str, str], Isotropic]
     errors: dict[tuple[str, str], np.ndarray]
     batch_draws: np.ndarray
-    num_batches: np.ndarray
+    group_batches: np.ndarray
     group_draws: np.ndarray
     at_mean: AtMean
+
+    @property
+    def num_batches(self) -> np.ndarray:
+        """[L] batches of each size, over all groups."""
+        return self.group_batches.sum(axis=0)
 
 
 def reference(
@@ -471,7 +476,7 @@ class _Totals:
         self.open: dict[tuple[str, str], list[Any]] = {}
         self.group_draws = np.zeros(groups, np.int64)
         self.errors = {_label(e): np.zeros((groups, num_sigmas, levels, len(ERRORS))) for e in chosen}
-        self.num_batches = np.zeros((groups, levels), np.int64)
+        self.group_batches = np.zeros((groups, levels), np.int64)
 
     def add(self, first_chunk: int, valid: np.ndarray, result: Any) -> None:
         """Adds the chunks of one dispatch in their order."""
@@ -487,7 +492,7 @@ class _Totals:
         self.done += valid
         self.group_draws[group] += valid
         inside = len(plan.inside)
-        self.num_batches[group, :inside] += valid // np.array(plan.inside, np.int64)
+        self.group_batches[group, :inside] += valid // np.array(plan.inside, np.int64)
         for estimator in self.chosen:
             label = _label(estimator)
             if label not in chunk:
@@ -527,7 +532,7 @@ class _Totals:
         for level, size in enumerate(self.plan.outside):
             if ((index + 1) * self.plan.chunk) % size == 0:
                 group = self._group_of_batch(index, size)
-                self.num_batches[group, len(self.plan.inside) + level] += 1
+                self.group_batches[group, len(self.plan.inside) + level] += 1
 
     def _group_of_batch(self, last_chunk: int, size: int) -> int:
         batches = self.plan.num_draws // size
@@ -556,7 +561,7 @@ class _Totals:
     def result(self) -> Sweep:
         """Averages over each group."""
         estimates, errors = {}, {}
-        counts = self.num_batches[:, None, :, None]
+        counts = self.group_batches[:, None, :, None]
         for estimator in self.chosen:
             label = _label(estimator)
             if not estimator.needs:
@@ -569,7 +574,7 @@ class _Totals:
         assert self.at_mean is not None
         sizes = np.array(self.plan.inside + self.plan.outside, np.int64)
         return Sweep(
-            estimates, errors, sizes, self.num_batches.sum(axis=0), self.group_draws, self.at_mean
+            estimates, errors, sizes, self.group_batches, self.group_draws, self.at_mean
         )
 
     def _group_estimates(self, estimator: Estimator) -> Isotropic:

@@ -167,13 +167,13 @@ def state(directory: Path) -> State:
         raise RunError(f"{directory} is no run directory: it holds no status.json; choose another")
     content = read_json(path)
     status = content.get("status") if isinstance(content, dict) else None
-    if status not in get_args(State):
-        known = ", ".join(get_args(State))
-        raise RunError(
-            f"{path} is damaged: status is {reprlib.repr(status)}, not one of {known}; "
-            "repeat the run"
-        )
-    return "interrupted" if status == "running" and not alive else status
+    for known in get_args(State):
+        if status == known:
+            return "interrupted" if known == "running" and not alive else known
+    raise RunError(
+        f"{path} is damaged: status is {reprlib.repr(status)}, not one of "
+        f"{', '.join(get_args(State))}; repeat the run"
+    )
 
 
 def include(run: Run, path: Path) -> None:

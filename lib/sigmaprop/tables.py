@@ -41,7 +41,7 @@ class Difference(NamedTuple):
         return f"{label} was {self.left!r} and is now {self.right!r}{note}"
 
 
-def write_metrics(run: Run, table: "pa.Table") -> None:
+def write_metrics(run: "Run", table: "pa.Table") -> None:
     """Writes ``metrics.parquet``, which replaces any parts.
 
     Raises:
@@ -50,7 +50,7 @@ def write_metrics(run: Run, table: "pa.Table") -> None:
     _write_whole(run.directory, [table])
 
 
-def append_part(run: Run, step: int, table: "pa.Table") -> None:
+def append_part(run: "Run", step: int, table: "pa.Table") -> None:
     """Writes the rows since the last part as ``metrics/part-<step>.parquet``.
 
     Raises:
@@ -59,7 +59,7 @@ def append_part(run: Run, step: int, table: "pa.Table") -> None:
     _write(run.directory / "metrics" / f"part-{step:09d}.parquet", [table])
 
 
-def merge_parts(run: Run) -> None:
+def merge_parts(run: "Run") -> None:
     """Makes ``metrics.parquet`` of the parts, in the order of their steps, and removes them.
 
     Raises:

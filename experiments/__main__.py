@@ -6,15 +6,17 @@ compilation cache. What was set is recorded with every run.
 """
 
 import dataclasses
-import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import tyro
 
+from sigmaprop.names import unknown
+
+from . import arguments as words
 from .config import LIMIT_PRESETS, LimitConfig
 
 Positional = tyro.conf.Positional
@@ -25,6 +27,14 @@ class UserError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class LimitOptions(LimitConfig):
+    """What to measure, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing: the values are checked together once all are known, outside the parser."""
+
+
+@dataclasses.dataclass(frozen=True)
 class LimitCommand:
     """Sweep the Monte Carlo gradient of E f(x + sigma eps) against grad f(x).
 
@@ -32,11 +42,11 @@ class LimitCommand:
     an HTML report; the run directory holds every number.
     """
 
-    config: tyro.conf.OmitArgPrefixes[LimitConfig]
+    limit: tyro.conf.OmitArgPrefixes[LimitOptions]
     preset: Literal["quick", "full"] = "quick"
     """Options to start from. quick: 6 objectives, about a minute on 2 cores; full: 16 objectives
     and 4 times the samples, some minutes. Options given beside it win."""
-    config_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
     run_dir: Path | None = None
@@ -92,16 +102,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command; never returns."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(_dispatch(arguments))
+        status = _dispatch(arguments)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+        sys.exit(status)
     except UserError as error:
         print(f"sigmaprop: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("sigmaprop: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _explain("interrupted", error)
         sys.exit(130)
+    except SystemExit as error:
+        if error.code == 143:
+            _explain("terminated", error)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _explain(how: str, error: BaseException) -> None:
+    """Says how the command ended, and what its run directory is worth."""
+    sentences = [how, *getattr(error, "__notes__", ())]
+    print(f"sigmaprop: {'; '.join(sentences)}", file=sys.stderr)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -114,16 +136,24 @@ def _dispatch(arguments: list[str]) -> int:
         _overview(arguments or ["--help"])
     name, rest = arguments[0], arguments[1:]
     if name not in _COMMANDS:
-        near = difflib.get_close_matches(name, _COMMANDS, n=1, cutoff=0.0)[0]
-        raise UserError(
-            f"unknown command {name!r}; did you mean {near!r}? Known: {', '.join(_COMMANDS)}"
-        )
-    _refuse_repeats(rest)
-    return _COMMANDS[name][1](rest)
+        raise UserError(unknown("command", name, _COMMANDS))
+    command, action = _COMMANDS[name]
+    if not {"-h", "--help"} & set(rest):
+        _refuse(lambda: words.check(command, rest))
+    return action(rest)
 
 
 def _overview(arguments: list[str]) -> NoReturn:
     """Help on all commands, or shell completion (``--tyro-print-completion bash``)."""
+    first, *rest = arguments
+    if first.startswith("--tyro-"):
+        if not rest or rest[0] not in _SHELLS:
+            raise UserError(f"{first} needs the name of a shell: one of {', '.join(_SHELLS)}")
+    elif first not in ("-h", "--help"):
+        raise UserError(
+            f"option {first} comes before a command; write `sigmaprop COMMAND {first} ...`, with "
+            f"one of {', '.join(_COMMANDS)}"
+        )
     tyro.extras.subcommand_cli_from_dict(
         {name: command for name, (command, _) in _COMMANDS.items()},
         prog="sigmaprop",
@@ -136,69 +166,65 @@ def _overview(arguments: list[str]) -> NoReturn:
     sys.exit(0)
 
 
-def _refuse_repeats(arguments: list[str]) -> None:
-    """The parser would silently keep the last of a repeated option."""
-    given = [word.split("=")[0].replace("_", "-") for word in arguments if word.startswith("--")]
-    for option in dict.fromkeys(given):
-        if given.count(option) > 1:
-            raise UserError(f"option {option} is given {given.count(option)} times; give it once")
-
-
 def _parse(command: type, arguments: list[str], **options: Any) -> Any:
-    try:
-        return tyro.cli(
-            command,
-            args=arguments,
-            prog=f"sigmaprop {options.pop('name')}",
-            config=(tyro.conf.FlagConversionOff,),
-            **options,
-        )
-    except ValueError as error:
-        raise UserError(error) from error
+    return tyro.cli(
+        command,
+        args=arguments,
+        prog=f"sigmaprop {options.pop('name')}",
+        config=(tyro.conf.FlagConversionOff,),
+        **options,
+    )
 
 
 def _limit(arguments: list[str]) -> int:
     base, origin = _starting_point(arguments)
-    default = LimitCommand(base)
+    default = LimitCommand(LimitOptions(**vars(base)))
     command = _parse(LimitCommand, arguments, default=default, name="limit")
+    config = _refuse(lambda: LimitConfig(**vars(command.limit)))
     _prepare_jax()
     from . import limit_main
 
-    return _report_user_errors(lambda: limit_main.limit(command, base, origin))
+    changed = None if origin is None else (base, origin)
+    return _report_user_errors(lambda: limit_main.limit(config, command.run_dir, changed))
 
 
 def _starting_point(arguments: list[str]) -> tuple[LimitConfig, Path | None]:
     """The options that flags are laid over: a preset, or an earlier run's config file."""
-    preset, file = _value(arguments, "--preset"), _value(arguments, "--config")
+    preset = words.value_of("--preset", arguments)
+    file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
         raise UserError(f"--preset {preset} and --config {file} exclude each other; give one")
-    if file is not None:
-        from sigmaprop import runs
+    if file is None:
+        return LIMIT_PRESETS.get(preset or "quick", LimitConfig()), None
+    from sigmaprop import configs
 
-        path = Path(file)
-        return _report_user_errors(
-            lambda: runs.load_config(path, LimitConfig, command="limit")
-        ), path
-    return LIMIT_PRESETS.get(preset or "quick", LimitConfig()), None
+    path = Path(file)
+    config = _report_user_errors(lambda: configs.load_config(path, LimitConfig, command="limit"))
+    return config, path
 
 
-def _value(arguments: list[str], option: str) -> str | None:
-    for i, word in enumerate(arguments):
-        if word.startswith(option + "="):
-            return word.partition("=")[2]
-        if word == option and i + 1 < len(arguments):
-            return arguments[i + 1]
-    return None
+def _refuse(check: Callable[[], Any]) -> Any:
+    """Turns the refusal of a value into one sentence."""
+    try:
+        return check()
+    except ValueError as error:
+        raise UserError(error) from error
 
 
 def _report_user_errors(action: Callable[[], Any]) -> Any:
     """Turns the errors that a user can mend into one sentence; all others are defects."""
-    from sigmaprop.runs import RunError
+    from sigmaprop.files import RunError
 
     try:
         return action()
     except RunError as error:
         raise UserError(error) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"out of memory ({str(error)[:200]}); lower --dim, --chunk or --num-sigmas"
+        ) from error
 
 
 def _replay(arguments: list[str]) -> int:
@@ -251,13 +277,30 @@ def _prepare_jax() -> None:
     if "xla_force_host_platform_device_count" not in flags:
         flags = f"{flags} --xla_force_host_platform_device_count={count or 1}"
         os.environ["XLA_FLAGS"] = flags.strip()
-    home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    cache = Path(os.environ.get("SIGMAPROP_CACHE", home / "sigmaprop")) / "xla"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        _set_compilation_cache()
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
+def _set_compilation_cache() -> None:
+    """Keeps compiled programs between processes; says so where that cannot be."""
+    from sigmaprop.data import cache
+
+    directory = cache.directory() / "xla"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(
+            f"sigmaprop: cannot write the cache directory {directory} ({error.strerror}), so every "
+            "start compiles anew; set SIGMAPROP_CACHE to a writable directory",
+            file=sys.stderr,
+        )
+    else:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
+
+
+_SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (LimitCommand, _limit),
     "list": (ListCommand, _list),

@@ -11,6 +11,9 @@ from typing import Literal
 Dtype = Literal["float32", "float64", "bfloat16"]
 SigmaSchedule = Literal["geometric", "linear", "cosine"]
 
+# Where (f / sigma)^2 and f^2 still lie well inside float32.
+_SMALLEST_SIGMA, _LARGEST_SIGMA = 1e-15, 1e6
+
 
 @dataclasses.dataclass(frozen=True)
 class LimitConfig:
@@ -28,7 +31,9 @@ class LimitConfig:
         "step",
         "digit_classifier",
     )
-    """Functions to differentiate; `sigmaprop list` describes them."""
+    """Functions to differentiate, of: linear, quadratic, cubic, quartic, sine, cosine,
+    exponential, gaussian_bump, rosenbrock, styblinski_tang, rastrigin, absolute, relu, step,
+    ridge_network, digit_classifier. `sigmaprop list` describes them."""
     dim: int | None = None
     """Dimension of x, for every objective. None: each objective's own."""
     x: tuple[float, ...] | None = None
@@ -42,18 +47,20 @@ class LimitConfig:
         "antithetic_difference",
         "at_mean",
     )
-    """Estimators, as NAME or NAME+CONTROL_VARIATE; `sigmaprop list` describes them."""
+    """Estimators, of: pathwise, score_function, score_function+leave_one_out, forward_difference,
+    antithetic_difference, at_mean. `sigmaprop list` describes them."""
     noise: tuple[Literal["iid", "antithetic"], ...] = ("iid", "antithetic")
     """Noise schemes. iid: independent draws, for every estimator. antithetic: pairs eps, -eps, for
     pathwise; the finite differences have it built in, others take it if iid is left out."""
     sigmas: tuple[float, ...] | None = None
-    """Standard deviations to use, >= 0; 0 means the exact gradient. None: those of the schedule."""
+    """Standard deviations to use, each 0 or from 1e-15 to 1e6; 0 means the exact gradient. None:
+    those of the schedule."""
     sigma_schedule: SigmaSchedule = "geometric"
     """How the sigmas run from sigma_first to sigma_last."""
     sigma_first: float = 1.0
-    """First sigma of the schedule, > 0."""
+    """First sigma of the schedule, 1e-15 to 1e6."""
     sigma_last: float = 1e-8
-    """Last sigma of the schedule, > 0."""
+    """Last sigma of the schedule, 1e-15 to 1e6."""
     num_sigmas: int = 25
     """Number of sigmas in the schedule, >= 1."""
     batch_sizes: tuple[int, ...] | None = None
@@ -76,20 +83,23 @@ class LimitConfig:
         for option in ("objective", "estimators", "noise", "sigmas", "x", "batch_sizes"):
             _check_list(option, getattr(self, option))
         for sigma in self.sigmas or ():
-            if not (math.isfinite(sigma) and sigma >= 0):
+            if sigma != 0 and not _SMALLEST_SIGMA <= sigma <= _LARGEST_SIGMA:
                 raise ValueError(
-                    f"--sigmas holds {sigma}; a sigma is a finite number >= 0 (0 means the exact "
-                    "gradient)"
+                    f"--sigmas holds {sigma}; a sigma is 0, which means the exact gradient, or "
+                    f"lies between {_SMALLEST_SIGMA:g} and {_LARGEST_SIGMA:g}"
                 )
         for option in ("sigma_first", "sigma_last"):
-            value = getattr(self, option)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{_flag(option)} is {value}; it must be a finite number > 0")
+            _check_range(option, getattr(self, option), _SMALLEST_SIGMA, _LARGEST_SIGMA)
         for value in self.x or ():
             if not math.isfinite(value):
                 raise ValueError(f"--x holds {value}; every coordinate must be a finite number")
         _check_range("dim", self.dim, 1, 10**7)
         _check_range("num_sigmas", self.num_sigmas, 1, 10_000)
+        if self.sigmas is None and self.num_sigmas > 1 and self.sigma_first == self.sigma_last:
+            raise ValueError(
+                f"--num-sigmas {self.num_sigmas} would all be {self.sigma_first:g}; let "
+                "--sigma-first and --sigma-last differ, or give --num-sigmas 1"
+            )
         _check_range("batch_base", self.batch_base, 2, 2**31)
         _check_range("num_samples", self.num_samples, 1, 2**32 - 1)
         _check_range("reference_samples", self.reference_samples, 96, 2**32 - 1)
@@ -123,7 +133,7 @@ def _check_list(option: str, values: tuple | None) -> None:
         raise ValueError(f"{_flag(option)} names {twice} twice; name it once")
 
 
-def _check_range(option: str, value: int | None, lowest: int, highest: int) -> None:
+def _check_range(option: str, value: float | None, lowest: float, highest: float) -> None:
     if value is not None and not lowest <= value <= highest:
         raise ValueError(
             f"{_flag(option)} is {value}; it must lie between {lowest} and {highest}"

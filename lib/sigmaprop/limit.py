@@ -454,7 +454,7 @@ def _errors(
         [
             squared,
             squared + 2 * along_bias + xp.sum(bias**2, -1),
-            xp.where(length > 0, inner / xp.where(length > 0, length, 1), 0),
+            xp.where(length > 0, inner / xp.where(length > 0, length, 1), length * 0),
             deviation.scale**2,
             estimates.scale**2,
         ],

@@ -1,0 +1,112 @@
+"""Checks of the words on the command line, before the parser sees them.
+
+The parser would keep the last of a repeated option, and answer a misspelt option or value with a
+page of suggestions. Here each mistake ends as one sentence.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sigmaprop.names import unknown
+
+_PLAIN = {int: "an integer", float: "a number", str: "a word", Path: "a path"}
+
+
+def check(command: type, words: Sequence[str]) -> None:
+    """Refuses unknown and repeated options, and words that an option's type excludes.
+
+    Args:
+        command: the dataclass whose fields, nested ones included, are the options.
+        words: the arguments behind the command's name.
+
+    Raises:
+        ValueError: naming the option, its value and what is allowed.
+    """
+    kinds = dict(_options(command))
+    seen = set()
+    for option, values in given(words):
+        if option not in kinds:
+            raise unknown("option", option, kinds)
+        if option in seen:
+            raise ValueError(f"option {option} is given more than once; give it once")
+        seen.add(option)
+        for value in values:
+            if not _allows(kinds[option], value):
+                raise _refusal(option, kinds[option], value)
+
+
+def given(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The options among the words, each with the words up to the next option."""
+    found: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            found.append((option.replace("_", "-"), [value] if equals else []))
+        elif found:
+            found[-1][1].append(word)
+    return found
+
+
+def value_of(option: str, words: Sequence[str]) -> str | None:
+    """The option's first value, None where it is not given or is the word None."""
+    values = dict(given(words)).get(option) or [None]
+    return None if values[0] == "None" else values[0]
+
+
+def _options(command: type) -> Iterator[tuple[str, Any]]:
+    """(Flag, type) of every option; a nested dataclass gives its own, without a prefix."""
+    for name, kind in typing.get_type_hints(command).items():
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            yield from _options(kind)
+        else:
+            yield "--" + name.replace("_", "-"), kind
+
+
+def _allows(kind: Any, word: str) -> bool:
+    """Whether one word can be a value, or a part of one, of type ``kind``."""
+    members = typing.get_args(kind)
+    match typing.get_origin(kind) or kind:
+        case typing.Literal:
+            return word in [str(member) for member in members]
+        case typing.Union | types.UnionType:
+            return any(_allows(member, word) for member in members)
+        case types.NoneType:
+            return word == "None"
+    if typing.get_origin(kind) is tuple:
+        return _allows(members[0], word)
+    if kind not in (int, float):
+        return True
+    try:
+        kind(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _refusal(option: str, kind: Any, word: str) -> ValueError:
+    choices = list(_choices(kind))
+    if choices:
+        return unknown(f"value of {option}", word, choices)
+    return ValueError(f"{option} is {word!r}; give {_describe(kind)}")
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """The words that a type of nothing but Literals allows."""
+    if typing.get_origin(kind) is Literal:
+        yield from (str(member) for member in typing.get_args(kind))
+    elif typing.get_origin(kind) is tuple:
+        yield from _choices(typing.get_args(kind)[0])
+
+
+def _describe(kind: Any) -> str:
+    """What a type allows, in words."""
+    members = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        return f"{_describe(members[0])}, or several"
+    if members:
+        return " or ".join(_describe(member) for member in members)
+    return _PLAIN.get(kind, "None")

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import tyro
+
 from sigmaprop.names import unknown
 
-_PLAIN = {int: "an integer", float: "a number", str: "a word", Path: "a path"}
+_ONE = {int: "an integer", float: "a number", str: "a word", Path: "a path"}
+_MORE = {int: "integers", float: "numbers", str: "words", Path: "paths"}
 
 
 def check(command: type, words: Sequence[str]) -> None:
@@ -59,7 +62,10 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
 
 def _options(command: type) -> Iterator[tuple[str, Any]]:
     """(Flag, type) of every option; a nested dataclass gives its own, without a prefix."""
+    marked = typing.get_type_hints(command, include_extras=True)
     for name, kind in typing.get_type_hints(command).items():
+        if marked[name] == tyro.conf.Positional[kind]:
+            continue
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             yield from _options(kind)
         else:
@@ -106,7 +112,7 @@ def _describe(kind: Any) -> str:
     """What a type allows, in words."""
     members = typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
-        return f"{_describe(members[0])}, or several"
+        return f"one or more {_MORE[members[0]]}"
     if members:
         return " or ".join(_describe(member) for member in members)
-    return _PLAIN.get(kind, "None")
+    return _ONE.get(kind, "None")

@@ -5,6 +5,7 @@ estimators are checked when the experiment is prepared.
 """
 
 import dataclasses
+import itertools
 import math
 from typing import Literal
 
@@ -115,7 +116,7 @@ class LimitConfig:
                     f"--batch-sizes holds {size}; it must lie between 1 and --num-samples "
                     f"{self.num_samples}"
                 )
-        for size, following in zip(sizes, sizes[1:], strict=False):
+        for size, following in itertools.pairwise(sizes):
             if following <= size or following % size:
                 raise ValueError(
                     f"--batch-sizes holds {size} before {following}; each must divide the next, "

@@ -1,0 +1,146 @@
+"""``sigmaprop list``: what the options can name.
+
+Nothing is trained or measured: of the digit classifier only its description is known here.
+"""
+
+import inspect
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from rich import box
+from rich.table import Table
+
+from sigmaprop import estimators, noise, objectives, schedules
+from sigmaprop.estimators.base import AtMean, Estimator, Evaluations
+from sigmaprop.gaussian import Isotropic
+
+from .config import LIMIT_PRESETS, LimitConfig
+from .terminal import Terminal, counted
+
+_NOISE = {
+    "iid": "independent draws of eps",
+    "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
+}
+_DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", False)
+"""Formula, smoothness and closed form, told without training the network."""
+
+
+def show() -> int:
+    """Prints all tables."""
+    terminal = Terminal()
+    for table in (
+        objective_table(),
+        estimator_table(),
+        noise_table(),
+        schedule_table(),
+        preset_table(),
+    ):
+        terminal.print(table)
+    terminal.say("E f: closed form of the smoothed function known. Every option: sigmaprop limit -h")
+    return 0
+
+
+def objective_table() -> Table:
+    """Every objective: formula, dimensions, smoothness, whether E f is known."""
+    table = _table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
+    for name in objectives.names():
+        formula, smoothness, closed = describe(name)
+        table.add_row(name, formula, dims(name), smoothness, "yes" if closed else "no")
+    return table
+
+
+def describe(name: str) -> tuple[str, str, bool]:
+    """Formula, smoothness, and whether E f is known in closed form."""
+    if name == "digit_classifier":
+        return _DIGIT_CLASSIFIER
+    objective = objectives.get(name)
+    return objective.formula, objective.smoothness, objective.has_closed_form
+
+
+def dims(name: str) -> str:
+    """The default dimension and those allowed."""
+    entry = objectives._TABLE[name]
+    if entry.smallest == entry.largest:
+        return f"{entry.default_dim} only"
+    largest = "" if math.isinf(entry.largest) else f", <= {entry.largest}"
+    return f"{entry.default_dim}, >= {entry.smallest}{largest}"
+
+
+def estimator_table() -> Table:
+    """Every estimator: what it is, which gradients it gives, what a draw costs."""
+    table = _table("Estimators (--estimators)", "name", "what it is", "mean, scale", "a draw costs")
+    for (name, variate), factory in estimators._TABLE.items():
+        estimator = estimators.get(name, control_variate=variate)
+        summary = (inspect.getdoc(factory) or "").partition("\n")[0].rstrip(".")
+        table.add_row(_breakable(estimator.label), summary, gradients(estimator), cost(estimator))
+    return table
+
+
+def gradients(estimator: Estimator) -> str:
+    """Which of the gradients to mean and to scale it defines; 0 where it says 0."""
+    gaussian = Isotropic(jnp.zeros(2), jnp.ones(()))
+    at_mean = AtMean(jnp.ones(()), jnp.ones(2))
+    seen = Evaluations(*(jnp.ones(shape) for shape in ((), (2,), (), (2,))))
+    terms = estimator.terms(gaussian, jnp.ones(2), seen, at_mean)
+    found = jax.tree.map(
+        jnp.add, estimator.combine(terms, 2), estimator.origin(gaussian, at_mean)
+    )
+    if jnp.isnan(found.scale):
+        return "mean"
+    return "mean, scale" if estimator.needs else "mean; scale: 0"
+
+
+def cost(estimator: Estimator) -> str:
+    """What is evaluated for each draw of eps."""
+    if not estimator.needs:
+        return "nothing; 1 grad f in all"
+    what = "grad f" if "gradient" in estimator.needs else "f"
+    return f"{estimator.evaluations_per_draw} {what}"
+
+
+def noise_table() -> Table:
+    """Every noise scheme."""
+    table = _table("Noise (--noise)", "name", "what it is")
+    for name in noise.NAMES:
+        table.add_row(name, _NOISE[name])
+    return table
+
+
+def schedule_table() -> Table:
+    """Every schedule with five of its values."""
+    table = _table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
+    for name in schedules.names():
+        summary = (inspect.getdoc(schedules._TABLE[name]) or "").partition("\n")[0].rstrip(".")
+        values = schedules.sigmas(name, 1.0, 1e-4, 5)
+        table.add_row(name, summary, " ".join(f"{value:.2g}" for value in values))
+    return table
+
+
+def preset_table() -> Table:
+    """Every preset: what it runs."""
+    table = _table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
+    for name, config in LIMIT_PRESETS.items():
+        table.add_row(name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
+    return table
+
+
+def _sigmas(config: LimitConfig) -> str:
+    values: Sequence[float] = config.sigmas or (config.sigma_first, config.sigma_last)
+    number = len(values) if config.sigmas else config.num_sigmas
+    return f"{counted(number, 'sigma').split()[0]} from {values[0]:g} to {values[-1]:g}"
+
+
+def _breakable(label: str) -> str:
+    """A label that may be broken before its control variate."""
+    return label.replace("+", " +")
+
+
+def _table(title: str, *headings: str) -> Table:
+    """A table whose first column is never broken and whose others fold."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    table.columns[0].no_wrap = "Estimators" not in title
+    return table

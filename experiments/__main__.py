@@ -267,7 +267,7 @@ def _bench(arguments: list[str]) -> int:
     _prepare_jax()
     from . import bench
 
-    return _report_user_errors(lambda: bench.limit(command.repeats, command.out))
+    return _report_user_errors(lambda: bench.limit_sweep(command.repeats, command.out))
 
 
 def _prepare_jax() -> None:

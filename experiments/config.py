@@ -136,9 +136,7 @@ def _check_list(option: str, values: tuple | None) -> None:
 
 def _check_range(option: str, value: float | None, lowest: float, highest: float) -> None:
     if value is not None and not lowest <= value <= highest:
-        raise ValueError(
-            f"{_flag(option)} is {value}; it must lie between {lowest} and {highest}"
-        )
+        raise ValueError(f"{_flag(option)} is {value}; it must lie between {lowest} and {highest}")
 
 
 def _flag(option: str) -> str:

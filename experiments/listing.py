@@ -5,19 +5,21 @@ Nothing is trained or measured: of the digit classifier only its description is 
 
 import inspect
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from sigmaprop import estimators, noise, objectives, schedules
 from sigmaprop.estimators.base import AtMean, Estimator, Evaluations
 from sigmaprop.gaussian import Isotropic
 
 from .config import LIMIT_PRESETS, LimitConfig
-from .terminal import Terminal, counted
+from .terminal import Terminal
 
 _NOISE = {
     "iid": "independent draws of eps",
@@ -38,7 +40,7 @@ def show() -> int:
         preset_table(),
     ):
         terminal.print(table)
-    terminal.say("E f: closed form of the smoothed function known. Every option: sigmaprop limit -h")
+    terminal.say("E f: whether the smoothed function is known in closed form.")
     return 0
 
 
@@ -47,7 +49,7 @@ def objective_table() -> Table:
     table = _table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
     for name in objectives.names():
         formula, smoothness, closed = describe(name)
-        table.add_row(name, formula, dims(name), smoothness, "yes" if closed else "no")
+        _add(table, name, formula, dims(name), smoothness, "yes" if closed else "no")
     return table
 
 
@@ -70,32 +72,28 @@ def dims(name: str) -> str:
 
 def estimator_table() -> Table:
     """Every estimator: what it is, which gradients it gives, what a draw costs."""
-    table = _table("Estimators (--estimators)", "name", "what it is", "mean, scale", "a draw costs")
+    table = _table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
     for (name, variate), factory in estimators._TABLE.items():
         estimator = estimators.get(name, control_variate=variate)
-        summary = (inspect.getdoc(factory) or "").partition("\n")[0].rstrip(".")
-        table.add_row(_breakable(estimator.label), summary, gradients(estimator), cost(estimator))
+        label = f"{estimator.label}\n{textwrap.indent(_summary(factory), '  ')}"
+        _add(table, label, gradients(estimator), cost(estimator))
     return table
 
 
 def gradients(estimator: Estimator) -> str:
-    """Which of the gradients to mean and to scale it defines; 0 where it says 0."""
+    """To which of mean and scale it gives a gradient that is neither NaN nor always 0."""
     gaussian = Isotropic(jnp.zeros(2), jnp.ones(()))
     at_mean = AtMean(jnp.ones(()), jnp.ones(2))
     seen = Evaluations(*(jnp.ones(shape) for shape in ((), (2,), (), (2,))))
-    terms = estimator.terms(gaussian, jnp.ones(2), seen, at_mean)
-    found = jax.tree.map(
-        jnp.add, estimator.combine(terms, 2), estimator.origin(gaussian, at_mean)
-    )
-    if jnp.isnan(found.scale):
-        return "mean"
-    return "mean, scale" if estimator.needs else "mean; scale: 0"
+    terms = estimator.terms(gaussian, jnp.array([1.0, 2.0]), seen, at_mean)
+    found = jax.tree.map(jnp.add, estimator.combine(terms, 2), estimator.origin(gaussian, at_mean))
+    return "mean" if jnp.isnan(found.scale) or found.scale == 0 else "mean, scale"
 
 
 def cost(estimator: Estimator) -> str:
     """What is evaluated for each draw of eps."""
     if not estimator.needs:
-        return "nothing; 1 grad f in all"
+        return "nothing"
     what = "grad f" if "gradient" in estimator.needs else "f"
     return f"{estimator.evaluations_per_draw} {what}"
 
@@ -104,7 +102,7 @@ def noise_table() -> Table:
     """Every noise scheme."""
     table = _table("Noise (--noise)", "name", "what it is")
     for name in noise.NAMES:
-        table.add_row(name, _NOISE[name])
+        _add(table, name, _NOISE[name])
     return table
 
 
@@ -112,9 +110,13 @@ def schedule_table() -> Table:
     """Every schedule with five of its values."""
     table = _table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
     for name in schedules.names():
-        summary = (inspect.getdoc(schedules._TABLE[name]) or "").partition("\n")[0].rstrip(".")
         values = schedules.sigmas(name, 1.0, 1e-4, 5)
-        table.add_row(name, summary, " ".join(f"{value:.2g}" for value in values))
+        _add(
+            table,
+            name,
+            _summary(schedules._TABLE[name]),
+            " ".join(f"{value:.2g}" for value in values),
+        )
     return table
 
 
@@ -122,25 +124,31 @@ def preset_table() -> Table:
     """Every preset: what it runs."""
     table = _table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
     for name, config in LIMIT_PRESETS.items():
-        table.add_row(name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
+        _add(table, name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
     return table
 
 
 def _sigmas(config: LimitConfig) -> str:
     values: Sequence[float] = config.sigmas or (config.sigma_first, config.sigma_last)
     number = len(values) if config.sigmas else config.num_sigmas
-    return f"{counted(number, 'sigma').split()[0]} from {values[0]:g} to {values[-1]:g}"
+    return f"{number} from {values[0]:g} to {values[-1]:g}"
 
 
-def _breakable(label: str) -> str:
-    """A label that may be broken before its control variate."""
-    return label.replace("+", " +")
+def _summary(function: Callable) -> str:
+    """The first line of a docstring, in lines that leave room for two more columns."""
+    first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
+    return textwrap.fill(first, 44)
 
 
 def _table(title: str, *headings: str) -> Table:
-    """A table whose first column is never broken and whose others fold."""
+    """A table that fits into 80 columns; its first column is never broken."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for heading in headings:
         table.add_column(heading, overflow="fold")
-    table.columns[0].no_wrap = "Estimators" not in title
+    table.columns[0].no_wrap = True
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """A row of cells in which brackets are brackets, not styles."""
+    table.add_row(*(Text(cell) for cell in cells))

@@ -138,7 +138,7 @@ def test_errors_of_nested_batches_are_those_of_separate_batches(chunk):
                 expected = naive_errors(objective, exact, estimator, key, 103, size, 0)
                 weights = found.group_batches[:, level] / found.num_batches[level]
                 held = found.group_batches[:, level] > 0
-                    got = (errors[held, 0, level] * weights[held, None]).sum(axis=0)
+                got = (errors[held, 0, level] * weights[held, None]).sum(axis=0)
                 np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-15)
 
 

@@ -272,6 +272,7 @@ def _accumulator(dtype: str) -> Any:
     return jnp.float64 if dtype == "float64" else jnp.float32
 
 
+@functools.lru_cache(maxsize=64)
 def _make_program(
     f: Callable[[Array], Array],
     chosen: tuple[Estimator, ...],

@@ -4,6 +4,8 @@
 one on a function of the user's.
 """
 
+import functools
+
 from sigmaprop.estimators.antithetic import antithetic
 from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms
 from sigmaprop.estimators.evolution import antithetic_difference, forward_difference
@@ -47,6 +49,7 @@ def parse(label: str) -> tuple[str, str | None]:
     return name, variate or None
 
 
+@functools.cache
 def get(name: str, noise: str = "iid", control_variate: str | None = None) -> Estimator:
     """The estimator of this name, for a noise scheme and a control variate.
 

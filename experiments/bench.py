@@ -1,0 +1,353 @@
+"""What does the sweep cost beyond the noise it draws and the gradients it evaluates?
+
+    sigmaprop bench limit              # some minutes; all ratios from interleaved repeats in one run
+
+Each line is a ratio of two medians, with the spread of the ratios over repeats and a verdict against
+a target: met, missed, or not resolved. One process, one device for both sides of a ratio, because
+jax.random.normal uses one. The machine's load is recorded: on a busy one, believe the ratios less.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sigmaprop import estimators, limit, objectives, runs, schedules, truth
+from sigmaprop.environment import environment
+
+DIM = 64
+NUM_SAMPLES = 2**18
+NUM_SIGMAS = 16
+
+
+class Ratio(NamedTuple):
+    """One measured ratio.
+
+    Attributes:
+        what: in words.
+        median, low, high: of the ratio over repeats (quartiles).
+        seconds: median time of the numerator.
+        target: the largest ratio aimed at (for speed-ups the smallest), None for information.
+        verdict: "met", "missed", "not resolved", or "".
+    """
+
+    what: str
+    median: float
+    low: float
+    high: float
+    seconds: float
+    target: float | None
+    verdict: str
+
+
+class _Program(NamedTuple):
+    """Something to time: ``run()`` blocks until its result is there."""
+
+    what: str
+    run: Callable[[], Any]
+
+
+def limit_sweep(repeats: int, out: Path | None) -> int:
+    """``sigmaprop bench limit``: prints the ratios; 0 unless a target is missed."""
+    console = Console()
+    before = os.getloadavg()
+    ratios = [
+        *_against_normals(repeats),
+        *_against_parts(repeats),
+        *_batch_sizes(repeats),
+        *_against_others(repeats),
+        *_memory(),
+    ]
+    after = os.getloadavg()
+    console.print(_table(ratios))
+    console.print(
+        f"load average {before[0]:.2f} before, {after[0]:.2f} after, on {os.cpu_count()} cores; "
+        f"{jax.local_devices()[0].device_kind}; {repeats} interleaved repeats",
+        soft_wrap=True,
+    )
+    if out is not None:
+        content = {
+            "ratios": [ratio._asdict() for ratio in ratios],
+            "load_average": {"before": before, "after": after},
+            "repeats": repeats,
+            "environment": environment(None),
+        }
+        runs.write_atomic(out, json.dumps(content, indent=1) + "\n")
+        console.print(f"written: {out}", soft_wrap=True)
+    return int(any(ratio.verdict == "missed" for ratio in ratios))
+
+
+def _timed(program: _Program) -> float:
+    start = time.perf_counter()
+    program.run()
+    return time.perf_counter() - start
+
+
+def _compare(
+    numerator: _Program,
+    denominator: Sequence[tuple[_Program, float]],
+    repeats: int,
+    target: float | None = None,
+    what: str | None = None,
+) -> Ratio:
+    """Median of numerator / weighted sum of denominators, timed in turns after one warm-up each."""
+    programs = [numerator, *(program for program, _ in denominator)]
+    for program in programs:
+        program.run()
+    times = np.array([[_timed(program) for program in programs] for _ in range(repeats)])
+    weights = np.array([weight for _, weight in denominator])
+    ratios = times[:, 0] / (times[:, 1:] @ weights)
+    low, median, high = np.percentile(ratios, [25, 50, 75])
+    verdict = "" if target is None else _verdict(low, high, target)
+    text = what or f"{numerator.what} / {denominator[0][0].what}"
+    return Ratio(text, median, low, high, float(np.median(times[:, 0])), target, verdict)
+
+
+def _verdict(low: float, high: float, target: float) -> str:
+    if high <= target:
+        return "met"
+    return "missed" if low > target else "not resolved"
+
+
+def _sweep(
+    name: str,
+    num_sigmas: int,
+    batch_sizes: tuple[int, ...] = (),
+    dim: int | None = DIM,
+    devices: Sequence[jax.Device] | None = None,
+) -> _Program:
+    """The pathwise sweep of one objective on one device."""
+    objective = objectives.get(name, None if name == "digit_classifier" else dim)
+    sigmas = schedules.sigmas("geometric", 1.0, 1e-4, num_sigmas)
+    exact = _truth(objective, sigmas)
+    chosen = [estimators.get("pathwise")]
+    some = tuple(devices or jax.local_devices()[:1])
+    key = jax.random.key(0)
+
+    def run() -> None:
+        limit.sweep(
+            objective, exact, chosen, key, NUM_SAMPLES, batch_sizes=batch_sizes, devices=some
+        )
+
+    return _Program(f"{name}, {num_sigmas} sigmas", run)
+
+
+def _truth(objective: objectives.Objective, sigmas: np.ndarray) -> truth.Truth:
+    """A truth that costs nothing: its values do not change what the sweep computes."""
+    zeros = np.zeros(len(sigmas))
+    flat = np.zeros((len(sigmas), objective.dim))
+    return truth.Truth(objective.point, flat[0], sigmas, flat, zeros, zeros, zeros)
+
+
+def _normals(dim: int = DIM) -> _Program:
+    draw = jax.jit(lambda key: jax.random.normal(key, (NUM_SAMPLES, dim), jnp.float32))
+    key = jax.random.key(0)
+    return _Program("jax.random.normal", lambda: jax.block_until_ready(draw(key)))
+
+
+def _own_normals(dim: int) -> _Program:
+    """The sweep's noise alone, summed so that it need not be stored."""
+    from sigmaprop.noise import normal_rows
+
+    rows = limit.make_plan(NUM_SAMPLES, (), dim).chunk
+
+    @jax.jit
+    def draw(key: jax.Array) -> jax.Array:
+        def step(total: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
+            return total + jnp.sum(normal_rows(key, first, rows, dim), axis=0), None
+
+        firsts = jnp.arange(0, NUM_SAMPLES, rows, dtype=jnp.uint32)
+        return jax.lax.scan(step, jnp.zeros(dim, jnp.float32), firsts)[0]
+
+    key = jax.random.key(0)
+    return _Program("its normals", lambda: jax.block_until_ready(draw(key)))
+
+
+def _gradients(objective: objectives.Objective) -> _Program:
+    """grad f alone at as many points as one sigma has, in the chunks of the sweep."""
+    rows = limit.make_plan(NUM_SAMPLES, (), objective.dim).chunk
+    point = jnp.asarray(objective.point, jnp.float32)
+    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
+
+    @jax.jit
+    def evaluate(offsets: jax.Array) -> jax.Array:
+        def step(total: jax.Array, scale: jax.Array) -> tuple[jax.Array, None]:
+            gradients = jax.vmap(jax.grad(objective))(point + scale * offsets)
+            return total + jnp.sum(gradients, axis=0), None
+
+        scales = jnp.linspace(0.01, 1.0, NUM_SAMPLES // rows, dtype=jnp.float32)
+        return jax.lax.scan(step, jnp.zeros_like(point), scales)[0]
+
+    return _Program("grad f", lambda: jax.block_until_ready(evaluate(offsets)))
+
+
+def _against_normals(repeats: int) -> list[Ratio]:
+    normals = [(_normals(), 1.0)]
+    return [
+        _compare(_sweep("quartic", NUM_SIGMAS), normals, repeats, 1.5),
+        _compare(
+            _sweep("quartic", 1, (1,)), normals, repeats, 0.9,
+            "quartic, 1 sigma with second moments / jax.random.normal",
+        ),
+        _compare(
+            _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()), normals, repeats, None,
+            f"quartic, 16 sigmas on {jax.local_device_count()} devices / jax.random.normal on 1",
+        ),
+    ]
+
+
+def _against_parts(repeats: int) -> list[Ratio]:
+    """Every objective against (its normals + sigmas x grad f alone)."""
+    ratios = []
+    for name in objectives.names():
+        sweep = _sweep(name, NUM_SIGMAS)
+        objective = objectives.get(name, None if name == "digit_classifier" else DIM)
+        parts = [(_own_normals(objective.dim), 1.0), (_gradients(objective), float(NUM_SIGMAS))]
+        what = f"{name}: sweep / (normals + {NUM_SIGMAS} x grad f)"
+        ratios.append(_compare(sweep, parts, repeats, 1.25, what))
+    return ratios
+
+
+def _batch_sizes(repeats: int) -> list[Ratio]:
+    """Every power of two of batch sizes at once against none; a target where grad f is costly."""
+    ratios = []
+    for name in ("quartic", "sine", "ridge_network", "digit_classifier"):
+        objective = objectives.get(name, None if name == "digit_classifier" else DIM)
+        gradient = _gradients(objective)
+        gradient.run()
+        seconds = np.median([_timed(gradient) for _ in range(3)])
+        nanoseconds = seconds * 1e9 / NUM_SAMPLES / objective.dim
+        sizes = schedules.powers(2, NUM_SAMPLES)
+        what = f"{name} ({nanoseconds:.1f} ns a coordinate): {len(sizes)} batch sizes / none"
+        target = 1.10 if nanoseconds > 5 else None
+        both = _sweep(name, NUM_SIGMAS, sizes), [(_sweep(name, NUM_SIGMAS), 1.0)]
+        ratios.append(_compare(*both, repeats, target, what))
+    return ratios
+
+
+def _against_others(repeats: int) -> list[Ratio]:
+    """How much longer other ways to write the same sweep take."""
+    objective = objectives.get("quartic", DIM)
+    sweep = [(_sweep("quartic", NUM_SIGMAS), 1.0)]
+    sigmas = schedules.sigmas("geometric", 1.0, 1e-4, NUM_SIGMAS)
+    return [
+        _compare(_numpy(objective, sigmas), sweep, repeats, None, "NumPy, in chunks / sweep"),
+        _compare(_materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"),
+        _python_loop(objective, sweep[0][0], repeats),
+    ]
+
+
+def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> _Program:
+    point = objective.point.astype(np.float32)
+
+    def run() -> None:
+        generator = np.random.default_rng(0)
+        totals = np.zeros((len(sigmas), objective.dim))
+        for _ in range(NUM_SAMPLES // 4096):
+            eps = generator.standard_normal((4096, objective.dim), np.float32)
+            for i, sigma in enumerate(sigmas.astype(np.float32)):
+                x = point + sigma * eps
+                totals[i] += (4 * x * x * x).sum(axis=0)
+
+    return _Program("NumPy", run)
+
+
+def _materialised(objective: objectives.Objective, sigmas: np.ndarray) -> _Program:
+    point = jnp.asarray(objective.point, jnp.float32)
+
+    @jax.jit
+    def evaluate(key: jax.Array) -> jax.Array:
+        eps = jax.random.normal(key, (NUM_SAMPLES, objective.dim), jnp.float32)
+        gradient = jax.vmap(jax.grad(objective))
+        return jax.lax.map(
+            lambda sigma: gradient(point + sigma * eps).mean(axis=0),
+            jnp.asarray(sigmas, jnp.float32),
+        )
+
+    key = jax.random.key(0)
+    return _Program("stored noise", lambda: jax.block_until_ready(evaluate(key)))
+
+
+def _python_loop(objective: objectives.Objective, sweep: _Program, repeats: int) -> Ratio:
+    """jax.grad called once a sample, from few samples: its time is proportional to their number."""
+    few = 200
+    gradient = jax.jit(jax.grad(objective))
+    point = jnp.asarray(objective.point, jnp.float32)
+    eps = np.random.default_rng(0).standard_normal((few, objective.dim), np.float32)
+
+    def run() -> None:
+        total = np.zeros(objective.dim)
+        for row in eps:
+            total += np.asarray(gradient(point + 0.1 * row))
+
+    share = few / (NUM_SAMPLES * NUM_SIGMAS)
+    what = f"Python loop over jitted jax.grad ({few} samples, scaled) / sweep"
+    return _compare(_Program("loop", run), [(sweep, share)], repeats, None, what)
+
+
+def _memory() -> list[Ratio]:
+    """Peak memory of whole processes: it must not grow with the number of samples."""
+    peaks = {count: _peak_mebibytes(count, 1000) for count in (10**5, 10**6, 10**7)}
+    grown = peaks[10**7] / peaks[10**5]
+    return [
+        Ratio(
+            "peak memory, d = 1000: 10^7 samples / 10^5", grown, grown, grown, 0.0, 1.1,
+            _verdict(grown, grown, 1.1),
+        ),
+        Ratio(
+            "peak memory, d = 1000, 10^7 samples, in GiB", peaks[10**7] / 1024,
+            peaks[10**7] / 1024, peaks[10**7] / 1024, 0.0, 1.0,
+            _verdict(peaks[10**7], peaks[10**7], 1024),
+        ),
+    ]
+
+
+def _peak_mebibytes(num_draws: int, dim: int) -> float:
+    command = [sys.executable, "-m", f"{__package__}.bench", str(num_draws), str(dim)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(result.stdout.split()[-1])
+
+
+def _memory_child(num_draws: int, dim: int) -> None:
+    """A sweep with several estimators and all batch sizes; prints its peak memory in MiB."""
+    objective = objectives.get("quartic", dim)
+    exact = truth.closed_form(objective, objective.point, np.array([0.1]))
+    chosen = [estimators.get("pathwise"), estimators.get("pathwise", "antithetic")]
+    sizes = schedules.powers(4, num_draws)
+    limit.sweep(objective, exact, chosen, jax.random.key(0), num_draws, batch_sizes=sizes)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _table(ratios: Sequence[Ratio]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="ratios of medians (quartiles)", title_justify="left")
+    table.add_column("what")
+    for heading in ("ratio", "quartiles", "seconds", "target"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for ratio in ratios:
+        table.add_row(
+            ratio.what,
+            f"{ratio.median:.3g}",
+            f"{ratio.low:.3g} to {ratio.high:.3g}",
+            f"{ratio.seconds:.3g}" if ratio.seconds else "–",
+            f"<= {ratio.target:g}" if ratio.target else "–",
+            ratio.verdict or "–",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    _memory_child(int(sys.argv[1]), int(sys.argv[2]))

@@ -100,7 +100,7 @@ def look() -> Machine:
     memory = psutil.virtual_memory()
     granted = _granted("memory.max")
     found = environment(None)
-    compiled = found["compilation_cache_dir"]
+    compiled = getattr(jax.config, "jax_compilation_cache_dir", None)
     return Machine(
         versions={name: _version(name) for name in _PACKAGES},
         devices=[_describe_device(device) for device in devices],
@@ -167,8 +167,8 @@ def advise(machine: Machine) -> Iterator[str]:
         )
     if machine.quota < machine.usable:
         yield (
-            f"the container grants {machine.quota:g} cores' worth of time on {machine.usable} cores: "
-            "raise its CPU limit, or pin it to as many cores with taskset"
+            f"the container grants the time of {machine.quota:g} cores on {machine.usable}: raise "
+            "its CPU limit, or pin it to as many cores with taskset"
         )
     if machine.platform == "cpu" and len(machine.devices) < machine.usable:
         yield (

@@ -143,9 +143,11 @@ def _measure(
         f"{counted(len(devices), f'{devices[0].platform} device')}; run directory {run.directory}"
     )
     total = experiment.total_draws(config, plan)
-    if terminal.is_terminal:
-        return _with_bar(config, plan, run, terminal, total)
-    return experiment.run(config, plan, run, _plain_progress(terminal, total))
+    # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
+    with np.errstate(all="ignore"):
+        if terminal.is_terminal:
+            return _with_bar(config, plan, run, terminal, total)
+        return experiment.run(config, plan, run, _plain_progress(terminal, total))
 
 
 def _with_bar(

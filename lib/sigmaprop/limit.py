@@ -150,6 +150,7 @@ def sweep(
     dtype: str = "float32",
     chunk: int | None = None,
     num_groups: int = 32,
+    wrt: Sequence[str] = ("mean", "scale"),
     devices: Sequence[jax.Device] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Sweep:
@@ -166,6 +167,7 @@ def sweep(
             float32. The noise is the same float32 numbers in each.
         chunk: most draws evaluated at a time, None for as many as suit the device.
         num_groups: independent groups from which error bars are made.
+        wrt: what to differentiate by; without "scale" its gradients are NaN and cost nothing.
         devices: over which to spread the chunks; None for all local devices.
         progress: called with the number of draws done so far.
 
@@ -173,15 +175,18 @@ def sweep(
         `Sweep`.
 
     Raises:
-        ValueError: sizes out of range, or batch sizes that do not nest.
+        ValueError: sizes out of range, batch sizes that do not nest, or a ``wrt`` without "mean".
     """
+    if "mean" not in wrt or set(wrt) - {"mean", "scale"}:
+        raise ValueError(f"wrt is {tuple(wrt)}; it must be ('mean',) or ('mean', 'scale')")
     with jax.enable_x64(True):
         devices = tuple(devices or jax.local_devices())
         dim = truth.point.shape[0]
         plan = make_plan(num_draws, batch_sizes, dim, chunk=chunk, num_groups=num_groups)
         work = plan.chunk * dim * truth.sigmas.shape[0]
         per_device = min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // len(devices)))
-        program = _make_program(f, tuple(e for e in chosen if e.needs), plan, dtype, devices)
+        noisy = tuple(estimator for estimator in chosen if estimator.needs)
+        program = _make_program(f, noisy, plan, dtype, "scale" in wrt, devices)
         inputs = _inputs(truth, dtype)
         totals = _Totals(tuple(chosen), plan, truth)
         pending = None
@@ -278,6 +283,7 @@ def _make_program(
     chosen: tuple[Estimator, ...],
     plan: Plan,
     dtype: str,
+    with_scale: bool,
     devices: tuple[jax.Device, ...],
 ):
     """Compiles (inputs, key, first rows, valid rows) -> sums and errors of each chunk."""
@@ -286,7 +292,7 @@ def _make_program(
 
     def chunks(inputs: _Inputs, key: Array, rows: Array, valid: Array):
         at_mean = _at_mean(f, inputs, plan, dtype)
-        one = functools.partial(_chunk, f, chosen, plan, dtype, inputs, at_mean, key)
+        one = functools.partial(_chunk, f, chosen, plan, dtype, with_scale, inputs, at_mean, key)
         return jax.lax.map(lambda pair: one(*pair), (rows, valid)), at_mean
 
     return jax.jit(
@@ -305,6 +311,7 @@ def _chunk(
     chosen: tuple[Estimator, ...],
     plan: Plan,
     dtype: str,
+    with_scale: bool,
     inputs: _Inputs,
     at_mean: AtMean,
     key: Array,
@@ -312,20 +319,19 @@ def _chunk(
     valid_rows: Array,
 ):
     """Sums of terms and errors of all batches inside one chunk, for every sigma and estimator."""
-    eps = normal_rows(key, first_row, plan.chunk, inputs.point.shape[0]).astype(inputs.point.dtype)
-    eps = jax.lax.optimization_barrier(eps)
+    eps = _stored_noise(plan, key, first_row, inputs.point)
     needs = tuple(dict.fromkeys(need for estimator in chosen for need in estimator.needs))
 
     def at_sigma(at: _AtSigma):
         gaussian = Isotropic(inputs.point, at.sigma)
-        seen = _evaluate_rows(f, gaussian, eps, needs, dtype)
+        seen = _evaluate_rows(f, gaussian, eps, needs, dtype, stored=len(chosen) > 1)
         seen = jax.vmap(from_mean, in_axes=(0, None))(seen, at_mean)
         results = {}
         for estimator in chosen:
             terms = jax.vmap(estimator.terms, in_axes=(None, 0, 0, None))(
                 gaussian, eps, seen, at_mean
             )
-            terms = _drop_invalid(terms, plan, valid_rows)
+            terms = _drop_invalid(terms if with_scale else _mean_only(terms), plan, valid_rows)
             results[_label(estimator)] = _nested(
                 estimator, terms, plan, valid_rows, gaussian, at_mean, at, inputs.gradient
             )
@@ -343,31 +349,57 @@ def _in_dtype(f: Callable[[Array], Array], dtype: str) -> Callable[[Array], Arra
     return lambda x: f(x.astype(dtype)).astype(x.dtype)
 
 
+def _stored_noise(plan: Plan, key: Array, first_row: Array, like: Array) -> Array:
+    """The chunk's noise, [chunk, D]; the loop makes XLA store it, not draw it for every reader."""
+    blocks = _num_blocks(plan.chunk)
+    rows = plan.chunk // blocks
+    firsts = first_row + jnp.arange(0, plan.chunk, rows, dtype=jnp.uint32)
+    noise = jax.lax.map(lambda first: normal_rows(key, first, rows, like.shape[0]), firsts)
+    return noise.reshape(plan.chunk, -1).astype(like.dtype)
+
+
+def _num_blocks(rows: int) -> int:
+    return _SUB_BLOCKS if rows % _SUB_BLOCKS == 0 else 1
+
+
 def _evaluate_rows(
     f: Callable[[Array], Array],
     gaussian: Isotropic,
     eps: Array,
     needs: tuple[str, ...],
     dtype: str,
+    *,
+    stored: bool,
 ) -> Evaluations:
-    """Evaluations at every row of noise, each made once.
+    """Evaluations at every row of noise.
 
-    They pass through a loop over a few blocks so that XLA stores them: else it computes f anew in
-    every fused kernel that reads them.
+    Where several estimators read them they pass through a loop over a few blocks, so that XLA
+    stores them: else it computes f anew in every fused kernel that reads them. For one estimator
+    the copy costs more than it saves.
     """
-    rows, dim = eps.shape
-    row = functools.partial(evaluate, _in_dtype(f, dtype), gaussian, needs=needs)
-    blocks = _SUB_BLOCKS if rows % _SUB_BLOCKS == 0 else 1
-    seen = jax.lax.map(lambda block: jax.vmap(row)(block), eps.reshape(blocks, rows // blocks, dim))
-    return jax.tree.map(lambda leaf: leaf.reshape(rows, *leaf.shape[2:]), seen)
+    row = jax.vmap(functools.partial(evaluate, _in_dtype(f, dtype), gaussian, needs=needs))
+    blocks = _num_blocks(len(eps)) if stored else 1
+    if blocks == 1:
+        return row(eps)
+    seen = jax.lax.map(row, eps.reshape(blocks, len(eps) // blocks, -1))
+    return jax.tree.map(lambda leaf: leaf.reshape(len(eps), *leaf.shape[2:]), seen)
 
 
 def _at_mean(f: Callable[[Array], Array], inputs: _Inputs, plan: Plan, dtype: str) -> AtMean:
     """F and its gradient at the mean by the program that evaluates the draws: the same rounding."""
     gaussian = Isotropic(inputs.point, inputs.at_sigmas.sigma[0])
     zeros = jnp.zeros((plan.chunk, inputs.point.shape[0]), inputs.point.dtype)
-    seen = _evaluate_rows(f, gaussian, zeros, ("value", "gradient"), dtype)
+    seen = _evaluate_rows(f, gaussian, zeros, ("value", "gradient"), dtype, stored=False)
     return AtMean(seen.value[0], seen.gradient[0])
+
+
+def _mean_only(terms: Terms) -> Terms:
+    """Terms whose part for the scale is NaN, so that the compiler need not make it."""
+
+    def unknown(part: Isotropic | None) -> Isotropic | None:
+        return None if part is None else Isotropic(part.mean, jnp.full_like(part.scale, jnp.nan))
+
+    return Terms(unknown(terms.gradient), terms.value, unknown(terms.score), unknown(terms.product))
 
 
 def _drop_invalid(terms: Terms, plan: Plan, valid_rows: Array) -> Terms:

@@ -140,7 +140,8 @@ def get(name: str, dim: int | None = None, **options: float) -> Objective:
     Args:
         name: one of ``names()``.
         dim: D; None takes the default of that objective.
-        **options: ``condition`` (quadratic): the ratio of the largest to the smallest eigenvalue.
+        **options: ``condition`` (quadratic): the ratio of the largest to the smallest eigenvalue;
+            ``units`` (ridge_network): the width of its hidden layer.
 
     Raises:
         ValueError: the name is unknown, or the dim or an option is not allowed.
@@ -540,13 +541,15 @@ def _step(dim: int) -> Objective:
     )
 
 
-def _ridge_network(dim: int) -> Objective:
+def _ridge_network(dim: int, *, units: int = NUM_UNITS) -> Objective:
     """A network of one hidden layer whose E f is known in any dimension.
 
     Source: Owen 1980, A table of normal integrals (10,010.8):
         E Phi(a.x + b) = Phi((a.m + b) / sqrt(1 + a'Sigma a)).
     """
-    w, b, c = _ridge_weights(dim)
+    if not (isinstance(units, int) and units >= 1):
+        raise ValueError(f"objective 'ridge_network' needs a whole number of units >= 1, not {units}")
+    w, b, c = _ridge_weights(dim, units)
     w_squared = w * w
 
     def function(x):
@@ -560,20 +563,20 @@ def _ridge_network(dim: int) -> Objective:
     return Objective(
         name="ridge_network",
         dim=dim,
-        formula=f"sum_j c_j Phi(w_j.x + b_j), {NUM_UNITS} units",
+        formula=f"sum_j c_j Phi(w_j.x + b_j), {units} units",
         function=function,
         expectation=expectation,
         point=_generic_point("ridge_network", dim),
     )
 
 
-def _ridge_weights(dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ridge_weights(dim: int, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights w [H, D] of rows of norm 1.5, b [H], c [H]: inputs and f of order 1 at any D."""
-    w = _generator("ridge_network", "w").standard_normal((NUM_UNITS, dim))
+    w = _generator("ridge_network", "w").standard_normal((units, dim))
     w *= 1.5 / np.linalg.norm(w, axis=1, keepdims=True)
-    b = _generator("ridge_network", "b").standard_normal(NUM_UNITS)
+    b = _generator("ridge_network", "b").standard_normal(units)
     # The mean of c keeps f away from 0, which plain random signs would not.
-    c = (_generator("ridge_network", "c").standard_normal(NUM_UNITS) + 0.5) / math.sqrt(NUM_UNITS)
+    c = (_generator("ridge_network", "c").standard_normal(units) + 0.5) / math.sqrt(units)
     return w, b, c
 
 
@@ -628,6 +631,6 @@ _TABLE: dict[str, _Entry] = {
     "absolute": _Entry(_absolute),
     "relu": _Entry(_relu),
     "step": _Entry(_step),
-    "ridge_network": _Entry(_ridge_network, default_dim=64),
+    "ridge_network": _Entry(_ridge_network, default_dim=64, options=("units",)),
     "digit_classifier": _Entry(_digit_classifier, default_dim=64, smallest=64, largest=64),
 }

@@ -1,3 +1,5 @@
 """stub to be replaced."""
+
+
 def write(target, directories):
-    (target/"figures").mkdir(exist_ok=True)
+    (target / "figures").mkdir(exist_ok=True)

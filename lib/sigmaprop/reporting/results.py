@@ -1,0 +1,180 @@
+"""What finished runs hold, in the form that figures and reports are made from.
+
+This package draws from files alone: it imports no JAX.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sigmaprop.files import read_json
+from sigmaprop.runs import read_metrics
+
+LONGEST_LABEL = 48
+
+
+class Series(NamedTuple):
+    """One metric of one estimator, every entry [rows]; sorted by sigma, then batch size."""
+
+    sigma: np.ndarray
+    batch_size: np.ndarray
+    num_batches: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    theory: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Series":
+        """The rows that a mask chooses."""
+        return Series(*(column[chosen] for column in self))
+
+
+class Key(NamedTuple):
+    """What names a series."""
+
+    objective: str
+    estimator: str
+    noise: str
+    wrt: str
+    metric: str
+
+
+class Results(NamedTuple):
+    """One run.
+
+    Attributes:
+        label: what tells this run from the others it is drawn with, empty for one alone.
+        name: of its directory.
+        command: of the command line.
+        config: its options.
+        environment: versions, device, flags.
+        claims: its conclusions, numbers that are not known as NaN.
+        picture: image and gradients of the digit classifier, if it was measured.
+        series: the metrics.
+        sizes: dim and dtype of every objective, in the order of the run.
+    """
+
+    label: str
+    name: str
+    command: str
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    claims: list[dict[str, Any]]
+    picture: dict[str, Any] | None
+    series: Mapping[Key, Series]
+    sizes: Mapping[str, tuple[int, str]]
+
+    def get(self, objective: str, which: tuple[str, str], wrt: str, metric: str) -> Series | None:
+        """One metric of an (estimator, noise), or None if it was not measured."""
+        return self.series.get(Key(objective, *which, wrt, metric))
+
+    def estimators(self, objective: str) -> list[tuple[str, str]]:
+        """Every (estimator, noise) measured on an objective, in the order of the run."""
+        found = ((k.estimator, k.noise) for k in self.series if k.objective == objective)
+        return list(dict.fromkeys(found))
+
+
+def read(directories: Sequence[Path]) -> list[Results]:
+    """Reads runs and labels each by what differs in its config.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    found = [_read_one(Path(directory)) for directory in directories]
+    labels = label([one.config for one in found], [one.name for one in found])
+    return [one._replace(label=text) for one, text in zip(found, labels, strict=True)]
+
+
+def label(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """What tells each config from the others, else the directory's name, else a number."""
+    if len(configs) == 1:
+        return [""]
+    options = dict.fromkeys(option for config in configs for option in config)
+    different = [o for o in options if any(c.get(o) != configs[0].get(o) for c in configs)]
+    labels = [", ".join(_option(o, config.get(o)) for o in different) for config in configs]
+    if len(set(labels)) < len(labels):
+        labels = [f"{text}, {name}".lstrip(", ") for text, name in zip(labels, names, strict=True)]
+    labels = [plain(text, LONGEST_LABEL) for text in labels]
+    if len(set(labels)) < len(labels):
+        labels = [f"{i}: {text}" for i, text in enumerate(labels, 1)]
+    return labels
+
+
+def plain(text: str, longest: int = 80) -> str:
+    """Text that every font has glyphs for and XML allows, cut to a length."""
+    text = re.sub(r"[^ -~\u00a1-\u00ff]", "?", text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _option(name: str, value: Any) -> str:
+    """An option as a label: words speak for themselves, numbers need their name."""
+    if name == "dtype":
+        return str(value)
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    return f"{name} {'default' if value is None else value}"
+
+
+def _read_one(directory: Path) -> Results:
+    content = read_json(directory / "config.json")
+    table = _columns(directory)
+    picture, claims = directory / "picture.json", directory / "conclusions.json"
+    return Results(
+        label="",
+        name=directory.resolve().name,
+        command=str(content.get("command", "")),
+        config=content.get("config", {}),
+        environment=read_json(directory / "environment.json"),
+        claims=[_known(claim) for claim in read_json(claims)] if claims.exists() else [],
+        picture=read_json(picture) if picture.exists() else None,
+        series=_series(table),
+        sizes=_sizes(table),
+    )
+
+
+def _columns(directory: Path) -> dict[str, Any]:
+    """Columns as arrays, those of strings as (codes, words)."""
+    import pyarrow as pa
+
+    found: dict[str, Any] = {}
+    for name, column in zip((t := read_metrics(directory)).column_names, t.columns, strict=True):
+        if pa.types.is_string(column.type):
+            encoded = column.combine_chunks().dictionary_encode()
+            found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+        else:
+            found[name] = column.to_numpy()
+    return found
+
+
+def _series(table: dict[str, Any]) -> dict[Key, Series]:
+    """Groups the rows by key, in order of first appearance."""
+    codes = np.zeros(len(table["sigma"]), np.int64)
+    for name in Key._fields:
+        index, words = table[name]
+        codes = codes * len(words) + index
+    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.lexsort((table["batch_size"], table["sigma"], group))
+    pieces = np.split(order, np.cumsum(np.bincount(group, minlength=len(first)))[:-1])
+    found = {}
+    for start, rows in sorted(zip(first.tolist(), pieces, strict=True), key=lambda pair: pair[0]):
+        key = Key(*(table[name][1][table[name][0][start]] for name in Key._fields))
+        found[key] = Series(*(table[name][rows] for name in Series._fields))
+    return found
+
+
+def _sizes(table: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Dim and dtype of every objective, in order of appearance."""
+    index, words = table["objective"]
+    dtypes, names = table["dtype"]
+    seen, first = np.unique(index, return_index=True)
+    rows = sorted(zip(first.tolist(), seen.tolist(), strict=True))
+    return {words[code]: (int(table["dim"][row]), names[dtypes[row]]) for row, code in rows}
+
+
+def _known(claim: dict[str, Any]) -> dict[str, Any]:
+    """A claim with NaN where JSON holds null."""
+    known = lambda value: float("nan") if value is None else value  # noqa: E731
+    measured = {name: known(value) for name, value in claim["measured"].items()}
+    return {name: known(value) for name, value in claim.items()} | {"measured": measured}

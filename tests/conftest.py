@@ -1,0 +1,73 @@
+"""What all tests share: two CPU devices, caches of their own, and the command line in-process."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# JAX reads these once, when it starts, which may be while tests are collected.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+_CACHE = tempfile.TemporaryDirectory(prefix="sigmaprop-tests-")
+os.environ["SIGMAPROP_CACHE"] = _CACHE.name
+os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/xla"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: object
+    out: str
+    err: str
+
+
+TINY = (
+    *("--objective", "quartic", "--dim", "3", "--sigmas", "1", ".1", "0"),
+    *("--batch-sizes", "1", "4", "16", "--num-samples", "256"),
+    *("--estimators", "pathwise", "score_function", "at_mean", "--noise", "iid"),
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_directory() -> Iterator[Path]:
+    """Where this session caches; removed at its end."""
+    yield Path(_CACHE.name)
+    _CACHE.cleanup()
+
+
+@pytest.fixture
+def sigmaprop(capsys, tmp_path, monkeypatch) -> Callable[..., Ended]:
+    """Runs a command in this process, in a directory of its own."""
+    from sigmaprop.experiments.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ended:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        return Ended(caught.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The run directory of a small finished run; not to be changed."""
+    from sigmaprop.experiments.__main__ import main
+
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.raises(SystemExit) as caught:
+        main(["limit", *TINY, "--run-dir", str(directory)])
+    assert caught.value.code == 0
+    return directory
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """Options of a run that takes a second."""
+    return list(TINY)

@@ -1,0 +1,58 @@
+"""`sigmaprop list` names everything, in 80 columns, and trains nothing."""
+
+import os
+
+import pytest
+from sigmaprop.experiments import listing
+from sigmaprop.experiments.config import LIMIT_PRESETS
+
+from sigmaprop import classifier, estimators, noise, objectives, schedules
+
+
+@pytest.fixture
+def listed(sigmaprop, monkeypatch) -> str:
+    def train(*arguments):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(classifier, "train", train)
+    monkeypatch.setattr(classifier, "pretrained", train)
+    ended = sigmaprop("list")
+    assert ended.status == 0
+    return ended.out
+
+
+def test_everything_is_named_in_80_columns(listed):
+    words = set(listed.split())
+    names = (objectives.names(), estimators.labels(), noise.NAMES, schedules.names(), LIMIT_PRESETS)
+    assert words.issuperset(name for group in names for name in group)
+    assert max(map(len, listed.splitlines())) <= 80
+    assert "1[x_i > 0]" in listed
+
+
+def test_nothing_is_left_on_disk(listed, tmp_path):
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_digit_classifier_is_described_as_it_is():
+    objective = objectives.get("digit_classifier")
+    found = (objective.formula, objective.smoothness, objective.has_closed_form)
+    assert listing.describe("digit_classifier") == found
+    assert listing.dims("digit_classifier") == "64 only"
+    assert listing.dims("rosenbrock") == "16, >= 2"
+
+
+@pytest.mark.parametrize(
+    ("label", "gradients", "cost"),
+    [
+        ("pathwise", "mean, scale", "1 grad f"),
+        ("score_function", "mean, scale", "1 f"),
+        ("score_function+leave_one_out", "mean, scale", "1 f"),
+        ("antithetic_difference", "mean", "2 f"),
+        ("at_mean", "mean", "nothing"),
+    ],
+)
+def test_estimators_say_what_they_give_and_cost(label, gradients, cost):
+    name, variate = estimators.parse(label)
+    estimator = estimators.get(name, control_variate=variate)
+    assert listing.gradients(estimator) == gradients
+    assert listing.cost(estimator) == cost

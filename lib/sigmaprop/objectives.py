@@ -570,7 +570,7 @@ def _ridge_network(dim: int, *, units: int = NUM_UNITS) -> Objective:
     )
 
 
-def _ridge_weights(dim: int, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ridge_weights(dim: int, units: int = NUM_UNITS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights w [H, D] of rows of norm 1.5, b [H], c [H]: inputs and f of order 1 at any D."""
     w = _generator("ridge_network", "w").standard_normal((units, dim))
     w *= 1.5 / np.linalg.norm(w, axis=1, keepdims=True)

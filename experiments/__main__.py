@@ -110,10 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt as error:
         _explain("interrupted", error)
-        sys.exit(130)
+        _leave(130)
     except SystemExit as error:
         if error.code == 143:
             _explain("terminated", error)
+            _leave(143)
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,6 +125,16 @@ def _explain(how: str, error: BaseException) -> None:
     """Says how the command ended, and what its run directory is worth."""
     sentences = [how, *getattr(error, "__notes__", ())]
     print(f"sigmaprop: {'; '.join(sentences)}", file=sys.stderr)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exits; at once where devices still compute: else JAX 0.10 waits for them and 0.12 crashes."""
+    jax = sys.modules.get("jax")
+    if jax is not None and not all(array.is_ready() for array in jax.live_arrays()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _dispatch(arguments: list[str]) -> int:

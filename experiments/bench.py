@@ -126,7 +126,7 @@ def _sweep(
     num_sigmas: int,
     batch_sizes: tuple[int, ...] = (),
     wrt: tuple[str, ...] = ("mean", "scale"),
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> _Program:
     """The pathwise sweep of one objective on one device."""
     objective = _objective(name)
@@ -212,11 +212,17 @@ def _against_normals(repeats: int) -> list[Ratio]:
     return [
         _compare(_sweep("quartic", NUM_SIGMAS), normals, repeats, 1.5),
         _compare(
-            _sweep("quartic", 1, (1,)), normals, repeats, 0.9,
+            _sweep("quartic", 1, (1,)),
+            normals,
+            repeats,
+            0.9,
             "quartic, 1 sigma with second moments / jax.random.normal",
         ),
         _compare(
-            _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()), normals, repeats, None,
+            _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()),
+            normals,
+            repeats,
+            None,
             f"quartic, 16 sigmas on {jax.local_device_count()} devices / jax.random.normal on 1",
         ),
     ]
@@ -259,7 +265,9 @@ def _against_others(repeats: int) -> list[Ratio]:
     sigmas = schedules.sigmas("geometric", 1.0, 1e-4, NUM_SIGMAS)
     return [
         _compare(_numpy(objective, sigmas), sweep, repeats, None, "NumPy, in chunks / sweep"),
-        _compare(_materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"),
+        _compare(
+            _materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"
+        ),
         _python_loop(objective, sweep[0][0], repeats),
     ]
 
@@ -318,12 +326,21 @@ def _memory() -> list[Ratio]:
     grown = peaks[10**7] / peaks[10**5]
     return [
         Ratio(
-            "peak memory, d = 1000: 10^7 samples / 10^5", grown, grown, grown, 0.0, 1.1,
+            "peak memory, d = 1000: 10^7 samples / 10^5",
+            grown,
+            grown,
+            grown,
+            0.0,
+            1.1,
             _verdict(grown, grown, 1.1),
         ),
         Ratio(
-            "peak memory, d = 1000, 10^7 samples, in GiB", peaks[10**7] / 1024,
-            peaks[10**7] / 1024, peaks[10**7] / 1024, 0.0, 1.0,
+            "peak memory, d = 1000, 10^7 samples, in GiB",
+            peaks[10**7] / 1024,
+            peaks[10**7] / 1024,
+            peaks[10**7] / 1024,
+            0.0,
+            1.0,
             _verdict(peaks[10**7], peaks[10**7], 1024),
         ),
     ]

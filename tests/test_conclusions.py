@@ -24,7 +24,7 @@ DIM = 6
 
 
 def evidence_of(name, function=None, chosen=CHOSEN, dtype="float32", num_draws=2**15):
-    """Evidence about ``function`` (by default the objective itself) against the objective's truth."""
+    """Evidence about ``function``, or the objective itself, against the objective's truth."""
     objective = objectives.get(name, DIM)
     point = np.asarray(objective.point, np.float32).astype(np.float64)
     exact = truth.closed_form(objective, point, SIGMAS)
@@ -93,7 +93,9 @@ WRONG = {
 @pytest.mark.parametrize("kind", sorted(WRONG))
 def test_a_wrong_gradient_fails(kind):
     chosen = CHOSEN[:2]
-    claims = conclude(evidence_of("sine", with_gradient("sine", WRONG[kind]), chosen, num_draws=2**14))
+    claims = conclude(
+        evidence_of("sine", with_gradient("sine", WRONG[kind]), chosen, num_draws=2**14)
+    )
     assert "fails" in verdicts(claims, "bias of grad f(x): slope").values()
     assert "fails" in verdicts(claims, "bias of grad f(x) /").values()
     if kind not in ("small factor", "extra term"):
@@ -123,7 +125,12 @@ def without_leaving_one_out(right):
         return jax.tree.map(
             lambda g, v, s: g - v * s,
             terms.gradient,
-            jax.tree.map(lambda leaf: terms.value.reshape(leaf.shape[:0] or terms.value.shape + (1,) * (leaf.ndim - terms.value.ndim)), terms.gradient),
+            jax.tree.map(
+                lambda leaf: terms.value.reshape(
+                    leaf.shape[:0] or terms.value.shape + (1,) * (leaf.ndim - terms.value.ndim)
+                ),
+                terms.gradient,
+            ),
             terms.score,
         )
 

@@ -35,8 +35,14 @@ def test_a_chunk_size_never_changes_the_noise(which, num_draws, chunk):
 
     def at(size):
         return estimate(
-            f, GAUSSIAN, jax.random.key(1), num_samples,
-            estimator=name, noise=noise, control_variate=variate, chunk=size,
+            f,
+            GAUSSIAN,
+            jax.random.key(1),
+            num_samples,
+            estimator=name,
+            noise=noise,
+            control_variate=variate,
+            chunk=size,
         )
 
     # The same draws summed in another order: a few eps of terms that are of order f / scale^2.
@@ -96,8 +102,12 @@ def test_one_sample_has_no_variance_and_no_baseline():
     assert np.all(np.isfinite(plain.gradient.mean))
     assert np.all(np.isnan(plain.variance.mean))
     alone = estimate(
-        f, GAUSSIAN, jax.random.key(0), 1,
-        estimator="score_function", control_variate="leave_one_out",
+        f,
+        GAUSSIAN,
+        jax.random.key(0),
+        1,
+        estimator="score_function",
+        control_variate="leave_one_out",
     )
     assert np.all(np.isnan(alone.gradient.mean))
 

@@ -1,4 +1,4 @@
-"""The sweep against materialised samples, against closed forms, and against itself cut otherwise."""
+"""The sweep against stored samples, against closed forms, and against itself cut otherwise."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -47,7 +47,7 @@ def test_every_estimator_agrees_with_the_closed_form(name):
     found = limit.sweep(
         objective, exact, CHOSEN, jax.random.key(0), 2**15, num_groups=64, dtype="float64"
     )
-    for (label, noise), groups in found.estimates.items():
+    for (label, _), groups in found.estimates.items():
         if label == "at_mean":
             np.testing.assert_allclose(groups.mean[0], np.tile(exact.gradient, (2, 1)), rtol=1e-12)
             continue
@@ -76,8 +76,13 @@ def test_the_sweep_equals_estimates_from_materialised_noise():
         gaussian = Isotropic(jnp.asarray(exact.point, jnp.float32), jnp.float32(sigma))
         for name, noise, variate in ALL[:2] + ALL[4:5]:
             one = estimate(
-                objective, gaussian, key, 192 if noise == "antithetic" else 96,
-                estimator=name, noise=noise, control_variate=variate,
+                objective,
+                gaussian,
+                key,
+                192 if noise == "antithetic" else 96,
+                estimator=name,
+                noise=noise,
+                control_variate=variate,
             ).gradient
             label = estimators.get(name, noise, variate).label
             swept = found.estimates[label, noise]
@@ -125,8 +130,15 @@ def test_errors_of_nested_batches_are_those_of_separate_batches(chunk):
     key, sizes = jax.random.key(8), (1, 2, 10, 50)
     with jax.enable_x64(True):
         found = limit.sweep(
-            objective, exact, CHOSEN, key, 103,
-            batch_sizes=sizes, dtype="float64", chunk=chunk, num_groups=4,
+            objective,
+            exact,
+            CHOSEN,
+            key,
+            103,
+            batch_sizes=sizes,
+            dtype="float64",
+            chunk=chunk,
+            num_groups=4,
         )
         assert found.num_batches.tolist() == [103, 51, 10, 2]
         for estimator in CHOSEN:
@@ -201,7 +213,7 @@ def test_f_is_evaluated_in_the_dtype_asked_for(dtype, digits):
         seen.append(x.dtype)
         return jnp.sum(jnp.sin(x))
 
-    objective, exact = truth_of("cosine", 4)
+    _, exact = truth_of("cosine", 4)
     found = limit.sweep(watched, exact, CHOSEN[:1], jax.random.key(0), 64, dtype=dtype)
     assert set(seen) == {jnp.dtype(dtype)}
     expected = np.cos(exact.point)
@@ -233,9 +245,7 @@ def test_shards_over_all_devices_give_the_same_numbers():
 def test_without_the_scale_its_gradients_are_unknown_and_the_mean_is_the_same():
     objective, exact = truth_of("sine", 4)
     both, mean = (
-        limit.sweep(
-            objective, exact, CHOSEN, jax.random.key(0), 512, batch_sizes=(1, 16), wrt=wrt
-        )
+        limit.sweep(objective, exact, CHOSEN, jax.random.key(0), 512, batch_sizes=(1, 16), wrt=wrt)
         for wrt in (("mean", "scale"), ("mean",))
     )
     for label, estimate_of_both in both.estimates.items():

@@ -23,7 +23,7 @@ def test_merging_equals_all_at_once(cuts, offset):
             total = moments.merge(total, moments.from_rows({"x": jnp.asarray(padded)}, valid))
         # Rounding of sums of squares about the mean: a few n eps relative, eps |mean| absolute.
         tolerance = 100 * len(rows) * np.finfo(np.float64).eps * max(1.0, offset)
-        assert int(total.count) == len(rows)
+        assert int(total.rows) == len(rows)
         np.testing.assert_allclose(total.mean["x"], rows.mean(axis=0), rtol=tolerance)
         if len(rows) > 1:
             expected = rows.var(axis=0, ddof=1)

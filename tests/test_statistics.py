@@ -29,7 +29,7 @@ def test_two_groups_have_no_error():
 
 
 def test_squared_norm_is_unbiased_where_the_plain_one_is_not():
-    # |mean|^2 = 0.01 under noise of variance 1/8 a coordinate: 4,000 repetitions, 5 standard errors.
+    # |mean|^2 = 0.01 under noise of variance 1/8 a coordinate: 4,000 repeats, 5 standard errors.
     rng = np.random.default_rng(1)
     truth = np.array([0.1, 0.0, 0.0])
     groups = truth + rng.normal(size=(4000, 8, 3))

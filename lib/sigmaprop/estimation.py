@@ -98,7 +98,7 @@ def estimate(
 
     first_rows = jnp.arange(0, num_draws, chunk, dtype=jnp.uint32)
     total, _ = jax.lax.scan(step, moments.empty_like_rows(rows_from, first_rows[0]), first_rows)
-    estimated = chosen.combine(total.mean.terms, total.count)
+    estimated = chosen.combine(total.mean.terms, total.rows)
     gradient = jax.tree.map(jnp.add, estimated, chosen.origin(gaussian, at_mean))
     per_draw = _variance_per_draw(total, estimated)
     variance = jax.tree.map(lambda leaf: chosen.samples_per_draw * leaf, per_draw)
@@ -166,7 +166,9 @@ def _variance_per_draw(total: moments.Moments, estimated: Gaussian) -> Gaussian:
     """
     variances = moments.variance(total).terms
     if total.mean.terms.score is None:
-        return jax.tree.map(lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated)
+        return jax.tree.map(
+            lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated
+        )
     mean, baseline, cross = total.mean.terms, total.mean.terms.value, total.mean.cross
     fixed = jax.tree.map(
         lambda vp, ps, vs: vp - 2 * baseline * ps + baseline**2 * vs,
@@ -176,7 +178,7 @@ def _variance_per_draw(total: moments.Moments, estimated: Gaussian) -> Gaussian:
     )
     covariance = jax.tree.map(jnp.subtract, mean.product, scaled(baseline, mean.score))
     return jax.tree.map(
-        lambda v, c, vs: v + (variances.value * vs + c**2) / (total.count - 1),
+        lambda v, c, vs: v + (variances.value * vs + c**2) / (total.rows - 1),
         fixed,
         covariance,
         variances.score,

@@ -25,7 +25,15 @@ from sigmaprop.limit import ERRORS
 from sigmaprop.statistics import jackknife, mean_and_error, squared_norm
 
 KEYS = (
-    "objective", "dim", "dtype", "estimator", "noise", "wrt", "metric", "sigma", "batch_size",
+    "objective",
+    "dim",
+    "dtype",
+    "estimator",
+    "noise",
+    "wrt",
+    "metric",
+    "sigma",
+    "batch_size",
     "num_batches",
 )
 VALUES = ("value", "error", "theory")
@@ -53,8 +61,12 @@ def columns(e: Evidence, dim: int) -> dict[str, list[Any]]:
     for floor in floors(e) if e.smoothness == "smooth" else []:
         one = lambda x: np.array([x])  # noqa: E731
         series = _Series(
-            f"floor: {floor.what}", int(e.sweep.group_draws.sum()), 1,
-            one(floor.measured), one(np.nan), one(floor.predicted),
+            f"floor: {floor.what}",
+            int(e.sweep.group_draws.sum()),
+            1,
+            one(floor.measured),
+            one(np.nan),
+            one(floor.predicted),
         )
         _extend(table, e, dim, (floor.estimator, floor.noise, "mean"), series, one(np.nan))
     return table

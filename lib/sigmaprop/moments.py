@@ -12,15 +12,15 @@ from jaxtyping import Array, Bool, Float
 
 
 class Moments(NamedTuple):
-    """Count, mean and sum of squared deviations of every leaf of a pytree.
+    """Number of rows, mean and sum of squared deviations of every leaf of a pytree.
 
     Attributes:
-        count: [].
+        rows: how many, [].
         mean: pytree.
         squares: pytree of the same shapes, sum of (value - mean)^2.
     """
 
-    count: Float[Array, ""]
+    rows: Float[Array, ""]
     mean: Any
     squares: Any
 
@@ -42,19 +42,19 @@ def empty_like_rows(make_rows: Callable[..., Any], *args: Any) -> Moments:
 
 def merge(left: Moments, right: Moments) -> Moments:
     """The moments of both samples together."""
-    count = left.count + right.count
-    share = jnp.where(count > 0, right.count / jnp.maximum(count, 1), 0.0)
+    count = left.rows + right.rows
+    share = jnp.where(count > 0, right.rows / jnp.maximum(count, 1), 0.0)
     gap = jax.tree.map(jnp.subtract, right.mean, left.mean)
     mean = jax.tree.map(lambda m, g: m + share * g, left.mean, gap)
     squares = jax.tree.map(
-        lambda a, b, g: a + b + left.count * share * g**2, left.squares, right.squares, gap
+        lambda a, b, g: a + b + left.rows * share * g**2, left.squares, right.squares, gap
     )
     return Moments(count, mean, squares)
 
 
 def variance(moments: Moments) -> Any:
     """Unbiased variance of every leaf; NaN where there is one sample."""
-    freedom = jnp.where(moments.count > 1, moments.count - 1, jnp.nan)
+    freedom = jnp.where(moments.rows > 1, moments.rows - 1, jnp.nan)
     return jax.tree.map(lambda squares: squares / freedom, moments.squares)
 
 

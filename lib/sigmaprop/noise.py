@@ -50,7 +50,9 @@ def normal_rows(
         ValueError: the key belongs to another generator, whose elements are not addressable.
     """
     if (impl := str(jax.random.key_impl(key))) != "threefry2x32":
-        raise ValueError(f"key has the generator {impl!r}; use jax.random.key(seed, impl='threefry2x32')")
+        raise ValueError(
+            f"key has the generator {impl!r}; use jax.random.key(seed, impl='threefry2x32')"
+        )
     key_high, key_low = jax.random.key_data(key)
     index = jax.lax.iota(jnp.uint32, num_rows * dim).reshape(num_rows, dim)
     start_high, start_low = _wide_product(jnp.asarray(first_row, jnp.uint32), dim)

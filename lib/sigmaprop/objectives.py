@@ -548,7 +548,9 @@ def _ridge_network(dim: int, *, units: int = NUM_UNITS) -> Objective:
         E Phi(a.x + b) = Phi((a.m + b) / sqrt(1 + a'Sigma a)).
     """
     if not (isinstance(units, int) and units >= 1):
-        raise ValueError(f"objective 'ridge_network' needs a whole number of units >= 1, not {units}")
+        raise ValueError(
+            f"objective 'ridge_network' needs a whole number of units >= 1, not {units}"
+        )
     w, b, c = _ridge_weights(dim, units)
     w_squared = w * w
 

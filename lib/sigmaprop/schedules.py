@@ -18,7 +18,9 @@ Schedule = Callable[[int], float]
 def geometric(first: float, last: float, steps: int) -> Schedule:
     """sigma_t = first (last/first)^(t/steps): equal steps in log sigma. Both ends > 0."""
     if min(first, last) <= 0:
-        raise ValueError(f"a geometric schedule runs between positive sigmas, not {first} and {last}")
+        raise ValueError(
+            f"a geometric schedule runs between positive sigmas, not {first} and {last}"
+        )
     return lambda step: first * (last / first) ** _progress(step, steps)
 
 

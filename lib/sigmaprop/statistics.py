@@ -88,7 +88,7 @@ def interval(value: Any, error: Any, num_groups: int, level: float = LEVEL) -> I
     """The t interval of a value whose standard error comes from ``num_groups`` groups."""
     from scipy.stats import t
 
-    half = t.ppf(0.5 + level / 2, max(num_groups - 1, 1)) * float(error)
+    half = float(t.ppf(0.5 + level / 2, max(num_groups - 1, 1))) * float(error)
     return Interval(float(value), float(error), float(value) - half, float(value) + half)
 
 

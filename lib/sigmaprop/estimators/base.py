@@ -85,12 +85,17 @@ class Estimator(NamedTuple):
     noise: str
     control_variate: str | None
     needs: tuple[str, ...]
-    terms: Callable[[Gaussian, Array, Evaluations, AtMean], Terms]
-    combine: Callable[[Terms, Any], Gaussian]
-    origin: Callable[[Gaussian, AtMean], Gaussian]
+    terms: Callable[[Any, Array, Evaluations, AtMean], Terms]
+    combine: Callable[[Terms, Any], Any]
+    origin: Callable[[Any, AtMean], Any]
     samples_per_draw: int = 1
     evaluations_per_draw: int = 1
     min_draws: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(label, noise): what tells estimators of one sweep apart."""
+        return self.label, self.noise
 
     @property
     def label(self) -> str:

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from sigmaprop.reporting.parts import close, explain_runs, range_of, sample, slope_guide
+from sigmaprop.reporting.parts import (
+    close,
+    explain_runs,
+    explain_theory,
+    explain_zeros,
+    range_of,
+    sample,
+    slope_guide,
+)
 from sigmaprop.reporting.quantities import UNIT, at, has, heading, name_of, spread, told_apart
 from sigmaprop.reporting.results import Results
 from sigmaprop.reporting.sheet import (
@@ -20,7 +28,7 @@ from sigmaprop.reporting.sheet import (
     rule,
     theory,
 )
-from sigmaprop.reporting.style import MUTED, THEORY, estimator_mark, nth_mark
+from sigmaprop.reporting.style import MUTED, estimator_mark, nth_mark
 
 MAIN = (("pathwise", "iid"), ("score_function+leave_one_out", "iid"))
 """Estimators whose error is drawn sigma by sigma."""
@@ -39,7 +47,8 @@ def batch(objective: str, runs: Sequence[Results]) -> Drawing | None:
         for metric, to in (("error_to_gradient", "grad f(x)"), ("error_to_smoothed", "grad E f")):
             axes = sheet.panel(f"{name_of(which)}: rms error to {to}", BATCH, f"error ({UNIT})")
             _curves(sheet, axes, objective, runs, which, metric, sigmas)
-    sheet.explain("theory", handle(MUTED, linestyle=THEORY))
+    explain_theory(sheet, "theory")
+    explain_zeros(sheet)
     sheet.explain("bias at this sigma (exact)", handle(MUTED, linestyle=":", linewidth=1.3))
     explain_runs(sheet, runs)
     return Drawing(
@@ -97,7 +106,7 @@ def _curves(
             if series is None:
                 continue
             x, value, error = series.batch_size, series.value, series.error
-            curve(axes, x, value, error, mark, label=text, run=index)
+            curve(axes, x, value, error, mark, label=text, run=index, place=place)
             sheet.explain(text, sample(mark))
             if index == 0:
                 theory(axes, x, series.theory, mark.colour, text)
@@ -118,7 +127,7 @@ def _cosines(
     sigma: float,
 ) -> None:
     series = at(run.get(objective, which, "mean", "cosine"), sigma)
-    if series is None or not np.isfinite(series.value).any():
+    if series is None or not np.nan_to_num(series.value).any():  # without a direction they are 0
         return
     mark, text = estimator_mark(which), name_of(which)
     x, value, error = series.batch_size, series.value, series.error
@@ -128,9 +137,11 @@ def _cosines(
 
 def _close_cosines(axes: Axes) -> None:
     if not curves(axes):
+        axes.set_xticks([])
+        axes.set_yticks([])
         note(axes, "no direction to compare with")
         return
     lowest = min(float(np.nanmin(np.asarray(ln.get_ydata(), float))) for ln in curves(axes))
     log_axes(axes, y=False)
-    axes.axhline(0, color=MUTED, linewidth=0.8)
+    rule(axes, 0, linestyle="-")
     axes.set_ylim(min(-0.06, 1.08 * lowest), 1.06)

@@ -10,13 +10,20 @@ from matplotlib.axes import Axes
 
 from sigmaprop.reporting.batch_figures import batch, cosine
 from sigmaprop.reporting.heat import heat
-from sigmaprop.reporting.parts import close, explain_runs, range_of, sample
+from sigmaprop.reporting.parts import (
+    close,
+    explain_runs,
+    explain_theory,
+    explain_zeros,
+    range_of,
+    sample,
+)
 from sigmaprop.reporting.picture import picture
-from sigmaprop.reporting.quantities import MOST_CURVES, MOST_RUNS, biased, gradient_size
+from sigmaprop.reporting.quantities import MOST_CURVES, MOST_RUNS, biased, gradient_size, heading
 from sigmaprop.reporting.results import Results, plain
-from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curve, handle, rule, theory
+from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curve, rule, theory
 from sigmaprop.reporting.sigma_figures import bias, learning, variance
-from sigmaprop.reporting.style import INK, MUTED, THEORY, Mark, nth_mark
+from sigmaprop.reporting.style import INK, Mark, nth_mark
 
 NEGLIGIBLE = 1e-12
 """Exact biases below this share of the largest: no ratio to them is drawn."""
@@ -29,6 +36,12 @@ def draw(objective: str, runs: Sequence[Results]) -> Iterator[Drawing]:
     for make in FIGURES:
         if (drawing := make(objective, runs)) is not None:
             yield drawing
+
+
+def size(objective: str, runs: Sequence[Results]) -> str:
+    """Dimension and number format of an objective, in words."""
+    runs = [run for run in runs if objective in run.sizes]
+    return heading(objective, runs).removeprefix(f"{plain(objective)}, ")
 
 
 def overview(runs: Sequence[Results]) -> Drawing | None:
@@ -47,15 +60,18 @@ def overview(runs: Sequence[Results]) -> Drawing | None:
         return None
     close(left)
     close(right)
-    if anything(right):
+    if anything(left) and anything(right):
+        right.set_xticks(left.get_xticks(), [t.get_text() for t in left.get_xticklabels()])
         right.set_yticks(list(_RATIOS), [f"{ratio:g}" for ratio in _RATIOS])
+        right.set_xlim(left.get_xlim())
         right.set_ylim(0.9 * _RATIOS[0], 1.1 * _RATIOS[-1])
         rule(right, 1, INK, linestyle="-")
-    sheet.explain("exact", handle(MUTED, linestyle=THEORY))
+    explain_theory(sheet, "exact")
+    explain_zeros(sheet)
     explain_runs(sheet, runs)
     return Drawing(
         "overview",
-        "All objectives",
+        "Bias of all objectives",
         "Left: the bias relative to the gradient: slope 2 where f is smooth, a bend near a kink. "
         "Right: measured over exact: 1 where theory holds, rising as sigma⁻² below the sigma at "
         "which rounding is larger than the bias.",

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from sigmaprop.reporting.quantities import PATHWISE, gradient_size, heading, name_of
-from sigmaprop.reporting.results import Results, Series
+from sigmaprop.reporting.results import Results, Series, plain
 from sigmaprop.reporting.sheet import BATCH, SIGMA, Drawing, Sheet, decades, handle, power
 from sigmaprop.reporting.style import INK, PAPER
 
@@ -21,7 +21,7 @@ MAIN = (
 MOST_PANELS = 6
 COLOURS = "viridis_r"
 """Light is little error; told apart by every kind of colour vision, and in grey."""
-LOWEST, HIGHEST = -4.0, 1.0
+LOWEST, HIGHEST = -6.0, 1.0
 """log10 of the relative errors at the ends of the scale."""
 ALIKE = 1.1
 """Errors within this factor of the least count as good."""
@@ -38,10 +38,12 @@ def heat(objective: str, runs: Sequence[Results]) -> Drawing | None:
         f"{heading(objective, runs)}: {unit} to grad f(x) by sigma and batch size",
         min(3, len(planes)),
         height=2.1,
+        top=0.32 if len(runs) == 1 else 0.46,
     )
-    low, high = (LOWEST, HIGHEST) if size else _limits([plane[2] for _, _, plane in planes])
+    typical = [plane[2] for _, which, plane in planes if which[0] != "score_function"]
+    low, high = (LOWEST, HIGHEST) if size else _limits(typical or [planes[0][2][2]])
     for run, which, (sigmas, sizes, errors) in planes:
-        title = name_of(which) if len(runs) == 1 else f"{name_of(which)}: {run.label}"
+        title = name_of(which) if len(runs) == 1 else f"{name_of(which)}\n{plain(run.label, 34)}"
         axes = sheet.panel(title, BATCH, SIGMA)
         own = gradient_size(run, objective) if size else None
         with np.errstate(divide="ignore"):
@@ -69,8 +71,8 @@ def heat(objective: str, runs: Sequence[Results]) -> Drawing | None:
         "heat",
         "Error by sigma and batch size",
         "Light is little error. For every batch size the dot marks the sigma with the least error "
-        "and the line those hardly worse: the choice of sigma is free where the line is long. "
-        "Sigma and batch size are even steps of what was swept.",
+        "and the line those hardly worse: the choice of sigma is free where the line is long. A "
+        "dot at the foot of a dark column means that no sigma serves: rounding to 0 errs least.",
         f"Heat maps of the error to the gradient of {objective} for {names}. "
         + _best_words(planes[0]),
         sheet.finish(),
@@ -124,7 +126,7 @@ def _mark_best(axes: Axes, errors: np.ndarray) -> None:
     for column, values in enumerate(errors.T):
         if not np.isfinite(values).any():
             continue
-        row = int(np.nanargmin(values))
+        row = int(np.flatnonzero(values == np.nanmin(values))[-1])
         good = values <= ALIKE * values[row]
         low = high = row
         while low > 0 and good[low - 1]:
@@ -134,7 +136,8 @@ def _mark_best(axes: Axes, errors: np.ndarray) -> None:
         best.append((column, row))
         if high > low:
             bars.append([(column, low - 0.3), (column, high + 0.3)])
-    axes.add_collection(LineCollection(bars, colors=INK, linewidths=1.6), autolim=False)
+    for colour, width in ((PAPER, 3.0), (INK, 1.4)):  # seen on light and dark
+        axes.add_collection(LineCollection(bars, colors=colour, linewidths=width), autolim=False)
     x, y = zip(*best, strict=True)
     axes.plot(
         x,
@@ -164,7 +167,8 @@ def _scale(axes: Axes, low: float, high: float, text: str) -> None:
     labels = [power(t) for t in ticks]
     labels[0], labels[-1] = f"≤ {labels[0]}", f"≥ {labels[-1]}"
     axes.set_yticks(ticks, labels)
-    axes.set_title(text, fontsize=8, loc="right")
+    axes.yaxis.set_label_position("right")
+    axes.set_ylabel(text, fontsize=8)
 
 
 def _best_words(plane) -> str:

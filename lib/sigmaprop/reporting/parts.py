@@ -8,14 +8,14 @@ from matplotlib.lines import Line2D
 
 from sigmaprop.reporting.results import Results
 from sigmaprop.reporting.sheet import Sheet, anything, curves, handle, log_axes, note
-from sigmaprop.reporting.style import DASHES, INK, MUTED, PAPER, Mark
+from sigmaprop.reporting.style import DASHES, INK, MUTED, PAPER, THEORY, Mark
 
 
 def slope_guide(sheet: Sheet, axes: Axes, slope: float, text: str) -> None:
-    """A wide line of a slope, above the curves where they start."""
-    ends = [_first(line) for line in curves(axes)]
-    ends = [end for end in ends if end is not None]
-    if not ends:
+    """A wide line of a slope, above the curves where they start, unless all are level."""
+    ends = [end for line in curves(axes) if (end := _first(line)) is not None]
+    low, high = axes.get_ylim()
+    if not ends or high < 10 * low:
         return
     low, high = axes.get_xlim()
     start = 2.5 * max(y * (x / low) ** -slope for x, y in ends)
@@ -34,18 +34,39 @@ def slope_guide(sheet: Sheet, axes: Axes, slope: float, text: str) -> None:
 
 
 def close(axes: Axes) -> None:
-    """Scales a panel around its measurements, or says that it has none."""
-    if anything(axes):
+    """Scales a panel around its measurements, or says that there are none above 0."""
+    measured = curves(axes)
+    if anything(axes) or curves(axes, "theory: ")[len(measured) :]:
         log_axes(axes)
-        return
-    for line in axes.lines:
-        line.set_visible(False)
-    note(axes, "nothing above 0 was measured")
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    if not anything(axes):
+        note(axes, "every measurement is 0" if measured else "not measured")
 
 
 def sample(mark: Mark) -> Line2D:
     """A legend's sample of a curve, as in the first run."""
     return handle(mark.colour, marker=mark.marker, linestyle="-", markersize=4)
+
+
+def explain_theory(sheet: Sheet, text: str) -> None:
+    """A legend entry for theory, if any panel shows some."""
+    labels = [str(line.get_label()) for axes in sheet.panels for line in axes.lines]
+    if any(label.startswith("theory: ") and "slope" not in label for label in labels):
+        sheet.explain(text, handle(MUTED, linestyle=THEORY))
+
+
+def explain_zeros(sheet: Sheet) -> None:
+    """A legend entry for marks at the foot and for limits, if any panel shows some."""
+    labels = [str(line.get_label()) for axes in sheet.panels for line in axes.lines]
+    if any(label.startswith("zero: ") for label in labels):
+        sheet.explain("exactly 0 (at the foot)", handle(MUTED, marker="|", markersize=6))
+    if any(label.startswith("limit: ") for label in labels):
+        sheet.explain(
+            "not resolved from 0, lies below",
+            handle(marker="v", markersize=4.5, markerfacecolor="none", markeredgecolor=MUTED),
+        )
 
 
 def explain_runs(sheet: Sheet, runs: Sequence[Results]) -> None:
@@ -85,7 +106,7 @@ def _first(line: Line2D) -> tuple[float, float] | None:
     """A curve's point of smallest x."""
     x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
     known = np.isfinite(y) & (y > 0)
-    if not known.any() or str(line.get_label()).startswith("theory"):
+    if not known.any():
         return None
     index = int(np.argmin(x[known]))
     return float(x[known][index]), float(y[known][index])

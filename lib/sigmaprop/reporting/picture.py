@@ -41,8 +41,8 @@ def picture(objective: str, runs: Sequence[Results]) -> Drawing | None:
         "Each image is scaled to its own largest entry; the number under it is its cosine with "
         "grad f. More samples (to the right) remove noise; a larger sigma (downwards) changes what "
         "is estimated, and no number of samples brings it back.",
-        f"A digit, its gradient, and estimates of that gradient by {', '.join(n for n, _ in blocks)}"
-        f". Cosine of the largest batch with the gradient: {words or 'none measured'}.",
+        f"A digit, its gradient, and estimates of it by {', '.join(name for name, _ in blocks)}. "
+        f"Cosine of the largest batch with the gradient: {words or 'none measured'}.",
         figure,
     )
 
@@ -62,6 +62,8 @@ def _draw(
     axes.set_ylim(down - 0.65, -0.65 + 0.0)
     axes.set_axis_off()
     axes.text(0, -0.45, "digit_classifier: Monte Carlo gradients", weight="bold", fontsize=TEXT + 1)
+    text = "orange: f grows; purple: f falls"
+    axes.text(across - 0.2, -0.45, text, ha="right", fontsize=SMALL, color=MUTED)
     axes.imshow(
         np.asarray(found["image"], float).reshape(side, side),
         cmap="Greys",

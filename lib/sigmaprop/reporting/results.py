@@ -14,6 +14,7 @@ from sigmaprop.files import read_json
 from sigmaprop.runs import read_metrics
 
 LONGEST_LABEL = 48
+_FIRST = ("dtype", "dim", "seed")
 
 
 class Series(NamedTuple):
@@ -93,7 +94,11 @@ def label(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[st
         return [""]
     options = dict.fromkeys(option for config in configs for option in config)
     different = [o for o in options if any(c.get(o) != configs[0].get(o) for c in configs)]
-    labels = [", ".join(_option(o, config.get(o)) for o in different) for config in configs]
+    different.sort(key=lambda option: (option not in _FIRST, option))
+    scalars = [o for o in different if not any(isinstance(c.get(o), list) for c in configs)]
+    labels = [", ".join(_option(o, config.get(o)) for o in scalars) for config in configs]
+    if len(set(labels)) < len(labels) and different != scalars:
+        labels = [", ".join(_option(o, config.get(o)) for o in different) for config in configs]
     if len(set(labels)) < len(labels):
         labels = [f"{text}, {name}".lstrip(", ") for text, name in zip(labels, names, strict=True)]
     labels = [plain(text, LONGEST_LABEL) for text in labels]

@@ -15,10 +15,12 @@ from sigmaprop.reporting.style import INK, MANY_POINTS, MUTED, PAPER, SMALL, TEX
 
 WIDTH = 9.2
 """Inches."""
-_LEFT, _RIGHT, _BOTTOM, _TOP, _HEADER = 0.72, 0.12, 0.5, 0.34, 0.36
-_ROW, _HANDLE, _LETTER = 0.19, 0.5, 0.071
-_DEEPEST = 30
+_LEFT, _RIGHT, _BOTTOM, _TOP, _HEADER = 0.72, 0.12, 0.5, 0.32, 0.3
+_ROW, _HANDLE, _LETTER = 0.165, 0.5, 0.071
+_DEEPEST = 45
 """Most decades on an axis; closed forms near a kink reach 1e-300."""
+_NOTHING = 1e-37
+"""What lies below the smallest normal float32 is 0."""
 SIGMA = "sigma (units of x)"
 BATCH = "batch size N (samples)"
 
@@ -44,11 +46,12 @@ class Drawing(NamedTuple):
 class Sheet:
     """Panels in rows, left to right; `finish` lays them out and adds title and legend."""
 
-    def __init__(self, title: str, columns: int, height: float = 2.7):
+    def __init__(self, title: str, columns: int, height: float = 2.7, top: float = _TOP):
         self.figure = Figure(figsize=(WIDTH, 4))
         self.title = title
         self.columns = columns
         self.height = height
+        self.top = top
         self.panels: list[Axes] = []
         self.bars: list[Axes] = []
         self.legend: dict[str, Any] = {}
@@ -56,7 +59,7 @@ class Sheet:
     def panel(self, title: str, x: str, y: str) -> Axes:
         """One more panel."""
         axes = self.figure.add_axes((0.1, 0.1, 0.8, 0.8), label=f"panel {len(self.panels)}")
-        axes.set_title(title, fontsize=TEXT, color=INK)
+        axes.set_title(title, fontsize=TEXT, color=INK, y=1.0)  # a set y needs no search
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         self.panels.append(axes)
@@ -77,11 +80,11 @@ class Sheet:
         longest = max(map(len, self.legend), default=0)
         across = max(1, int((WIDTH - 0.2) / (_HANDLE + _LETTER * longest)))
         lines = -(-len(self.legend) // across)
-        below = lines * _ROW + (0.14 if lines else 0)
-        row = _TOP + self.height + _BOTTOM
+        below = lines * _ROW + (0.08 if lines else 0)
+        row = self.top + self.height + _BOTTOM
         height = _HEADER + rows * row + below
         self.figure.set_size_inches(WIDTH, height)
-        edge = WIDTH - (0.85 if self.bars else 0)
+        edge = WIDTH - (0.95 if self.bars else 0)
         column = edge / self.columns
         for i, axes in enumerate(self.panels):
             left = (i % self.columns) * column + _LEFT
@@ -89,8 +92,8 @@ class Sheet:
             width = column - _LEFT - _RIGHT
             axes.set_position(_share(left, bottom, width, self.height, height))
         for axes in self.bars:
-            tall = min(rows * row - _TOP - _BOTTOM, 3.2)
-            bottom = height - _HEADER - _TOP - tall
+            tall = min(rows * row - self.top - _BOTTOM, 3.2)
+            bottom = height - _HEADER - self.top - tall
             axes.set_position(_share(edge + 0.1, bottom, 0.16, tall, height))
         self.figure.text(
             0.1 / WIDTH, 1 - 0.12 / height, self.title, va="top", fontsize=TEXT + 1, weight="bold"
@@ -133,14 +136,18 @@ def curve(
     *,
     label: str,
     run: int = 0,
+    place: int | None = None,
     positive: bool = True,
 ) -> Line2D:
     """Measured points, joined, with bars of two standard errors where they are wider than a marker.
 
+    With a ``place``, every third point of a long curve bears a marker, others than those of the
+    curves at the places beside it: curves that coincide are all seen.
+
     On a logarithmic axis a value of 0 that has an error is drawn as a triangle at two errors: it
     may lie anywhere below.
     """
-    shown = np.where(value > 0, value, np.nan) if positive else value
+    shown = np.where(value > _NOTHING, value, np.nan) if positive else value
     (line,) = axes.plot(
         x,
         shown,
@@ -150,13 +157,24 @@ def curve(
         markerfacecolor=mark.colour if run == 0 else PAPER,
         markeredgecolor=mark.colour,
         markeredgewidth=0.8,
+        markevery=_every(shown, place),
         label=label,
     )
     if error is not None:
         _error_bars(axes, x, shown, error, mark.colour, positive)
-        if positive:
-            _limits(axes, x, value, error, mark.colour, label)
+    if positive:
+        error = np.zeros_like(value) if error is None else np.nan_to_num(error)
+        _limits(axes, x, value, error, mark.colour, label)
+        _zeros(axes, x[(np.abs(value) <= _NOTHING) & (error <= _NOTHING)], mark.colour, label)
     return line
+
+
+def _every(shown: np.ndarray, place: int | None) -> tuple[int, int] | None:
+    """First point with a marker and the step to the next; all where a point could stand alone."""
+    known = np.flatnonzero(np.isfinite(shown))
+    if place is None or known.size < 9 or known[-1] - known[0] >= known.size:
+        return None
+    return (int(known[0]) + place % 3, 3)
 
 
 def _error_bars(
@@ -172,16 +190,32 @@ def _error_bars(
     axes.add_collection(LineCollection(bars, colors=colour, linewidths=1.0), autolim=False)
 
 
+def _zeros(axes: Axes, x: np.ndarray, colour: str, label: str) -> None:
+    """Marks at the foot for what is exactly 0, which a logarithmic axis has no place for."""
+    if x.size:
+        axes.plot(
+            x,
+            np.full(len(x), 0.015),
+            linestyle="none",
+            marker="|",
+            markersize=6,
+            color=colour,
+            transform=axes.get_xaxis_transform(),
+            label=f"zero: {label}",
+        )
+
+
 def _limits(
     axes: Axes, x: np.ndarray, value: np.ndarray, error: np.ndarray, colour: str, label: str
 ) -> None:
-    below = (value == 0) & (error > 0)
+    below = (np.abs(value) <= _NOTHING) & (error > _NOTHING)
     if below.any():
         axes.plot(
             x[below],
             2 * error[below],
             linestyle="none",
-            marker=7,
+            marker="v",
+            markersize=4.5,
             markerfacecolor="none",
             markeredgecolor=colour,
             markeredgewidth=0.8,
@@ -209,25 +243,33 @@ def log_axes(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     Theory may leave them: it widens the range by a decade at most.
     """
     if x:
-        _log_axis(axes, "x", *_extent([line.get_xdata() for line in curves(axes)]))
+        marks = curves(axes, "theory: ", "limit: ", "zero: ")
+        _log_axis(axes, "x", *_extent([line.get_xdata() for line in marks]))
     if y:
-        measured = [ln for ln in curves(axes) if not str(ln.get_label()).startswith("theory")]
-        low, high = _extent([line.get_ydata() for line in measured])
-        drawn = _extent([line.get_ydata() for line in curves(axes)])
+        low, high = _extent([ln.get_ydata() for ln in curves(axes, "limit: ", "edge: ")])
+        drawn = _extent([ln.get_ydata() for ln in curves(axes, "theory: ", "limit: ", "edge: ")])
+        if not anything(axes):  # only theory: its upper part
+            low, high = drawn[1] / 1e6, drawn[1]
         low, high = max(min(low, drawn[0]), low / 10), min(max(high, drawn[1]), high * 10)
         _log_axis(axes, "y", max(low, high * 10.0**-_DEEPEST), high)
     axes.grid(True)
 
 
-def curves(axes: Axes) -> list[Line2D]:
-    """The lines in units of the data, without levels that span the panel."""
-    return [line for line in axes.lines if line.get_transform() == axes.transData]
+def curves(axes: Axes, *others: str) -> list[Line2D]:
+    """The measured curves of a panel and, of the other lines, those of these kinds.
+
+    The label of any other line starts with its kind: "theory: ", "limit: ", "zero: ", "edge: " or
+    "level: ".
+    """
+    kinds = ("theory: ", "limit: ", "zero: ", "edge: ", "level: ")
+    labels = [(str(line.get_label()), line) for line in axes.lines]
+    return [ln for label, ln in labels if not label.startswith(kinds) or label.startswith(others)]
 
 
 def anything(axes: Axes) -> bool:
-    """Whether a panel shows any measured number."""
-    measured = [ln for ln in curves(axes) if not str(ln.get_label()).startswith("theory")]
-    return any(np.isfinite(np.asarray(ln.get_ydata(), float)).any() for ln in measured)
+    """Whether a panel shows any measured number above 0."""
+    lines = curves(axes, "limit: ", "edge: ")
+    return any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in lines)
 
 
 def _extent(arrays: Sequence[Any]) -> tuple[float, float]:
@@ -237,9 +279,9 @@ def _extent(arrays: Sequence[Any]) -> tuple[float, float]:
 
 
 def _log_axis(axes: Axes, which: str, low: float, high: float) -> None:
-    span = max(np.log10(high) - np.log10(low), 0.5)
-    room = 0.03 * span if which == "x" else 0.06 * span
-    low, high = 10 ** (np.log10(low) - room), 10 ** (np.log10(high) + room)
+    low, high = np.log10(low), np.log10(high)
+    room = max(0.04 * (high - low), 0.3 - (high - low) / 2)
+    low, high = 10 ** (low - room), 10 ** (high + room)
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
@@ -253,12 +295,18 @@ def decades(low: float, high: float, most: int = 7) -> tuple[list[float], list[s
     """Ticks at powers of ten inside a range, or at 1, 2, 5 where it holds fewer than two."""
     first, last = int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9))
     if last - first < 1:
-        fine = [m * 10.0**p for p in range(first - 2, last + 2) for m in (1, 2, 5)]
-        ticks = [tick for tick in fine if low <= tick <= high] or [float(np.sqrt(low * high))]
-        return ticks, [f"{tick:.2g}" for tick in ticks]
+        fine = [(m, p) for p in range(first - 2, last + 2) for m in (1, 2, 5)]
+        inside = [(m, p) for m, p in fine if low <= m * 10.0**p <= high]
+        return [m * 10.0**p for m, p in inside], [_fine(m, p) for m, p in inside]
     step = next(s for s in (1, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100) if (last - first) // s < most)
     powers = [p for p in range(first, last + 1) if p % step == 0]
     return [10.0**p for p in powers], [power(p) for p in powers]
+
+
+def _fine(mantissa: int, exponent: int) -> str:
+    if -3 <= exponent <= 3:
+        return f"{mantissa * 10.0**exponent:g}"
+    return power(exponent) if mantissa == 1 else f"{mantissa}·{power(exponent)}"
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -277,14 +325,12 @@ def handle(colour: str = MUTED, **options: Any) -> Line2D:
 def rule(axes: Axes, value: float, colour: str = MUTED, **options: Any) -> None:
     """A horizontal level."""
     options = {"linewidth": 0.9, "linestyle": ":", "zorder": 1.5} | options
-    axes.axhline(value, color=colour, **options)
+    axes.axhline(value, color=colour, label=f"level: {value:.3g}", **options)
 
 
 def note(axes: Axes, text: str) -> None:
     """Says in words why a panel is empty."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=MUTED, fontsize=SMALL)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.text(0.05, 0.5, text, transform=axes.transAxes, color=MUTED, fontsize=SMALL)
 
 
 __all__ = [

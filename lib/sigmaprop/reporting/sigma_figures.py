@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from sigmaprop.reporting.parts import close, explain_runs, range_of, sample, slope_guide
+from sigmaprop.reporting import style
+from sigmaprop.reporting.parts import (
+    close,
+    explain_runs,
+    explain_theory,
+    explain_zeros,
+    range_of,
+    sample,
+    slope_guide,
+)
 from sigmaprop.reporting.quantities import (
     MOST_CURVES,
     PATHWISE,
@@ -17,7 +26,7 @@ from sigmaprop.reporting.quantities import (
     told_apart,
 )
 from sigmaprop.reporting.results import Results, Series
-from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curve, handle, theory
+from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curve, curves, handle, theory
 from sigmaprop.reporting.style import INK, MUTED, THEORY, estimator_mark
 
 
@@ -29,12 +38,14 @@ def bias(objective: str, runs: Sequence[Results]) -> Drawing | None:
     for index, run in enumerate(runs):
         _biases(sheet, left, objective, run, index)
         _errors(sheet, right, objective, run, index, len(runs))
-    if not anything(left) and not anything(right):
+    if not curves(left) and not curves(right):
         return None
     close(left)
     close(right)
     _floors(sheet, left, objective, runs[0])
     _lost(sheet, right, objective, runs[0])
+    explain_theory(sheet, "theory, leading order")
+    explain_zeros(sheet)
     explain_runs(sheet, runs)
     return Drawing(
         "bias",
@@ -63,12 +74,13 @@ def variance(objective: str, runs: Sequence[Results]) -> Drawing | None:
         close(axes)
     if not any(anything(axes) for axes in sheet.panels):
         return None
-    sheet.explain("theory, leading order", handle(MUTED, linestyle=THEORY))
+    explain_theory(sheet, "theory, leading order")
+    explain_zeros(sheet)
     explain_runs(sheet, runs)
     return Drawing(
         "variance",
         "Variance of one sample",
-        "What the estimators differ in. Toward small sigma pathwise falls as sigma² to the mean and "
+        "What the estimators differ in. As sigma falls, pathwise falls as sigma² to the mean and "
         "stays level to the scale; the score function without a baseline grows as sigma⁻²; with a "
         "baseline, as with differences of values, it stays level until rounding takes over.",
         f"Two log-log panels of the variance of one sample for {objective}. "
@@ -86,13 +98,15 @@ def learning(objective: str, runs: Sequence[Results]) -> Drawing | None:
     for index, run in enumerate(runs):
         for which in told_apart(run, objective, len(runs)):
             needed = batch_needed(run, objective, which)
-            if which[0] != "at_mean" and needed is not None:
+            if which[0] not in ("at_mean", "score_function") and needed is not None:
                 _against_sigma(sheet, axes, needed, which, index)
     if not anything(axes):
         return None
     close(axes)
-    slope_guide(sheet, axes, -2, "slope −2")
-    sheet.explain("theory, leading order", handle(MUTED, linestyle=THEORY))
+    if any(str(line.get_label()).startswith("theory: ") for line in axes.lines):
+        slope_guide(sheet, axes, -2, "slope −2")
+    explain_theory(sheet, "theory, leading order")
+    explain_zeros(sheet)
     explain_runs(sheet, runs)
     return Drawing(
         "learning",
@@ -117,9 +131,10 @@ def _biases(sheet: Sheet, axes: Axes, objective: str, run: Results, index: int) 
         if at_zero.size and at_zero[0] > 0:
             _at_left_edge(sheet, axes, float(at_zero[0]), mark.colour)
         series = series.where(series.sigma > 0)
+        if not series.sigma.size:
+            continue
         curve(axes, series.sigma, series.value, series.error, mark, label=text, run=index)
-        silent = series.value.size > 0 and not series.value.any() and not series.error.any()
-        sheet.explain(f"{text} (0 throughout)" if silent else text, sample(mark))
+        sheet.explain(text, sample(mark))
         if place == 0 and index == 0 and (series.theory > 0).any():
             theory(axes, series.sigma, series.theory, INK, "exact")
             sheet.explain("exact bias", handle(INK, linestyle=THEORY))
@@ -136,6 +151,7 @@ def _at_left_edge(sheet: Sheet, axes: Axes, value: float, colour: str) -> None:
         clip_on=False,
         transform=axes.get_yaxis_transform(),
         linestyle="none",
+        label="edge: sigma = 0",
     )
     sheet.explain("sigma = 0 (at the left edge)", handle(MUTED, marker="<", markersize=6))
 
@@ -155,7 +171,14 @@ def _floors(sheet: Sheet, axes: Axes, objective: str, run: Results) -> None:
             (series.value[0], "-.", "rounding, found"),
         ):
             if np.isfinite(value) and value > 0:
-                draw(value, color=MUTED, linewidth=1.1, linestyle=dashes, zorder=1.4, label=text)
+                draw(
+                    value,
+                    color=MUTED,
+                    linewidth=1.1,
+                    linestyle=dashes,
+                    zorder=1.4,
+                    label=f"level: {text}",
+                )
                 sheet.explain(text, handle(MUTED, linestyle=dashes, linewidth=1.1))
 
 
@@ -194,7 +217,7 @@ def _lost(sheet: Sheet, axes: Axes, objective: str, run: Results) -> None:
                 transform=axes.get_xaxis_transform(),
                 markeredgecolor=colour,
                 markerfacecolor=colour if full else "none",
-                label=text,
+                label=f"level: {text}",
             )
             face = MUTED if full else "none"
             sheet.explain(
@@ -208,9 +231,13 @@ def _against_sigma(
 ) -> None:
     """One estimator's curve and, for the first run, its theory."""
     series = series.where(series.sigma > 0)
+    if not series.sigma.size:
+        return
     mark, text = estimator_mark(which), name_of(which)
-    curve(axes, series.sigma, series.value, series.error, mark, label=text, run=index)
-    if (series.value > 0).any() or (series.error > 0).any():
+    place = list(style.ESTIMATORS).index(which) if which in style.ESTIMATORS else 0
+    x, value, error = series.sigma, series.value, series.error
+    curve(axes, x, value, error, mark, label=text, run=index, place=place)
+    if np.isfinite(value).any():
         sheet.explain(text, sample(mark))
     if index == 0 and (series.theory > 0).any():
         theory(axes, series.sigma, series.theory, mark.colour, text)

@@ -37,9 +37,9 @@ SCHEMES = {
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, MUTED, INK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "h", ">", "d", "p", "H", "8", "x")
-DASHES = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (6, 1.5, 1.3, 1.5)))
+DASHES = ("-", (0, (7, 2)), (0, (1.2, 1.2)), (0, (7, 1.5, 1.2, 1.5)))
 """Of the runs in an overlay; theory is thinner and bears no markers."""
-THEORY = (0, (3.5, 2))
+THEORY = (0, (2.6, 1.7))
 
 FONT = "DejaVu Sans"
 TEXT, SMALL = 9.0, 8.0
@@ -55,7 +55,7 @@ class Mark(NamedTuple):
     marker: str
 
 
-_ESTIMATORS = {
+ESTIMATORS = {
     ("pathwise", "iid"): Mark(BLUE, "o"),
     ("pathwise", "antithetic"): Mark(SKY, "s"),
     ("score_function", "iid"): Mark(VERMILLION, "v"),
@@ -68,10 +68,10 @@ _ESTIMATORS = {
 
 def estimator_mark(which: tuple[str, str]) -> Mark:
     """Colour and marker of an (estimator, noise): the same in every figure."""
-    if which in _ESTIMATORS:
-        return _ESTIMATORS[which]
+    if which in ESTIMATORS:
+        return ESTIMATORS[which]
     estimator, noise = which
-    colour = _ESTIMATORS.get((estimator, "iid"), Mark(MUTED, "")).colour
+    colour = ESTIMATORS.get((estimator, "iid"), Mark(MUTED, "")).colour
     return Mark(colour, MARKERS[zlib.crc32(f"{estimator} {noise}".encode()) % len(MARKERS)])
 
 

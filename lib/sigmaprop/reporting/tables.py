@@ -1,38 +1,72 @@
 """Conclusions as tables for a terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sigmaprop.conclusions import Claim
+if TYPE_CHECKING:
+    from sigmaprop.conclusions import Claim
 
+MARKS = {"holds": "✓", "fails": "✗", "not resolved": "?"}
+"""Symbol of every verdict."""
 _STYLES = {"holds": "green", "fails": "bold red", "not resolved": "yellow"}
-_MARKS = {"holds": "✓ holds", "fails": "✗ fails", "not resolved": "? not resolved"}
+_ASCII = str.maketrans("✓✗–", "+x-")
 
 
-def claims_by_objective(claims: Sequence[Claim]) -> Iterator[Table]:
-    """One table an objective: claim, expected, measured with its interval, verdict."""
-    for name in dict.fromkeys(claim.objective for claim in claims):
-        table = Table(title=name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        table.add_column("claim", ratio=1)
+class ClaimTable:
+    """The claims about one objective: a row each, or two lines each where that would not fit."""
+
+    def __init__(self, name: str, claims: "Sequence[Claim]"):
+        self.name = name
+        self.claims = claims
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        ascii_only = options.ascii_only
+        table = self._rows(ascii_only)
+        if (
+            console.measure(table, options=options.update(width=10_000)).maximum
+            <= options.max_width
+        ):
+            yield table
+            return
+        yield Text(self.name, style="bold")
+        for claim in self.claims:
+            yield from _two_lines(claim, ascii_only)
+        yield Text()
+
+    def _rows(self, ascii_only: bool) -> Table:
+        table = Table(
+            title=self.name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+        )
+        table.add_column("claim", no_wrap=True)
         for heading in ("expected", "measured", "99% interval"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
-        for claim in claims:
-            if claim.objective == name:
-                table.add_row(*_row(claim))
-        yield table
+        for claim in self.claims:
+            table.add_row(
+                Text(claim.claim), *_numbers(claim, ascii_only), _verdict(claim, ascii_only)
+            )
+        return table
 
 
-def summary(claims: Sequence[Claim]) -> Text:
+def claims_by_objective(claims: "Sequence[Claim]") -> Iterator[ClaimTable]:
+    """One table an objective: claim, expected, measured with its interval, verdict."""
+    for name in dict.fromkeys(claim.objective for claim in claims):
+        yield ClaimTable(name, [claim for claim in claims if claim.objective == name])
+
+
+def summary(claims: "Sequence[Claim]") -> Text:
     """How many claims hold, fail and are not resolved, and which fail."""
     counts = {verdict: sum(c.verdict == verdict for c in claims) for verdict in _STYLES}
-    text = Text(f"{len(claims)} claims: ")
+    text = Text(f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: ")
     for i, (verdict, style) in enumerate(_STYLES.items()):
         text.append(", " if i else "")
-        text.append(f"{counts[verdict]} {verdict if verdict != 'holds' else 'hold'}", style=style)
+        text.append(f"{counts[verdict]} {plural(verdict, counts[verdict])}", style=style)
     for claim in claims:
         if claim.verdict == "fails":
             text.append(f"\n  fails: {claim.objective}: {claim.claim}", style=_STYLES["fails"])
@@ -44,8 +78,42 @@ def number(value: float) -> str:
     return "–" if value != value else f"{value:.5g}"
 
 
-def _row(claim: Claim) -> tuple[str, str, str, str, Text]:
-    low, high = number(claim.measured.low), number(claim.measured.high)
-    interval = "–" if low == "–" else f"[{low}, {high}]"
-    verdict = Text(_MARKS[claim.verdict], style=_STYLES[claim.verdict])
-    return claim.claim, number(claim.expected), number(claim.measured.value), interval, verdict
+def interval(low: float, high: float) -> str:
+    """An interval, or a dash for what is not known."""
+    return "–" if low != low or high != high else f"[{number(low)}, {number(high)}]"
+
+
+def plural(verdict: str, count: int) -> str:
+    """A verdict as a verb for so many claims."""
+    return verdict if count == 1 else {"holds": "hold", "fails": "fail"}.get(verdict, verdict)
+
+
+def _two_lines(claim: "Claim", ascii_only: bool) -> RenderResult:
+    """A claim on lines of its own, then its numbers."""
+    first = Text.assemble((f"{_plain(MARKS[claim.verdict], ascii_only)} ", _STYLES[claim.verdict]))
+    grid = Table.grid(padding=0)
+    grid.add_column(width=2)
+    grid.add_column()
+    grid.add_row(first, Text(claim.claim))
+    yield grid
+    expected, measured, spread = _numbers(claim, ascii_only)
+    numbers = Text(f"expected {expected}, measured {measured}, 99% {spread}: ", style="dim")
+    numbers.append(claim.verdict, style=f"not dim {_STYLES[claim.verdict]}")
+    yield Padding(numbers, (0, 0, 0, 4))
+
+
+def _numbers(claim: "Claim", ascii_only: bool) -> tuple[str, str, str]:
+    measured = claim.measured
+    texts = number(claim.expected), number(measured.value), interval(measured.low, measured.high)
+    expected, value, spread = (_plain(text, ascii_only) for text in texts)
+    return expected, value, spread
+
+
+def _verdict(claim: "Claim", ascii_only: bool) -> Text:
+    text = f"{MARKS[claim.verdict]} {claim.verdict}"
+    return Text(_plain(text, ascii_only), style=_STYLES[claim.verdict])
+
+
+def _plain(text: str, ascii_only: bool) -> str:
+    """The text in ASCII where the terminal takes nothing else."""
+    return text.translate(_ASCII) if ascii_only else text

@@ -1,9 +1,9 @@
 """What does the sweep cost beyond the noise it draws and the gradients it evaluates?
 
-    sigmaprop bench limit              # some minutes; all ratios from interleaved repeats in one run
+    sigmaprop bench limit    # some minutes; all ratios from interleaved repeats in one run
 
-Each line is a ratio of two medians, with the spread of the ratios over repeats and a verdict against
-a target: met, missed, or not resolved. One process, one device for both sides of a ratio, because
+Each line is a median ratio, with its quartiles over repeats and a verdict against a target: met,
+missed, or not resolved. One process, one device for both sides of a ratio, because
 jax.random.normal uses one. The machine's load is recorded: on a busy one, believe the ratios less.
 """
 

@@ -1,5 +1,5 @@
-"""Does the Monte Carlo gradient of E f(x + sigma eps) tend to grad f(x) as sigma goes to 0, how fast,
-and where does it stop?
+"""Does the Monte Carlo gradient of E f(x + sigma eps) tend to grad f(x) as sigma goes to 0, how
+fast, and where does it stop?
 
     sigmaprop limit                  # quick preset: 6 functions, about a minute on 2 cores
     sigmaprop limit --preset full    # 16 functions, some minutes
@@ -64,6 +64,7 @@ def prepare(config: LimitConfig) -> Plan:
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
     """
+    chosen = choose_estimators(config)  # before an objective trains a network
     found = tuple(objectives.get(name, config.dim) for name in config.objective)
     for objective in found:
         if config.x is not None and len(config.x) not in (1, objective.dim):
@@ -78,7 +79,7 @@ def prepare(config: LimitConfig) -> Plan:
     else:
         sigmas = np.array(config.sigmas, np.float64)
     sizes = config.batch_sizes or schedules.powers(config.batch_base, config.num_samples)
-    plan = Plan(found, choose_estimators(config), sigmas, sizes)
+    plan = Plan(found, chosen, sigmas, sizes)
     limit.make_plan(config.num_samples, sizes, found[0].dim, chunk=config.chunk)
     return plan
 
@@ -298,11 +299,11 @@ def _picture_estimates(
 
 def _as_json(claim: conclusions.Claim) -> dict[str, Any]:
     row = claim._asdict() | {"measured": claim.measured._asdict()}
-    return jax.tree.map(lambda leaf: None if _is_nan(leaf) else leaf, row)
+    return jax.tree.map(lambda leaf: None if _is_unknown(leaf) else leaf, row)
 
 
-def _is_nan(leaf: Any) -> bool:
-    return isinstance(leaf, float) and np.isnan(leaf)
+def _is_unknown(leaf: Any) -> bool:
+    return isinstance(leaf, float) and not np.isfinite(leaf)
 
 
 def verdicts(claims: Sequence[conclusions.Claim]) -> dict[str, int]:

@@ -256,3 +256,16 @@ def test_without_the_scale_its_gradients_are_unknown_and_the_mean_is_the_same():
         np.testing.assert_allclose(found, estimate_of_both.mean, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="wrt"):
         limit.sweep(objective, exact, CHOSEN, jax.random.key(0), 512, wrt=("scale",))
+
+
+def test_the_gradient_at_the_mean_needs_no_draws():
+    objective, exact = truth_of("sine", 4)
+    found = limit.sweep(
+        objective, exact, CHOSEN[-1:], jax.random.key(0), 100, batch_sizes=(1, 10, 50), num_groups=4
+    )
+    assert found.num_batches.tolist() == [100, 10, 2]
+    groups = found.estimates["at_mean", "iid"]
+    gap = np.linalg.norm(groups.mean - exact.gradient, axis=-1)
+    assert np.all(gap < 1e-5)
+    bias = np.sum((exact.smoothed_mean - exact.gradient) ** 2, axis=-1)
+    np.testing.assert_allclose(found.errors["at_mean", "iid"][0, :, 0, 0], bias, rtol=1e-3)

@@ -1,7 +1,8 @@
 """What a sweep shows: claims, each with what theory expects, the interval measured, a verdict.
 
 A claim holds when its interval lies inside the range that theory allows, fails when it lies
-outside, and is not resolved when the samples cannot tell or no sigma lies where theory can be measured.
+outside, and is not resolved when the samples cannot tell or no sigma lies where theory can be
+measured.
 Every range is derived from sizes of derivatives and from the rounding of the number format.
 
 Theory, with g, H, T for grad f, its Hessian and the gradient of its Laplacian at x, as sigma -> 0:

@@ -44,7 +44,7 @@ def make_claim(
     measured: Interval,
     sigmas: np.ndarray,
 ) -> Claim:
-    """A claim that a quantity is ``expected``, give or take ``tolerance``, judged by its interval."""
+    """A claim that a quantity is ``expected`` within ``tolerance``, judged by its interval."""
     lowest, highest = expected - tolerance, expected + tolerance
     low, high = (sigmas.min(), sigmas.max()) if sigmas.size else (np.nan, np.nan)
     verdict = judge(measured, lowest, highest)

@@ -18,6 +18,10 @@ from sigmaprop.conclusions.laws import flat_mean
 from sigmaprop.statistics import Interval, judge
 
 
+HIGHEST = 1.0
+"""Largest log10(measured / predicted) that counts as agreement: f adds up more than one rounding."""
+
+
 class Floor(NamedTuple):
     """Where precision ends the limit for one estimator.
 
@@ -87,12 +91,12 @@ def _largest_lost(sigmas: np.ndarray, lost: np.ndarray, highest: float) -> float
 
 
 def floor_claims(e: Evidence) -> Iterator[Claim]:
-    """Floors are orders of magnitude: log10(measured / predicted) from ``lowest`` to 0.7."""
+    """Floors are orders of magnitude: log10(measured / predicted) from ``lowest`` to `HIGHEST`."""
     sigma = float(e.truth.sigmas.min())
     for floor in floors(e):
         ratio = np.log10(floor.measured / floor.predicted) if floor.measured > 0 else np.nan
         measured = Interval(ratio, 0.0, ratio, ratio) if np.isfinite(ratio) else UNKNOWN
-        verdict = judge(measured, floor.lowest, 0.7)
+        verdict = judge(measured, floor.lowest, HIGHEST)
         name = name_of(floor.estimator, floor.noise)
         text = f"precision floor of {name}: {floor.what}, log10(measured/predicted)"
-        yield Claim(e.objective, text, 0.0, floor.lowest, 0.7, measured, verdict, sigma, sigma)
+        yield Claim(e.objective, text, 0.0, floor.lowest, HIGHEST, measured, verdict, sigma, sigma)

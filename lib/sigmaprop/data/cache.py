@@ -28,7 +28,7 @@ def directory() -> Path:
         return Path(explicit)
     if xdg := os.environ.get("XDG_CACHE_HOME"):
         return Path(xdg) / "sigmaprop"
-    return Path.home() / ".cache" / "sigmaprop"
+    return Path(os.path.expanduser("~")) / ".cache" / "sigmaprop"
 
 
 def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:

@@ -21,7 +21,9 @@ def antithetic(estimator: Estimator) -> Estimator:
     """
     if estimator.name in ("antithetic_difference", "at_mean"):
         why = "it already takes both" if estimator.needs else "it draws no noise"
-        raise ValueError(f"noise 'antithetic' has no meaning with estimator {estimator.name!r}; {why}")
+        raise ValueError(
+            f"noise 'antithetic' has no meaning with estimator {estimator.name!r}; {why}"
+        )
     return estimator._replace(
         noise="antithetic",
         needs=estimator.needs + tuple(_MIRROR[need] for need in estimator.needs),

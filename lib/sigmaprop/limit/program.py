@@ -72,9 +72,9 @@ def make_program(
     shared, split = PartitionSpec(), PartitionSpec("samples")
 
     def chunks(inputs: Inputs, key: Array, rows: Array, valid: Array):
-        at_mean = _at_mean(f, inputs, plan, dtype)
-        one = functools.partial(_chunk, f, chosen, plan, dtype, with_scale, inputs, at_mean, key)
-        return jax.lax.map(lambda pair: one(*pair), (rows, valid)), at_mean
+        origin = at_mean(f, inputs, plan, dtype)
+        one = functools.partial(_chunk, f, chosen, plan, dtype, with_scale, inputs, origin, key)
+        return jax.lax.map(lambda pair: one(*pair), (rows, valid)), origin
 
     return jax.jit(
         jax.shard_map(
@@ -162,7 +162,7 @@ def _evaluate_rows(
     return jax.tree.map(lambda leaf: leaf.reshape(len(eps), *leaf.shape[2:]), seen)
 
 
-def _at_mean(f: Callable[[Array], Array], inputs: Inputs, plan: Plan, dtype: str) -> AtMean:
+def at_mean(f: Callable[[Array], Array], inputs: Inputs, plan: Plan, dtype: str) -> AtMean:
     """F and its gradient at the mean by the program that evaluates the draws: the same rounding."""
     gaussian = Isotropic(inputs.point, inputs.at_sigmas.sigma[0])
     zeros = jnp.zeros((plan.chunk, inputs.point.shape[0]), inputs.point.dtype)

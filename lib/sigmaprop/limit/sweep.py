@@ -21,13 +21,14 @@ from jaxtyping import Array, Float, Key
 from sigmaprop.estimators import get as get_estimator
 from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.plan import make_plan
-from sigmaprop.limit.program import make_inputs, make_program
+from sigmaprop.limit.program import at_mean, make_inputs, make_program
 from sigmaprop.limit.totals import Sweep, Totals
 from sigmaprop.statistics import mean_and_error
 from sigmaprop.truth import Truth
 
-_DISPATCH_WORK = 2**24
-"""Coordinates evaluated in one dispatch to a device: long enough to hide its cost."""
+_DISPATCH_WORK = 2**25
+"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost, short
+enough for an interrupt to be seen within a second."""
 
 
 def sweep(
@@ -74,12 +75,16 @@ def sweep(
         devices = tuple(devices or jax.local_devices())
         dim = truth.point.shape[0]
         plan = make_plan(num_draws, batch_sizes, dim, chunk=chunk, num_groups=num_groups)
-        work = plan.chunk * dim * truth.sigmas.shape[0]
-        per_device = min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // len(devices)))
         noisy = tuple(estimator for estimator in chosen if estimator.needs)
-        program = make_program(f, noisy, plan, dtype, "scale" in wrt, devices)
         inputs = make_inputs(truth, dtype)
         totals = Totals(tuple(chosen), plan, truth)
+        if not noisy:
+            totals.add_without_noise(at_mean(f, inputs, plan, dtype))
+            progress(totals.done)
+            return totals.result()
+        work = plan.chunk * dim * truth.sigmas.shape[0] * len(noisy)
+        per_device = min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // len(devices)))
+        program = make_program(f, noisy, plan, dtype, "scale" in wrt, devices)
         pending = None
         for first in range(0, plan.num_chunks, per_device * len(devices)):
             index = np.arange(first, first + per_device * len(devices))

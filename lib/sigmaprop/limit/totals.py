@@ -77,6 +77,13 @@ class Totals:
                 chunk = jax.tree.map(operator.itemgetter(i), chunks)
                 self._add_chunk(first_chunk + i, int(count), chunk)
 
+    def add_without_noise(self, at_mean: AtMean) -> None:
+        """Counts all draws and batches for estimators that need none."""
+        plan = self.plan
+        self.at_mean = jax.tree.map(np.float64, jax.device_get(at_mean))
+        for index in range(plan.num_chunks):
+            self._add_chunk(index, min(plan.chunk, plan.num_draws - index * plan.chunk), {})
+
     def _add_chunk(self, index: int, valid: int, chunk: Any) -> None:
         plan = self.plan
         group = index * plan.num_groups // plan.num_chunks

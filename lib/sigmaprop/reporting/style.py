@@ -17,7 +17,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1b1c1e", "#686b70", "#dcdee1", "#ffffff"
-BLUE, SKY, GREEN, YELLOW = "#0072b2", "#56b4e9", "#009e73", "#f0e442"
+BLUE, SKY, GREEN = "#0072b2", "#56b4e9", "#009e73"
 ORANGE, VERMILLION, PURPLE = "#e69f00", "#d55e00", "#cc79a7"
 
 SCHEMES = {
@@ -28,7 +28,6 @@ SCHEMES = {
     "blue": (BLUE, "#4c9fe6"),
     "sky": (SKY, "#9fd8fb"),
     "green": (GREEN, "#2cc295"),
-    "yellow": (YELLOW, "#f0e442"),
     "orange": (ORANGE, "#f2b632"),
     "vermillion": (VERMILLION, "#ff7f3f"),
     "purple": (PURPLE, "#e3a0c4"),

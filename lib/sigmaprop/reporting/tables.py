@@ -97,9 +97,14 @@ def _two_lines(claim: "Claim", ascii_only: bool) -> RenderResult:
     grid.add_row(first, Text(claim.claim))
     yield grid
     expected, measured, spread = _numbers(claim, ascii_only)
-    numbers = Text(f"expected {expected}, measured {measured}, 99% {spread}: ", style="dim")
+    found = (
+        f"measured {measured}, 99% {spread}"
+        if claim.measured.value == claim.measured.value
+        else "not measured"
+    )
+    numbers = Text(f"expected {expected}, {found}: ", style="dim")
     numbers.append(claim.verdict, style=f"not dim {_STYLES[claim.verdict]}")
-    yield Padding(numbers, (0, 0, 0, 4))
+    yield Padding(numbers, (0, 0, 0, 4), expand=False)
 
 
 def _numbers(claim: "Claim", ascii_only: bool) -> tuple[str, str, str]:

@@ -1,0 +1,75 @@
+"""Conclusions in a terminal, wide or narrow."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from sigmaprop.conclusions import Claim
+from sigmaprop.reporting import tables
+from sigmaprop.statistics import Interval
+
+LONG = (
+    "precision floor of score_function+leave_one_out: sigma where it is lost, "
+    "log10(measured/predicted)"
+)
+NAN = float("nan")
+CLAIMS = [
+    Claim("quartic", "slope [bold]in[/bold] sigma", 2.0, 1.98, 2.02,
+          Interval(2.0, 0.01, 1.99, 2.01), "holds", 0.1, 1.0),
+    Claim("quartic", LONG, 0.0, -1.0, 0.7, Interval(1.5, 0.0, 1.5, 1.5), "fails", 0.1, 1.0),
+    Claim("sine", "bias", 1.0, 0.95, 1.05, Interval(NAN, NAN, NAN, NAN), "not resolved", NAN, NAN),
+]  # fmt: skip
+
+
+def printed(width, encoding="utf-8"):
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding=encoding)
+    console = Console(file=file, width=width)
+    for table in tables.claims_by_objective(CLAIMS):
+        console.print(table)
+    console.print(tables.summary(CLAIMS), soft_wrap=True)
+    file.flush()
+    return buffer.getvalue().decode(encoding)
+
+
+def test_a_wide_terminal_has_a_line_a_claim():
+    lines = printed(180).splitlines()
+    (found,) = [line for line in lines if LONG in line]
+    assert "[1.5, 1.5]" in found
+    assert "✗ fails" in found
+
+
+def test_a_narrow_terminal_has_the_claim_on_lines_of_its_own():
+    lines = [line.rstrip() for line in printed(80).splitlines()]
+    assert max(map(len, lines[:-1])) <= 80
+    at = next(i for i, line in enumerate(lines) if line.startswith("✗"))
+    assert lines[at : at + 3] == [
+        "✗ precision floor of score_function+leave_one_out: sigma where it is lost,",
+        "  log10(measured/predicted)",
+        "    expected 0, measured 1.5, 99% [1.5, 1.5]: fails",
+    ]
+
+
+def test_brackets_in_claims_are_no_markup():
+    assert "slope [bold]in[/bold] sigma" in printed(180)
+    assert "slope [bold]in[/bold] sigma" in printed(80)
+
+
+@pytest.mark.parametrize("width", [80, 180])
+def test_a_terminal_without_unicode(width):
+    text = printed(width, "ascii")
+    assert "+ " in text
+    assert "x " in text
+
+
+def test_what_was_not_measured():
+    assert "expected 1, not measured: not resolved" in printed(80)
+    assert tables.number(NAN) == tables.interval(NAN, 1.0) == "–"
+
+
+def test_the_summary_counts_and_names_failures():
+    text = tables.summary(CLAIMS).plain
+    assert text.startswith("3 claims: 1 holds, 1 fails, 1 not resolved")
+    assert f"fails: quartic: {LONG}" in text
+    assert tables.summary([]).plain == "0 claims: 0 hold, 0 fail, 0 not resolved"

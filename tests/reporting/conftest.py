@@ -139,8 +139,8 @@ def make_run():
 
 @pytest.fixture(scope="session")
 def run(make_run, tmp_path_factory):
-    """One run of three objectives."""
-    names = ("quartic", "sine", "digit_classifier")
+    """One run of two objectives."""
+    names = ("quartic", "digit_classifier")
     return make_run(tmp_path_factory.mktemp("runs") / "first", names, picture=True)
 
 

@@ -99,7 +99,7 @@ def _plane(series: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     sizes, columns = np.unique(series.batch_size, return_inverse=True)
     errors = np.full((len(sigmas), len(sizes)), np.nan)
     errors[rows, columns] = series.value
-    return (sigmas, sizes, errors) if (errors > 0).any() else None
+    return (sigmas, sizes, errors) if (np.isfinite(errors) & (errors > 0)).any() else None
 
 
 def _limits(planes: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -124,7 +124,8 @@ def _index_ticks(axes: Axes, sizes: np.ndarray, sigmas: np.ndarray) -> None:
 def _mark_best(axes: Axes, errors: np.ndarray) -> None:
     bars, best = [], []
     for column, values in enumerate(errors.T):
-        if not np.isfinite(values).any():
+        values = np.where(np.isfinite(values), values, np.nan)
+        if np.isnan(values).all():
             continue
         row = int(np.flatnonzero(values == np.nanmin(values))[-1])
         good = values <= ALIKE * values[row]
@@ -138,10 +139,9 @@ def _mark_best(axes: Axes, errors: np.ndarray) -> None:
             bars.append([(column, low - 0.3), (column, high + 0.3)])
     for colour, width in ((PAPER, 3.0), (INK, 1.4)):  # seen on light and dark
         axes.add_collection(LineCollection(bars, colors=colour, linewidths=width), autolim=False)
-    x, y = zip(*best, strict=True)
     axes.plot(
-        x,
-        y,
+        [x for x, _ in best],
+        [y for _, y in best],
         linestyle="none",
         marker="o",
         markersize=3.6,

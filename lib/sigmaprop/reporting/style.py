@@ -167,10 +167,12 @@ _VARIABLES = {light: f"var(--{name})" for name, (light, _) in SCHEMES.items()}
 def _themed(match: re.Match[str]) -> str:
     """A style attribute with variables for colours, and with the page's font."""
     text = re.sub(r"#[0-9a-f]{6}", lambda m: _VARIABLES.get(m[0], m[0]), match[0])
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     return re.sub(r"font: ([^']*?)([\d.]+px) [^;\"]*", _font, text)
 
 
 def _font(match: re.Match[str]) -> str:
+    """Size and weight of a font written as one property, as matplotlib before 3.10 does."""
     weight = "; font-weight: bold" if "bold" in match[1] or "700" in match[1] else ""
     return f"font-size: {match[2]}{weight}"
 

@@ -23,7 +23,7 @@ demo: $(VENV)/.core ## install, then sweep sigma to 0 (the quick preset)
 setup: $(VENV)/.dev ## install with the development tools
 
 test: $(VENV)/.dev ## install, then run the fast tests
-	"$(BIN)/pytest" -m "not slow" $(PYTEST_FLAGS)
+	"$(BIN)/pytest" -n 2 -m "not slow" $(PYTEST_FLAGS)
 
 slow: $(VENV)/.dev ## run the slow tests
 	"$(BIN)/pytest" -m slow $(PYTEST_FLAGS)

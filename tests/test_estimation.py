@@ -26,7 +26,7 @@ def combinations():
                 yield name, noise, variate
 
 
-@hypothesis.settings(max_examples=6, deadline=None)
+@hypothesis.settings(max_examples=3, deadline=None)
 @hypothesis.given(num_draws=st.integers(2, 60), chunk=st.integers(1, 80))
 @pytest.mark.parametrize("which", [0, 4])
 def test_a_chunk_size_never_changes_the_noise(which, num_draws, chunk):

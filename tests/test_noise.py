@@ -10,7 +10,7 @@ import pytest
 from sigmaprop import noise
 
 
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=6, deadline=None)
 @hypothesis.given(
     seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40), dim=st.integers(1, 70), data=st.data()
 )
@@ -32,7 +32,7 @@ def test_rows_are_addressable_inside_jit_and_vmap():
         np.testing.assert_array_equal(np.asarray(rows), np.asarray(full[row : row + 4]))
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=20, deadline=None)
 @hypothesis.given(row=st.integers(0, 2**32 - 1), dim=st.integers(1, 2**31 - 1))
 def test_counters_are_exact_beyond_32_bits(row, dim):
     high, low = noise._wide_product(jnp.uint32(row), dim)

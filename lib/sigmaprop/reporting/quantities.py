@@ -52,7 +52,7 @@ def batch_needed(run: Results, objective: str, which: tuple[str, str]) -> Series
         return None
     value = spread.value / mean.value**2
     error = value * np.hypot(spread.error / spread.value, 2 * mean.error / mean.value)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore"):
         exact = np.where(mean.theory > 0, spread.theory / mean.theory**2, np.nan)
     return spread._replace(value=value, error=error, theory=exact)
 

@@ -14,6 +14,8 @@ from sigmaprop.files import read_json
 from sigmaprop.runs import read_metrics
 
 LONGEST_LABEL = 48
+LARGEST = 1e100
+"""Larger numbers are overflow and are not drawn."""
 _FIRST = ("dtype", "dim", "seed")
 
 
@@ -150,6 +152,9 @@ def _columns(directory: Path) -> dict[str, Any]:
             found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
         else:
             found[name] = column.to_numpy()
+    for name in ("value", "error", "theory"):
+        with np.errstate(invalid="ignore"):
+            found[name] = np.where(np.abs(found[name]) < LARGEST, found[name], np.nan)
     return found
 
 

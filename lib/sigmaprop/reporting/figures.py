@@ -6,6 +6,7 @@ where they hold nothing to draw. The first run is drawn in full lines and filled
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from sigmaprop.reporting.batch_figures import batch, cosine
@@ -23,7 +24,7 @@ from sigmaprop.reporting.quantities import MOST_CURVES, MOST_RUNS, biased, gradi
 from sigmaprop.reporting.results import Results, plain
 from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curve, rule, theory
 from sigmaprop.reporting.sigma_figures import bias, learning, variance
-from sigmaprop.reporting.style import INK, Mark, nth_mark
+from sigmaprop.reporting.style import INK, nth_mark
 
 NEGLIGIBLE = 1e-12
 """Exact biases below this share of the largest: no ratio to them is drawn."""
@@ -55,7 +56,7 @@ def overview(runs: Sequence[Results]) -> Drawing | None:
     right = sheet.panel("measured bias / exact bias", SIGMA, "ratio")
     for place, name in enumerate(names):
         for index, run in enumerate(runs):
-            _bias(sheet, left, right, name, nth_mark(place), run, index)
+            _bias(sheet, left, right, name, place, run, index)
     if not anything(left) and not anything(right):
         return None
     close(left)
@@ -82,20 +83,22 @@ def overview(runs: Sequence[Results]) -> Drawing | None:
 
 
 def _bias(
-    sheet: Sheet, left: Axes, right: Axes, name: str, mark: Mark, run: Results, index: int
+    sheet: Sheet, left: Axes, right: Axes, name: str, place: int, run: Results, index: int
 ) -> None:
     """One objective of one run in both panels."""
     if (series := biased(run, name)) is None:
         return
+    mark = nth_mark(place)
     sheet.explain(plain(name), sample(mark))
     if (size := gradient_size(run, name)) is not None:
         value, error = series.value / size, series.error / size
-        curve(left, series.sigma, value, error, mark, label=name, run=index)
+        curve(left, series.sigma, value, error, mark, label=name, run=index, place=place)
         if index == 0:
             theory(left, series.sigma, series.theory / size, mark.colour, name)
     exact = series.where(series.theory > NEGLIGIBLE * series.theory.max())
     value, error = exact.value / exact.theory, exact.error / exact.theory
-    curve(right, exact.sigma, value, error, mark, label=name, run=index)
+    error = np.where(value > _RATIOS[-1], np.nan, error)  # no bars of points outside the panel
+    curve(right, exact.sigma, value, error, mark, label=name, run=index, place=place)
 
 
 FIGURES: tuple[Callable[[str, Sequence[Results]], Drawing | None], ...] = (

@@ -12,10 +12,9 @@ from sigmaprop.reporting.style import DASHES, INK, MUTED, PAPER, THEORY, Mark
 
 
 def slope_guide(sheet: Sheet, axes: Axes, slope: float, text: str) -> None:
-    """A wide line of a slope, above the curves where they start, unless all are level."""
+    """A wide line of a slope, above the curves where they start, unless none falls."""
     ends = [end for line in curves(axes) if (end := _first(line)) is not None]
-    low, high = axes.get_ylim()
-    if not ends or high < 10 * low:
+    if not any(_falls(line) for line in curves(axes)):
         return
     low, high = axes.get_xlim()
     start = 2.5 * max(y * (x / low) ** -slope for x, y in ends)
@@ -100,6 +99,13 @@ def range_of(axes: Axes, what: str) -> str:
                 f"{y[high]:.2g} at {x[high]:.2g}."
             )
     return f"No {what} above 0 was measured."
+
+
+def _falls(line: Line2D) -> bool:
+    """Whether a curve's ends are a factor of 3 or more apart."""
+    y = np.asarray(line.get_ydata(), float)
+    y = y[np.isfinite(y) & (y > 0)]
+    return y.size > 1 and max(y[0], y[-1]) > 3 * min(y[0], y[-1])
 
 
 def _first(line: Line2D) -> tuple[float, float] | None:

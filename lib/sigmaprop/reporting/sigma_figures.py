@@ -80,9 +80,10 @@ def variance(objective: str, runs: Sequence[Results]) -> Drawing | None:
     return Drawing(
         "variance",
         "Variance of one sample",
-        "What the estimators differ in. As sigma falls, pathwise falls as sigma² to the mean and "
-        "stays level to the scale; the score function without a baseline grows as sigma⁻²; with a "
-        "baseline, as with differences of values, it stays level until rounding takes over.",
+        "What the estimators differ in. Where f is smooth and sigma falls, pathwise falls as "
+        "sigma² to the mean and stays level to the scale; the score function without a baseline "
+        "grows as sigma⁻²; with a baseline, as with differences of values, it stays level until "
+        "rounding takes over.",
         f"Two log-log panels of the variance of one sample for {objective}. "
         f"{range_of(sheet.panels[0], 'variance to the mean')}",
         sheet.finish(),
@@ -111,9 +112,9 @@ def learning(objective: str, runs: Sequence[Results]) -> Drawing | None:
     return Drawing(
         "learning",
         "Batch needed to learn sigma",
-        "The gradient to sigma is itself of order sigma, its noise is not: with independent noise "
-        "the batch that tells its sign grows as sigma⁻². Pairs eps, −eps cancel that noise where f "
-        "is smooth.",
+        "Where f is smooth the gradient to sigma is itself of order sigma, its noise is not: with "
+        "independent noise the batch that tells its sign grows as sigma⁻². Pairs eps, −eps cancel "
+        "that noise.",
         f"Log-log plot of the batch at which the gradient of {objective} to sigma equals its "
         f"standard error. {range_of(axes, 'batch')}",
         sheet.finish(),

@@ -205,8 +205,8 @@ def _print_conclusions(directory: Path, claims: list[Any], terminal: Terminal) -
     for table in tables.claims_by_objective(claims):
         terminal.print(table)
     terminal.print(tables.summary(claims), soft_wrap=True)
-    figures = sorted(path.name for path in (directory / "figures").glob("*.svg"))
-    terminal.say(f"figures: {directory / 'figures'} ({', '.join(figures) or 'none'})")
+    count = len(list((directory / "figures").glob("*.svg")))
+    terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")
     terminal.say(f"report:  {directory / 'report.html'}")
 
 

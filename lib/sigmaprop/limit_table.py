@@ -102,13 +102,14 @@ def _series(e: Evidence, estimator: str, noise: str, wrt: str) -> Iterator[_Seri
         batches = int(e.sweep.num_batches[level])
         yield _Series("variance", total, batches, *mean_and_error(found), variance)
     errors = e.sweep.errors[estimator, noise]
-    exact = e.bias if wrt == "mean" else np.abs(e.truth.smoothed_scale)
+    exact = _limit_theory(e, estimator, wrt)
     prefix = "" if wrt == "mean" else "scale_"
     for level, draws in enumerate(e.sweep.batch_draws):
         size, batches = int(samples * draws), int(e.sweep.num_batches[level])
         sampling = variance / size
+        apart = e.bias**2 if (estimator, wrt) == ("at_mean", "mean") else 0.0
         for metric, square in (
-            ("to_smoothed", sampling),
+            ("to_smoothed", sampling + apart),
             ("to_gradient", sampling + exact**2),
         ):
             column = errors[:, :, level, ERRORS.index(prefix + metric)]
@@ -129,10 +130,17 @@ def _of_all_samples(
         found, exact = estimate.scale[..., None], e.truth.smoothed_scale[:, None]
         limit = np.zeros(1)
     bias, error = _norm(found - limit)
-    yield _Series("bias", total, 1, bias, error, np.linalg.norm(exact - limit, axis=-1))
+    yield _Series("bias", total, 1, bias, error, _limit_theory(e, estimator, wrt))
     deviation = np.linalg.norm(found.mean(axis=0) - exact, axis=-1)
     unknown = np.full(len(deviation), np.nan)
     yield _Series("deviation", total, 1, deviation, unknown, np.sqrt(variance / total))
+
+
+def _limit_theory(e: Evidence, estimator: str, wrt: str) -> np.ndarray:
+    """Distance of what the estimator tends to, as samples grow, from the limit sigma -> 0."""
+    if estimator == "at_mean":
+        return np.zeros(len(e.truth.sigmas))
+    return e.bias if wrt == "mean" else np.abs(e.truth.smoothed_scale)
 
 
 def _norm(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +154,7 @@ def _norm(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _root(square: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Square root, and its standard error to first order (to second where the square is noise)."""
-    value = np.sqrt(square)
+    value = np.sqrt(np.maximum(square, 0))
     spread = np.where(square > error, error / (2 * np.where(value > 0, value, 1)), np.sqrt(error))
     return value, spread
 

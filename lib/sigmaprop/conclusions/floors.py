@@ -17,9 +17,8 @@ from sigmaprop.conclusions.evidence import (
 from sigmaprop.conclusions.laws import flat_mean
 from sigmaprop.statistics import Interval, judge
 
-
 HIGHEST = 1.0
-"""Largest log10(measured / predicted) that counts as agreement: f adds up more than one rounding."""
+"""Largest log10(measured / predicted) that counts as agreement: f rounds more than once."""
 
 
 class Floor(NamedTuple):
@@ -74,7 +73,7 @@ def _least_error(e: Evidence, apart: np.ndarray, noise: str) -> float:
     """The error at the smallest sigma, if rounding is the larger part of it; else NaN."""
     index = int(np.argmin(e.truth.sigmas))
     sampling = e.truth.sigmas[index] * e.derivatives.hessian / np.sqrt(e.sweep.group_draws.sum())
-    own = {"iid": sampling, "antithetic": 0.0, "none": e.bias[index]}[noise]
+    own = sampling if noise == "iid" else e.bias[index]
     reached = own < 0.3 * e.rounding * e.derivatives.gradient
     return float(apart[index]) if reached else np.nan
 

@@ -222,7 +222,7 @@ def _nested(
     blocks = [plan.chunk // size for size in plan.inside]
     sizes = jnp.asarray(np.repeat(plan.inside, blocks), averages.gradient.scale.dtype)
     estimates = jax.vmap(estimator.combine)(averages, sizes)
-    found = errors_of(estimates, target, at.smoothed.mean, at.bias, gradient)
+    found = errors_of(estimates, target, at.bias, gradient)
     errors, first = [], 0
     for size, count in zip(plan.inside, blocks, strict=True):
         whole = jnp.arange(count) < valid_rows // size
@@ -243,27 +243,25 @@ def _block_sums(terms: Terms, factor: int) -> Terms:
 def errors_of(
     estimates: Any,
     target: Any,
-    smoothed: Any,
     bias: Any,
     gradient: Any,
     xp: Any = jnp,
 ):
     """[..., 5] errors of estimates, less their origin, in the order of `ERRORS`.
 
-    Distances are taken from the exact smoothed gradient, where they are small, and carried to
-    grad f(x) by the exact bias: |u + b|^2 = |u|^2 + 2 u.b + |b|^2 loses no digits.
+    Estimates are compared less their origin, with what is exact less the same origin: differences
+    to the exact smoothed gradient and, by adding the exact bias, to grad f(x) lose no digits.
     """
     apart, scale_apart = estimates.mean - target.mean, estimates.scale - target.scale
-    smoothed = smoothed.astype(bias.dtype)
     squared = xp.sum(apart**2, -1)
-    along_bias = xp.sum(apart * bias, -1)
-    found = apart + smoothed
+    from_gradient = apart + bias
+    found = from_gradient + gradient
     inner = xp.sum(found * gradient, -1)
     length = xp.sqrt(xp.sum(found**2, -1) * xp.sum(gradient**2, -1))
     return xp.stack(
         [
             squared,
-            squared + 2 * along_bias + xp.sum(bias**2, -1),
+            xp.sum(from_gradient**2, -1),
             xp.where(length > 0, inner / xp.where(length > 0, length, 1), length * 0),
             scale_apart**2,
             estimates.scale**2,

@@ -27,8 +27,8 @@ from sigmaprop.statistics import mean_and_error
 from sigmaprop.truth import Truth
 
 _DISPATCH_WORK = 2**25
-"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost, short
-enough for an interrupt to be seen within a second."""
+"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost,
+short enough for an interrupt to be seen within a second."""
 
 
 def sweep(

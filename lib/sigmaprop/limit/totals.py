@@ -151,7 +151,7 @@ class Totals:
             truth.smoothed_mean - origin.mean, truth.smoothed_scale - origin.scale
         )
         bias = truth.smoothed_mean - truth.gradient
-        return errors_of(estimates, target, truth.smoothed_mean, bias, truth.gradient, np)
+        return errors_of(estimates, target, bias, truth.gradient, np)
 
     def _origin(self, estimator: Estimator) -> GroupGradients:
         """What the estimator's averages lack, at every sigma: mean [S, D], scale [S]."""

@@ -3,8 +3,9 @@
     sigmaprop bench limit    # some minutes; all ratios from interleaved repeats in one run
 
 Each line is a median ratio, with its quartiles over repeats and a verdict against a target: met,
-missed, or not resolved. One process, one device for both sides of a ratio, because
-jax.random.normal uses one. The machine's load is recorded: on a busy one, believe the ratios less.
+missed, or not resolved. Sweeps run as the command runs them, over all local devices (on a CPU: as
+many as cores); what they are compared with is one jitted call, which XLA spreads over the same
+cores. The machine's load is recorded: on a busy one, believe the ratios less.
 """
 
 import json
@@ -128,12 +129,12 @@ def _sweep(
     wrt: tuple[str, ...] = ("mean", "scale"),
     devices: Sequence[Any] | None = None,
 ) -> _Program:
-    """The pathwise sweep of one objective on one device."""
+    """The pathwise sweep of one objective, over all local devices."""
     objective = _objective(name)
     sigmas = schedules.sigmas("geometric", 1.0, 1e-4, num_sigmas)
     exact = _truth(objective, sigmas)
     chosen = [estimators.get("pathwise")]
-    some = tuple(devices or jax.local_devices()[:1])
+    some = tuple(devices or jax.local_devices())
     key = jax.random.key(0)
 
     def run() -> None:

@@ -22,7 +22,7 @@ ERRORS = ("to_smoothed", "to_gradient", "cosine", "scale_to_smoothed", "scale_to
 gradient and to grad f(x), its cosine with grad f(x), and squared distances of the scale gradient to
 the exact one and to its limit 0."""
 
-_SUB_BLOCKS = 4
+_SUB_BLOCKS = 2
 
 
 class AtSigma(NamedTuple):

@@ -240,6 +240,11 @@ def _block_sums(terms: Terms, factor: int) -> Terms:
     )
 
 
+def _root(square: Any, lost: Any, xp: Any) -> Any:
+    """Square root where nothing is lost, else 1."""
+    return xp.sqrt(xp.where(lost, 1, square))
+
+
 def errors_of(
     estimates: Any,
     target: Any,
@@ -255,14 +260,18 @@ def errors_of(
     apart, scale_apart = estimates.mean - target.mean, estimates.scale - target.scale
     squared = xp.sum(apart**2, -1)
     from_gradient = apart + bias
-    found = from_gradient + gradient
-    inner = xp.sum(found * gradient, -1)
-    length = xp.sqrt(xp.sum(found**2, -1) * xp.sum(gradient**2, -1))
+    to_gradient = xp.sum(from_gradient**2, -1)
+    along_gradient = xp.sum(from_gradient * gradient, -1)
+    size = xp.sum(gradient**2, -1)
+    # |estimate|^2, without another pass over all coordinates; where it cancels to nothing the
+    # estimate is 0 but for rounding and has no direction.
+    length = to_gradient + 2 * along_gradient + size
+    lost = length <= 16 * xp.finfo(length.dtype).eps * (to_gradient + size)
     return xp.stack(
         [
             squared,
-            xp.sum(from_gradient**2, -1),
-            xp.where(length > 0, inner / xp.where(length > 0, length, 1), length * 0),
+            to_gradient,
+            xp.where(lost, length * 0, (along_gradient + size) / _root(length * size, lost, xp)),
             scale_apart**2,
             estimates.scale**2,
         ],

@@ -1,0 +1,59 @@
+"""The benchmark's arithmetic and verdicts, and each measurement at a small size."""
+
+import json
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    from sigmaprop.experiments import bench
+
+    monkeypatch.setattr(bench, "NUM_SAMPLES", 2**10)
+    monkeypatch.setattr(bench, "NUM_SIGMAS", 2)
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.8, 1.0, "met"), (0.8, 1.2, "not resolved"), (1.1, 1.2, "missed")],
+)
+def test_verdicts_follow_the_quartiles(bench, low, high, verdict):
+    assert bench._verdict(low, high, 1.0) == verdict
+
+
+def test_ratios_are_of_times_taken_in_turns(bench, monkeypatch):
+    # Times as if the machine slowed down 10 times half way: ratios taken in turns do not see it.
+    durations = iter([3.0, 1.0, 3.0, 1.0, 30.0, 10.0, 30.0, 10.0])
+    monkeypatch.setattr(bench, "_timed", lambda program: next(durations))
+    program = bench._Program("a", lambda: None)
+    found = bench._compare(program, [(program, 2.0)], 4, 1.6)
+    assert (found.median, found.low, found.high, found.verdict) == (1.5, 1.5, 1.5, "met")
+
+
+def test_every_measurement_runs(bench):
+    ratios = [*bench._against_normals(3), *bench._against_others(3)]
+    assert len(ratios) == 6
+    assert all(np.isfinite(ratio.median) and ratio.median > 0 for ratio in ratios)
+    assert bench._table(ratios).row_count == 6
+
+
+def test_the_numpy_sweep_and_the_stored_sweep_are_the_quartic(bench):
+    # What the sweep is compared with must compute the same thing: 4 (x + sigma eps)^3 on average.
+    objective = bench._objective("quartic")
+    import jax
+
+    assert np.allclose(jax.grad(objective)(objective.point), 4 * objective.point**3, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_command_prints_and_writes_ratios(sigmaprop, tmp_path, bench, monkeypatch):
+    monkeypatch.setattr(bench, "_memory", list)
+    monkeypatch.setattr(bench.objectives, "names", lambda: ("quartic", "digit_classifier"))
+    ended = sigmaprop("bench", "limit", "--repeats", 3, "--out", tmp_path / "bench.json")
+    assert ended.status in (0, 1)
+    assert "load average" in ended.out
+    content = json.loads((tmp_path / "bench.json").read_text())
+    assert len(content["ratios"]) == 3 + 2 * 2 + 5 + 3
+    assert content["environment"]["versions"]["jax"]

@@ -151,7 +151,9 @@ def test_errors_of_nested_batches_are_those_of_separate_batches(chunk):
                 weights = found.group_batches[:, level] / found.num_batches[level]
                 held = found.group_batches[:, level] > 0
                 got = (errors[held, 0, level] * weights[held, None]).sum(axis=0)
-                np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-15)
+                # float64, but for the last place of the float32 noise, which another program may
+                # round otherwise.
+                np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-12)
 
 
 @hypothesis.settings(max_examples=60, deadline=None)

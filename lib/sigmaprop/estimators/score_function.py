@@ -79,9 +79,14 @@ def _baseline_terms(
 
 
 def _leave_one_out(terms: Terms, num_draws: Any) -> Gaussian:
-    """Average less the correlation of baseline and score; a pair of draws counts as one unit."""
+    """Average less the correlation of baseline and score; a pair of draws counts as one unit.
+
+    The added 0 / (N - 1) makes one draw NaN for certain: the first quotient may round to infinity.
+    """
     correction = jax.tree.map(
-        lambda both, product: (num_draws * both - product) / (num_draws - 1),
+        lambda both, product: (
+            (num_draws * both - product) / (num_draws - 1) + 0 * product / (num_draws - 1)
+        ),
         scaled(terms.value, terms.score),
         terms.product,
     )

@@ -360,8 +360,20 @@ def _memory_child(num_draws: int, dim: int) -> None:
     chosen = [estimators.get("pathwise"), estimators.get("pathwise", "antithetic")]
     sizes = schedules.powers(4, num_draws)
     limit.sweep(objective, exact, chosen, jax.random.key(0), num_draws, batch_sizes=sizes)
+    print(_own_peak_mebibytes())
+
+
+def _own_peak_mebibytes() -> float:
+    """Peak resident memory of this process alone.
+
+    Linux's ru_maxrss survives exec: in a child it starts at the size of its parent. VmHWM does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak / (2**20 if sys.platform == "darwin" else 2**10))
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _table(ratios: Sequence[Ratio]) -> Table:

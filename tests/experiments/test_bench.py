@@ -47,6 +47,14 @@ def test_the_numpy_sweep_and_the_stored_sweep_are_the_quartic(bench):
     assert np.allclose(jax.grad(objective)(objective.point), 4 * objective.point**3, rtol=1e-5)
 
 
+def test_a_childs_peak_memory_is_its_own(bench):
+    # Held here, 600 MiB must not count for the child, which needs about 300.
+    held = np.ones(600 * 2**17)
+    peak = bench._peak_mebibytes(2**10, 8)
+    assert held.sum() > 0
+    assert 50 < peak < 600
+
+
 @pytest.mark.slow
 def test_the_command_prints_and_writes_ratios(sigmaprop, tmp_path, bench, monkeypatch):
     monkeypatch.setattr(bench, "_memory", list)

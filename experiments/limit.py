@@ -12,7 +12,7 @@ bias in float32, and near 1e-7 for finite differences.
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -304,11 +304,3 @@ def _as_json(claim: conclusions.Claim) -> dict[str, Any]:
 
 def _is_unknown(leaf: Any) -> bool:
     return isinstance(leaf, float) and not np.isfinite(leaf)
-
-
-def verdicts(claims: Sequence[conclusions.Claim]) -> dict[str, int]:
-    """How many claims hold, fail, and are not resolved."""
-    return {
-        verdict: sum(claim.verdict == verdict for claim in claims)
-        for verdict in ("holds", "fails", "not resolved")
-    }

@@ -1,7 +1,6 @@
 """The commands around the limit experiment: run it, replay it, report on it."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -208,8 +207,3 @@ def _print_conclusions(directory: Path, claims: list[Any], terminal: Terminal) -
     count = len(list((directory / "figures").glob("*.svg")))
     terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")
     terminal.say(f"report:  {directory / 'report.html'}")
-
-
-def read_claims(directory: Path) -> list[dict[str, Any]]:
-    """The conclusions of a finished run."""
-    return json.loads((directory / "conclusions.json").read_text())

@@ -76,6 +76,11 @@ def squared_norm(groups: Float[np.ndarray, "G *rest D"]) -> Float[np.ndarray, "*
     return (both - own) / (count * (count - 1))
 
 
+def norm_of_mean(groups: Float[np.ndarray, "G *rest D"]) -> Float[np.ndarray, "*rest"]:
+    """|mean| from independent groups, the noise's own share removed; 0 where noise is all."""
+    return np.sqrt(np.maximum(squared_norm(groups), 0))
+
+
 def log_slope(x: Float[np.ndarray, " K"], y: Float[np.ndarray, " K"]) -> float:
     """Least-squares slope of log y against log x; NaN where a y is not positive."""
     if np.any(~(y > 0)):

@@ -7,7 +7,7 @@ import numpy as np
 from sigmaprop.conclusions.claims import CONSTANT_TOLERANCE, SLOPE_TOLERANCE, Claim, make_claim
 from sigmaprop.conclusions.evidence import Evidence, between, nearest
 from sigmaprop.conclusions.laws import LEAVE_ONE_OUT
-from sigmaprop.statistics import jackknife_interval, log_slope, squared_norm
+from sigmaprop.statistics import jackknife_interval, log_slope, norm_of_mean
 
 
 def kink_claims(e: Evidence) -> Iterator[Claim]:
@@ -19,9 +19,7 @@ def kink_claims(e: Evidence) -> Iterator[Claim]:
     apart = e.sweep.estimates[label].mean - e.truth.gradient
     size = np.linalg.norm(e.truth.gradient)
     expected = e.bias[index] / size
-    measured = jackknife_interval(
-        lambda g: np.sqrt(np.maximum(squared_norm(g[:, index]), 0)) / size, apart
-    )
+    measured = jackknife_interval(lambda g: norm_of_mean(g[:, index]) / size, apart)
     text = "bias / |grad f| at the sigma nearest to the kink's distance"
     yield make_claim(
         e, text, expected, CONSTANT_TOLERANCE * expected, measured, e.truth.sigmas[[index]]
@@ -36,9 +34,7 @@ def _no_square_law(e: Evidence, apart: np.ndarray) -> Iterator[Claim]:
     if sigmas.size < 2:
         return
     expected = log_slope(sigmas, e.bias[where])
-    measured = jackknife_interval(
-        lambda g: log_slope(sigmas, np.sqrt(np.maximum(squared_norm(g), 0))), apart[:, where]
-    )
+    measured = jackknife_interval(lambda g: log_slope(sigmas, norm_of_mean(g)), apart[:, where])
     text = "bias near the kink: slope in sigma (not 2)"
     yield make_claim(e, text, expected, SLOPE_TOLERANCE, measured, sigmas)
 
@@ -58,8 +54,6 @@ def jump_claims(e: Evidence) -> Iterator[Claim]:
     if (LEAVE_ONE_OUT, "iid") in e.sweep.estimates and groups >= 3 and sigmas.size >= 2:
         found = e.sweep.estimates[LEAVE_ONE_OUT, "iid"].mean[:, near]
         expected = log_slope(sigmas, size[near])
-        measured = jackknife_interval(
-            lambda g: log_slope(sigmas, np.sqrt(np.maximum(squared_norm(g), 0))), found
-        )
+        measured = jackknife_interval(lambda g: log_slope(sigmas, norm_of_mean(g)), found)
         text = "exact gradient near the jump: slope in sigma (no limit; -1 far from it)"
         yield make_claim(e, text, expected, 5 * SLOPE_TOLERANCE, measured, sigmas)

@@ -34,6 +34,7 @@ from sigmaprop.statistics import (
     jackknife_interval,
     log_slope,
     mean_and_error,
+    norm_of_mean,
     squared_norm,
 )
 
@@ -52,13 +53,12 @@ def bias_claims(e: Evidence) -> Iterator[Claim]:
         return
     where = bias_range(e)
     sigmas = e.truth.sigmas[where]
-    norm = lambda g: np.sqrt(np.maximum(squared_norm(g), 0))  # noqa: E731
     slope = factor = UNKNOWN
     if sigmas.size >= 3:
-        slope = jackknife_interval(lambda g: log_slope(sigmas, norm(g)), apart[:, where])
+        slope = jackknife_interval(lambda g: log_slope(sigmas, norm_of_mean(g)), apart[:, where])
     if sigmas.size:
         scaled = apart[:, where] / (sigmas**2 * d.laplacian_gradient / 2)[:, None]
-        factor = jackknife_interval(lambda g: norm(g).mean(), scaled)
+        factor = jackknife_interval(lambda g: norm_of_mean(g).mean(), scaled)
     yield make_claim(e, "bias of grad f(x): slope in sigma", 2.0, SLOPE_TOLERANCE, slope, sigmas)
     yield make_claim(
         e, "bias of grad f(x) / (|grad Laplacian f| s^2/2)", 1.0, CONSTANT_TOLERANCE, factor, sigmas

@@ -62,6 +62,7 @@ class Totals:
         self.plan, self.truth, self.chosen = plan, truth, chosen
         self.done = 0
         self.at_mean: AtMean | None = None
+        self.origins: dict[tuple[str, str], GroupGradients] = {}
         self.sums: dict[tuple[str, str], Any] = {}
         self.open: dict[tuple[str, str], list[Any]] = {}
         self.group_draws = np.zeros(groups, np.int64)
@@ -156,13 +157,16 @@ class Totals:
     def _origin(self, estimator: Estimator) -> GroupGradients:
         """What the estimator's averages lack, at every sigma: mean [S, D], scale [S]."""
         assert self.at_mean is not None
+        if estimator.key in self.origins:
+            return self.origins[estimator.key]
         start = estimator.origin(
             Isotropic(jnp.asarray(self.truth.point), jnp.zeros(())), self.at_mean
         )
-        return GroupGradients(
+        self.origins[estimator.key] = GroupGradients(
             np.broadcast_to(start.mean, self.truth.smoothed_mean.shape),
             np.broadcast_to(start.scale, self.truth.smoothed_scale.shape),
         )
+        return self.origins[estimator.key]
 
     def result(self) -> Sweep:
         """Averages over each group."""

@@ -1,8 +1,11 @@
 """What all tests share: two CPU devices, caches of their own, and the command line in-process."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,3 +74,22 @@ def finished(tmp_path_factory) -> Path:
 def tiny() -> list[str]:
     """Options of a run that takes a second."""
     return list(TINY)
+
+
+@pytest.fixture
+def child() -> Callable[..., AbstractContextManager[subprocess.Popen[str]]]:
+    """Starts a process; see `_child`."""
+    return _child
+
+
+@contextmanager
+def _child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs some code and has said that it is ready."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()

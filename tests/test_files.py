@@ -3,30 +3,13 @@
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sigmaprop import files
-
-
-@contextmanager
-def child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process that runs some code and has said that it is ready."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def no_space(*arguments):
@@ -100,7 +83,7 @@ for number in range(1_000_000):
 """
 
 
-def test_readers_and_killed_writers_see_whole_files_only(tmp_path):
+def test_readers_and_killed_writers_see_whole_files_only(child, tmp_path):
     path = tmp_path / "file"
     for number in range(4):
         with child(WRITE, path):
@@ -130,7 +113,7 @@ files.write_atomic(pathlib.Path(sys.argv[1]), b"b" * 1_000_000)
     ("action", "code", "num_files"), [("SIG_DFL", -signal.SIGXFSZ, 2), ("SIG_IGN", 1, 1)]
 )
 def test_a_writer_that_dies_or_fails_half_way_leaves_the_old_file(
-    tmp_path, action, code, num_files
+    child, tmp_path, action, code, num_files
 ):
     path = tmp_path / "file"
     files.write_atomic(path, b"a" * 1000)

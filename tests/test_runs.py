@@ -9,9 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +56,6 @@ def refused(call, *arguments, **options) -> str:
 
 def status(directory: Path) -> dict:
     return json.loads((directory / "status.json").read_text())
-
-
-@contextmanager
-def child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process that runs some code and has said that it is ready."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
 
 
 HOLD = """
@@ -225,7 +210,7 @@ def test_a_handler_of_the_host_program_is_left_alone(tmp_path):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def test_the_lock_lives_and_dies_with_its_process(tmp_path):
+def test_the_lock_lives_and_dies_with_its_process(child, tmp_path):
     directory = tmp_path / "run"
     with child(HOLD, directory) as process:
         assert runs.state(directory) == "running"
@@ -243,7 +228,7 @@ def test_the_lock_lives_and_dies_with_its_process(tmp_path):
     ("number", "code", "reason"),
     [(signal.SIGTERM, 128 + signal.SIGTERM, "SIGTERM"), (signal.SIGINT, -signal.SIGINT, "Ctrl-C")],
 )
-def test_a_signal_interrupts_a_run(tmp_path, number, code, reason):
+def test_a_signal_interrupts_a_run(child, tmp_path, number, code, reason):
     with child(HOLD, tmp_path / "run") as process:
         process.send_signal(number)
         assert process.wait(timeout=20) == code
@@ -292,7 +277,7 @@ with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run:
 """
 
 
-def test_a_killed_run_leaves_readable_metrics(tmp_path):
+def test_a_killed_run_leaves_readable_metrics(child, tmp_path):
     with child(APPEND, tmp_path / "run"):
         time.sleep(0.1)
     table = runs.read_metrics(tmp_path / "run")

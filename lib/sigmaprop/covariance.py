@@ -1,0 +1,36 @@
+"""A covariance as a diagonal plus a factor, and what closed forms ask of it."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Covariance(NamedTuple):
+    """``Sigma = diag(diagonal) + factor factor'``; the matrix itself is never formed.
+
+    Attributes:
+        diagonal: [D], in squared units of x.
+        factor: [D, K], in units of x; K may be 0.
+    """
+
+    diagonal: Float[Array, " D"]
+    factor: Float[Array, "D K"]
+
+    def variances(self) -> Float[Array, " D"]:
+        """The variance of each coordinate."""
+        return self.diagonal + jnp.sum(self.factor**2, axis=-1)
+
+    def along(self, a: Float[Array, "*N D"]) -> Float[Array, "*N"]:
+        """``a' Sigma a``, the variance of a.x, for one a or for rows of a."""
+        shared = jnp.matmul(a, self.factor, precision="highest")
+        return jnp.matmul(a**2, self.diagonal, precision="highest") + jnp.sum(shared**2, axis=-1)
+
+    def trace_with(self, matrix: Float[Array, "D D"]) -> Float[Array, ""]:
+        """``tr(matrix Sigma)`` of a symmetric matrix."""
+        shared = jnp.matmul(matrix, self.factor, precision="highest")
+        return jnp.sum(jnp.diagonal(matrix) * self.diagonal) + jnp.sum(self.factor * shared)
+
+    def neighbours(self) -> Float[Array, " D-1"]:
+        """The covariances of x_i and x_{i+1}."""
+        return jnp.sum(self.factor[:-1] * self.factor[1:], axis=-1)

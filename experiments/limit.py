@@ -92,7 +92,13 @@ def choose_estimators(config: LimitConfig) -> tuple[Estimator, ...]:
     """
     chosen = []
     for label in config.estimators:
-        name, variate = estimators.parse(label)
+        name, variate, _ = estimators.parse(label)
+        if label not in estimators.sweepable_labels():
+            raise ValueError(
+                f"--estimators holds {label}, which looks at f elsewhere than the sweep does; "
+                f"choose of {', '.join(estimators.sweepable_labels())}, or use "
+                "`sigmaprop estimators`"
+            )
         for noise in config.noise:
             redundant = noise == "antithetic" and name != "pathwise" and "iid" in config.noise
             if not redundant and (noise == "iid" or name != "at_mean"):
@@ -279,7 +285,7 @@ def _picture_estimates(
     objective: objectives.Objective, image: jax.Array, label: str, seed: int
 ) -> list[list[list[float]]]:
     """[sigma][batch size][pixel] estimates of the gradient to the image."""
-    name, variate = estimators.parse(label)
+    name, variate, _ = estimators.parse(label)
     key = stream(seed, "picture", label)
 
     def at(batch: int) -> Callable[[jax.Array], jax.Array]:

@@ -8,21 +8,30 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 
-import jax.numpy as jnp
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from sigmaprop import estimators, noise, objectives, schedules
-from sigmaprop.estimators.base import AtMean, Estimator, Evaluations
-from sigmaprop.gaussian import Isotropic
+from sigmaprop.estimators.base import Estimator
 
 from .config import LIMIT_PRESETS, LimitConfig
 from .terminal import Terminal
 
+_VARIANTS = {
+    "fitted": "its coefficient fitted on the other half of the\ndraws",
+    "uncoupled": "independent draws on the two sides",
+}
+_DETERMINISTIC = {
+    "at_mean": "1 grad f in all",
+    "second_order": "K third derivatives in all",
+    "quadrature": "1 f a node",
+}
 _NOISE = {
     "iid": "independent draws of eps",
     "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
+    "orthogonal": "blocks of K orthogonal rows, each of them exactly normal",
+    "sobol": "scrambled Sobol nets; error bars from independent scrambles",
 }
 _DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", False)
 """Formula, smoothness and closed form, told without training the network."""
@@ -72,28 +81,34 @@ def dims(name: str) -> str:
 def estimator_table() -> Table:
     """Every estimator: what it is, which gradients it gives, what a draw costs."""
     table = _table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
-    for (name, variate), factory in estimators._TABLE.items():
-        estimator = estimators.get(name, control_variate=variate)
-        label = f"{estimator.label}\n{textwrap.indent(_summary(factory), '  ')}"
-        _add(table, label, gradients(estimator), cost(estimator))
+    for label in estimators.labels():
+        name, variate, options = estimators.parse(label)
+        estimator = estimators.get(name, "iid", variate, options)
+        text = _VARIANTS.get(label.rpartition("+")[2]) or _summary(estimators._TABLE[name, variate])
+        _add(
+            table, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator)
+        )
     return table
 
 
 def gradients(estimator: Estimator) -> str:
-    """To which of mean and scale it gives a gradient that is neither NaN nor always 0."""
-    gaussian = Isotropic(jnp.zeros(2), jnp.ones(()))
-    seen = Evaluations(*(jnp.ones(shape) for shape in ((), (2,), (), (2,))))
-    terms = estimator.terms(gaussian, jnp.ones(2), seen, AtMean(jnp.ones(()), jnp.ones(2)))
-    undefined = jnp.isnan(estimator.combine(terms, 2).scale)
-    return "mean" if undefined or not estimator.needs else "mean, scale"
+    """To which parts of a Gaussian it gives a gradient that is neither NaN nor always 0."""
+    return "mean" if estimator.name in ("at_mean", "antithetic_difference") else "all"
 
 
 def cost(estimator: Estimator) -> str:
-    """What is evaluated for each draw of eps."""
-    if not estimator.needs:
-        return "nothing"
-    what = "grad f" if "gradient" in estimator.needs else "f"
-    return f"{estimator.evaluations_per_draw} {what}"
+    """What is evaluated for each draw of eps, K coordinates long."""
+    if estimator.exact is not None:
+        return _DETERMINISTIC[estimator.name]
+    count = estimator.evaluations_per_draw
+    number = f"{count}" if count > 0 else f"{-count} K"
+    what = "grad f" if "gradient" in estimator.knows else "f"
+    if "expansion" in estimator.knows:
+        what = "grad f, Hess f(m) y" if estimator.name == "pathwise" else "f, Hess f(m) y"
+        number = "1"
+    if estimator.name == "bonnet_price":
+        what, number = "grad f, Hess f v", "K"
+    return f"{number} {what}"
 
 
 def noise_table() -> Table:

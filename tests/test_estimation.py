@@ -20,7 +20,7 @@ def f(x):
 
 def combinations():
     for label in estimators.labels():
-        name, variate = estimators.parse(label)
+        name, variate, _ = estimators.parse(label)
         for noise in ("iid", "antithetic"):
             if noise == "iid" or name not in ("at_mean", "antithetic_difference"):
                 yield name, noise, variate

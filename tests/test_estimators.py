@@ -126,13 +126,13 @@ def test_the_derivative_of_f_is_not_used_by_estimators_of_values():
 
 
 def _split(label):
-    name, variate = estimators.parse(label)
+    name, variate, _ = estimators.parse(label)
     return name, "iid", variate
 
 
 def test_names_and_labels_round_trip():
     for label in estimators.labels():
-        name, variate = estimators.parse(label)
+        name, variate, _ = estimators.parse(label)
         assert estimators.get(name, "iid", variate).label == label
         assert name in estimators.names()
 

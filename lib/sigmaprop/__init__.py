@@ -13,30 +13,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sigmaprop import estimators, limit, noise, objectives, runs, schedules, statistics
+    from sigmaprop.control_variates import MovingAverage
     from sigmaprop.estimation import GradientEstimate, estimate
-    from sigmaprop.gaussian import Diagonal, Isotropic
+    from sigmaprop.estimators import Options
+    from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank, kl_divergence
+    from sigmaprop.natural import natural_gradient
+    from sigmaprop.smoothing import smooth
 
 __version__ = "0.1.0"
 
 _MODULES = ("estimators", "limit", "noise", "objectives", "runs", "schedules", "statistics")
 _HOMES = {
     "Diagonal": "gaussian",
+    "Full": "gaussian",
     "GradientEstimate": "estimation",
     "Isotropic": "gaussian",
+    "LowRank": "gaussian",
+    "MovingAverage": "control_variates",
+    "Options": "estimators",
     "estimate": "estimation",
+    "kl_divergence": "gaussian",
+    "natural_gradient": "natural",
+    "smooth": "smoothing",
 }
 
 __all__ = [
     "Diagonal",
+    "Full",
     "GradientEstimate",
     "Isotropic",
+    "LowRank",
+    "MovingAverage",
+    "Options",
     "estimate",
     "estimators",
+    "kl_divergence",
     "limit",
+    "natural_gradient",
     "noise",
     "objectives",
     "runs",
     "schedules",
+    "smooth",
     "statistics",
 ]
 

@@ -1,39 +1,50 @@
 """One call: the Monte Carlo gradient of E f under a Gaussian, with its variance."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from sigmaprop import estimators, moments
-from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms, scaled
+from sigmaprop.control_variates import MovingAverage
+from sigmaprop.estimators import DEFAULTS, Mixture, Options, fitting
+from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, from_mean, scaled
+from sigmaprop.estimators.expansion import expansion
+from sigmaprop.estimators.mixed import mixture
 from sigmaprop.gaussian import Gaussian, GaussianT
-from sigmaprop.noise import normal_rows
+from sigmaprop.pytrees import flatten
+from sigmaprop.units import Layout, layout, unit_rows
 
 _CHUNK_ELEMENTS = 2**18
-"""Numbers of noise drawn at a time when the caller leaves the chunk open: they fit a cache."""
+"""Numbers held for the draws of a chunk when the caller leaves it open: they fit a cache."""
 
 
 class GradientEstimate(NamedTuple):
     """A gradient estimate and its uncertainty.
 
     Attributes:
-        gradient: Gaussian-shaped estimate of dE f/d(mean, scale).
+        gradient: Gaussian-shaped estimate of dE f/d(mean, scale, ...), with f's own axes in front.
         variance: Gaussian-shaped, num_samples x Var(estimate); the standard error is
-            sqrt(variance / num_samples). NaN where one draw cannot tell.
+            sqrt(variance / num_samples). NaN where one draw cannot tell, 0 without noise.
         num_samples: points x that were drawn.
+        value: E f from the same draws, of f's shape.
+        state: the `MovingAverage` after these draws; None without one.
+        mixture: weight and bias of "mixed" and "inverse_variance"; else None.
     """
 
     gradient: Any
     variance: Any
     num_samples: int
+    value: Any
+    state: MovingAverage | None = None
+    mixture: Mixture | None = None
 
 
 def estimate(
-    f: Callable[[Float[Array, " D"]], Float[Array, ""]],
+    f: Callable[..., Array],
     gaussian: GaussianT,
     key: Key[Array, ""],
     num_samples: int,
@@ -42,30 +53,41 @@ def estimate(
     noise: str = "iid",
     control_variate: str | None = None,
     chunk: int | None = None,
+    options: Options = DEFAULTS,
+    params: Any = None,
+    state: MovingAverage | None = None,
 ) -> GradientEstimate:
-    """Estimates dE f(x)/d(mean, scale) for x ~ gaussian from ``num_samples`` draws.
+    """Estimates dE f(x)/d(mean, scale, ...) for x ~ gaussian from ``num_samples`` draws.
 
-    The noise is ``jax.random.normal(key, (num_samples, D))``, row by row (half as many rows for
-    antithetic noise, each used with both signs); it is never stored whole. Works under jit and
-    vmap; memory is bounded by the chunk.
+    The iid noise is ``jax.random.normal(key, (num_samples, K))``, row by row (half as many rows for
+    antithetic noise, each used with both signs); noise is never stored whole. Two calls with one
+    key share their noise (common random numbers), whatever the Gaussian or f. Works under jit and
+    vmap, over a batch of Gaussians too; memory is bounded by the chunk.
 
     Args:
-        f: maps x [D] to a scalar.
-        gaussian: `Isotropic` or `Diagonal`, built positionally from mean [D] and scale.
+        f: maps x to a scalar, or to an array whose entries are estimated side by side. With
+            ``params`` it is called as f(x, params).
+        gaussian: `Isotropic`, `Diagonal`, `Full` or `LowRank`. Its mean may be a pytree or an array
+            of any shape: x then is one, and so is the gradient; see `sigmaprop.pytrees.flatten`.
         key: typed key from ``jax.random.key``.
-        num_samples: points x, > 0; even for antithetic noise.
+        num_samples: points x, > 0; even for antithetic noise, whole blocks of K for orthogonal,
+            ``options.randomizations`` times a power of two for sobol; nodes for "quadrature".
         estimator: a name from ``sigmaprop.estimators.names()``.
-        noise: "iid" or "antithetic".
-        control_variate: None or "leave_one_out".
-        chunk: draws evaluated at a time, None for one that fits a cache. It bounds memory and
-            never changes the noise.
+        noise: "iid", "antithetic", "orthogonal" or "sobol".
+        control_variate: None, "mean", "leave_one_out", "at_mean", "delta" or "moving_average".
+        chunk: draws evaluated at a time, None for what fits a cache. It bounds memory and never
+            changes the noise.
+        options: what only some estimators, noise schemes or control variates read.
+        params: f's own parameters; for their gradient see `sigmaprop.smooth`.
+        state: what "moving_average" carries from the last call; None to begin.
 
     Returns:
         `GradientEstimate`. Unbiased but for "at_mean", whose bias is
-        scale^2/2 |grad Laplacian f| + O(scale^4), and "pathwise" across jumps.
+        scale^2/2 |grad Laplacian f| + O(scale^4), "second_order" (O(scale^4)), "pathwise" and what
+        is made of it across jumps, "bonnet_price" across kinks, and a "mixed" within its gamma.
 
     Raises:
-        ValueError: unknown or meaningless names, or counts out of range.
+        ValueError: unknown or meaningless names, or counts or shapes out of range.
 
     Example:
         >>> import jax, jax.numpy as jnp, sigmaprop
@@ -78,71 +100,183 @@ def estimate(
     Source: Mohamed, Rosca, Figurnov, Mnih 2020, "Monte Carlo gradient estimation in machine
     learning", sections 4 and 5.
     """
-    chosen = estimators.get(estimator, noise, control_variate)
-    num_draws = _num_draws(num_samples, chosen)
-    chex.assert_rank(gaussian.mean, 1)
-    dim = gaussian.mean.shape[0]
-    chunk = min(num_draws, max(1, _CHUNK_ELEMENTS // dim) if chunk is None else chunk)
-    if chunk < 1:
+    chosen = estimators.get(estimator, noise, control_variate, options)
+    check_smoothness(f, chosen)
+    if state is not None and "baseline" not in chosen.knows:
+        raise ValueError(
+            f"state has no meaning with control_variate {control_variate!r}; only "
+            "'moving_average' carries one"
+        )
+    if chunk is not None and chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be at least 1")
+    flat, unravel, restore = flatten(gaussian)
+    call = f if params is None else lambda x: f(x, params)
+    shape = _output_shape(lambda x: call(unravel(x)), flat.mean)
+    width = math.prod(shape)
+    plan = _Plan(chosen, key, num_samples, chunk, width, options)
 
-    at_mean = AtMean(*jax.value_and_grad(f)(gaussian.mean))
+    def entry(index: Array | int, state: MovingAverage | None) -> GradientEstimate:
+        return _estimate(lambda x: jnp.ravel(call(unravel(x)))[index], flat, plan, state)
 
-    def rows_from(first_row: Array) -> _Rows:
-        eps = normal_rows(key, first_row, chunk, dim).astype(gaussian.mean.dtype)
-        return jax.vmap(lambda one: _row(f, gaussian, chosen, at_mean, one))(eps)
-
-    def step(total: moments.Moments, first_row: Array) -> tuple[moments.Moments, None]:
-        valid = jnp.arange(chunk) < num_draws - first_row.astype(jnp.int32)
-        return moments.merge(total, moments.from_rows(rows_from(first_row), valid)), None
-
-    first_rows = jnp.arange(0, num_draws, chunk, dtype=jnp.uint32)
-    total, _ = jax.lax.scan(step, moments.empty_like_rows(rows_from, first_rows[0]), first_rows)
-    estimated = chosen.combine(total.mean.terms, total.rows)
-    gradient = jax.tree.map(jnp.add, estimated, chosen.origin(gaussian, at_mean))
-    per_draw = _variance_per_draw(total, estimated)
-    variance = jax.tree.map(lambda leaf: chosen.samples_per_draw * leaf, per_draw)
-    return GradientEstimate(gradient, variance, num_samples)
+    if shape == ():
+        found = entry(0, state)
+    else:
+        found = jax.vmap(entry)(jnp.arange(width), _per_entry(state, shape))
+        found = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
+    return found._replace(
+        gradient=restore(found.gradient), variance=restore(found.variance), num_samples=num_samples
+    )
 
 
-class _Rows(NamedTuple):
-    """The terms of each draw, and product x score where the variance of a baseline needs it."""
+def expectation(
+    f: Callable[..., Array],
+    gaussian: Gaussian,
+    key: Key[Array, ""],
+    num_samples: int,
+    *,
+    estimator: str = "pathwise",
+    noise: str = "iid",
+    control_variate: str | None = None,
+    chunk: int | None = None,
+    options: Options = DEFAULTS,
+    params: Any = None,
+) -> Array:
+    """E f from the draws that `estimate` takes, to be differentiated by f's own parameters.
+
+    Arguments are those of `estimate`. Reverse-mode differentiation evaluates each chunk again:
+    memory stays bounded by the chunk.
+
+    Returns:
+        E f, of f's shape.
+    """
+    chosen = estimators.get(estimator, noise, control_variate, options)
+    flat, unravel, _ = flatten(gaussian)
+    call = (lambda x: f(unravel(x))) if params is None else (lambda x: f(unravel(x), params))
+    if chosen.exact is not None:
+        return chosen.exact(call, flat, num_samples)[0]
+    shape = _output_shape(call, flat.mean)
+    plan = _Plan(chosen, key, num_samples, chunk, math.prod(shape), options)
+    cut = layout(chosen, flat.noise_dim, num_samples, _rows(flat, plan), options)
+    signs = (1, -1) if chosen.samples_per_draw == 2 else (1,)
+
+    def row(noise: Array) -> _Row:
+        eps = noise[: flat.noise_dim]
+        values = [call(flat.from_noise(sign * eps)) for sign in signs]
+        return _Row(Terms(None), sum(values[1:], values[0]) / len(values))
+
+    units = unit_rows(chosen, cut, key, options, row, flat.mean.dtype)
+
+    @jax.checkpoint
+    def some(first: Array) -> Array:
+        valid = jnp.arange(cut.together) < cut.num_units - first.astype(jnp.int32)
+        return moments.masked_sum(units(first).value, valid)
+
+    firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
+    zero = jnp.zeros(shape, jax.eval_shape(some, firsts[0]).dtype)
+    total, _ = jax.lax.scan(lambda so_far, first: (so_far + some(first), None), zero, firsts)
+    return total / cut.num_units
+
+
+def check_smoothness(f: Any, chosen: Estimator) -> None:
+    """Refuses Price's rule for a function that says it has no second derivative.
+
+    Raises:
+        ValueError: naming both.
+    """
+    smoothness = getattr(f, "smoothness", "smooth")
+    if chosen.name == "bonnet_price" and smoothness != "smooth":
+        raise ValueError(
+            f"estimator 'bonnet_price' has no meaning with {getattr(f, 'name', 'this f')!r}, which "
+            f"has a {smoothness}: its second derivative is not what automatic differentiation "
+            "sees; use 'pathwise' or 'score_function'"
+        )
+
+
+class _Plan(NamedTuple):
+    """What an estimate is made of, beside f and the Gaussian."""
+
+    chosen: Estimator
+    key: Array
+    num_samples: int
+    chunk: int | None
+    width: int
+    options: Options
+
+
+class _Row(NamedTuple):
+    """What a unit shows: terms, product x score where a baseline needs it, f(x) - f(m)."""
 
     terms: Terms
-    cross: Any
+    value: Any
 
 
-def _num_draws(num_samples: int, estimator: Estimator) -> int:
-    if num_samples < 1 or num_samples % estimator.samples_per_draw:
-        allowed = "even" if estimator.samples_per_draw == 2 else "at least 1"
-        raise ValueError(
-            f"num_samples is {num_samples}; with noise {estimator.noise!r} it must be "
-            f"positive and {allowed}"
-        )
-    return num_samples // estimator.samples_per_draw
+def _output_shape(f: Callable[[Array], Any], mean: Array) -> tuple[int, ...]:
+    out = jax.eval_shape(f, mean)
+    if not hasattr(out, "shape") or not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"f must map x to a floating scalar or array, not to {out}")
+    return out.shape
 
 
-def evaluate(
-    f: Callable[[Array], Array], gaussian: Gaussian, eps: Array, needs: tuple[str, ...]
-) -> Evaluations:
-    """What estimators need to know of f at one draw, not yet measured from the mean."""
-    found = dict.fromkeys(Evaluations._fields)
-    for prefix, sign in (("", 1), ("mirror_", -1)):
-        x = gaussian.from_noise(sign * eps)
-        if f"{prefix}gradient" in needs:
-            found[f"{prefix}value"], found[f"{prefix}gradient"] = jax.value_and_grad(f)(x)
-        elif f"{prefix}value" in needs:
-            found[f"{prefix}value"] = f(x)
-    return Evaluations(**found)
+def _per_entry(state: MovingAverage | None, shape: tuple[int, ...]) -> MovingAverage | None:
+    """One state for each entry of f; one that has seen nothing yet may be a scalar."""
+    if state is None:
+        return None
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape).reshape(-1), state)
 
 
-def from_mean(evaluations: Evaluations, at_mean: AtMean) -> Evaluations:
-    """The differences of evaluations to those at the mean."""
-    value, gradient = at_mean
-    origin = Evaluations(value, gradient, value, gradient)
-    return Evaluations(
-        *(None if seen is None else seen - at for seen, at in zip(evaluations, origin, strict=True))
+def _estimate(
+    f: Callable[[Array], Array], gaussian: Gaussian, plan: _Plan, state: MovingAverage | None
+) -> GradientEstimate:
+    """The estimate of a scalar f over vectors."""
+    chosen, options = plan.chosen, plan.options
+    if chosen.exact is not None:
+        value, gradient = chosen.exact(f, gaussian, plan.num_samples)
+        still = jax.tree.map(jnp.zeros_like, gradient)
+        return GradientEstimate(gradient, still, plan.num_samples, value)
+    if "baseline" in chosen.knows and state is None:
+        state = MovingAverage.empty()
+    at_mean = _know(f, gaussian, chosen, state)
+    cut = layout(chosen, gaussian.noise_dim, plan.num_samples, _rows(gaussian, plan), options)
+    units = unit_rows(
+        chosen,
+        cut,
+        plan.key,
+        options,
+        lambda noise: _row(f, gaussian, chosen, at_mean, noise),
+        gaussian.mean.dtype,
     )
+    total = _moments(units, cut, chosen)
+    found = _fitted(total, chosen) if chosen.fit is not None else _combined(total, chosen)
+    gradient = jax.tree.map(jnp.add, found.gradient, chosen.origin(gaussian, at_mean))
+    samples = cut.unit_draws * chosen.samples_per_draw
+    variance = jax.tree.map(lambda leaf: samples * leaf, found.variance)
+    value = at_mean.value + found.value
+    if state is not None:
+        state = state.updated(value, options.decay)
+    return GradientEstimate(gradient, variance, plan.num_samples, value, state, found.mixture)
+
+
+def _rows(gaussian: Gaussian, plan: _Plan) -> int:
+    """Draws in a chunk: as many as the caller says, or as fit a cache with all they carry."""
+    if plan.chunk is not None:
+        return plan.chunk
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(gaussian))
+    columns = plan.chosen.columns(gaussian.noise_dim)
+    return max(1, _CHUNK_ELEMENTS // (max(parameters, columns) * plan.width))
+
+
+def _know(
+    f: Callable[[Array], Array], gaussian: Gaussian, chosen: Estimator, state: MovingAverage | None
+) -> AtMean:
+    """What the estimator asks to know once; f is differentiated only for those that ask for it."""
+    known = AtMean(f(gaussian.mean))
+    if "gradient" in chosen.knows:
+        known = AtMean(*jax.value_and_grad(f)(gaussian.mean))
+    if "expansion" in chosen.knows:
+        known = known._replace(expansion=jax.grad(lambda g: expansion(f, g))(gaussian))
+    if state is not None:
+        known = known._replace(baseline=state.baseline.astype(known.value.dtype))
+    return known
 
 
 def _row(
@@ -150,17 +284,80 @@ def _row(
     gaussian: Gaussian,
     estimator: Estimator,
     at_mean: AtMean,
-    eps: Array,
-) -> _Rows:
-    seen = from_mean(evaluate(f, gaussian, eps, estimator.needs), at_mean)
-    terms = estimator.terms(gaussian, eps, seen, at_mean)
-    if terms.score is None:
-        return _Rows(terms, None)
-    return _Rows(terms, jax.tree.map(jnp.multiply, terms.product, terms.score))
+    noise: Array,
+) -> _Row:
+    if estimator.own_terms is not None:
+        return _Row(*estimator.own_terms(f, gaussian, noise, at_mean))
+    raw = evaluate(f, gaussian, noise, estimator.needs)
+    seen = from_mean(raw, at_mean)
+    value = seen.value if seen.mirror_value is None else 0.5 * (seen.value + seen.mirror_value)
+    return _Row(estimator.terms(gaussian, noise, seen, at_mean), value)
 
 
-def _variance_per_draw(total: moments.Moments, estimated: Gaussian) -> Gaussian:
-    """Number of draws x Var(estimate); a baseline adds its own share (a sample covariance has).
+class _Found(NamedTuple):
+    """An estimate less its origin, the variance of one unit, and E f less f(m)."""
+
+    gradient: Any
+    variance: Any
+    value: Array
+    mixture: Mixture | None = None
+
+
+class _Averaged(NamedTuple):
+    """What moments are taken of; the product with the score where a baseline needs it."""
+
+    terms: Terms
+    value: Array
+    cross: Any = None
+
+
+def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> moments.Moments:
+    """Moments over all units; of even and odd units apart where a coefficient is fitted."""
+
+    def rows_from(first: Array) -> Any:
+        row = units(first)
+        if chosen.fit is not None:
+            return fitting.fold_rows(row.terms.gradient, row.terms.control), row.value
+        cross = None
+        if row.terms.score is not None:
+            cross = jax.tree.map(jnp.multiply, row.terms.product, row.terms.score)
+        return _Averaged(row.terms, row.value, cross)
+
+    def moments_from(first: Array) -> moments.Moments:
+        valid = jnp.arange(cut.together) < cut.num_units - first.astype(jnp.int32)
+        if chosen.fit is None:
+            return moments.from_rows(rows_from(first), valid)
+        index = first + jnp.arange(cut.together, dtype=jnp.uint32)
+        return fitting.fold_moments(rows_from(first), index, valid)
+
+    def step(total: moments.Moments, first: Array) -> tuple[moments.Moments, None]:
+        return merge(total, moments_from(first)), None
+
+    merge = moments.merge if chosen.fit is None else jax.vmap(moments.merge)
+    firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
+    shapes = jax.eval_shape(moments_from, firsts[0])
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.scan(step, zero, firsts)[0]
+
+
+def _combined(total: moments.Moments, chosen: Estimator) -> _Found:
+    estimated = chosen.combine(total.mean.terms, total.rows)
+    return _Found(estimated, _variance_per_unit(total, estimated), total.mean.value)
+
+
+def _fitted(total: moments.Moments, chosen: Estimator) -> _Found:
+    """Each half with the coefficient of the other."""
+    rows, value = total.mean
+    both = fitting.folds(moments.Moments(total.rows, rows, total.squares[0]))
+    assert chosen.fit is not None
+    coefficients = jax.vmap(chosen.fit)(both)
+    gradient, variance = fitting.cross_fitted(both, coefficients)
+    mix = mixture(both, coefficients) if chosen.control_variate is None else None
+    return _Found(gradient, variance, jnp.average(value, weights=total.rows), mix)
+
+
+def _variance_per_unit(total: moments.Moments, estimated: Gaussian) -> Gaussian:
+    """Number of units x Var(estimate); a baseline adds its own share (a sample covariance has).
 
     For covariance c of value v and score s: Var((v - Ev) s) + (Var v Var s + c^2)/(N - 1).
     """

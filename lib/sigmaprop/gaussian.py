@@ -246,8 +246,17 @@ class LowRank(_Gaussian):
         With ``a = Sigma^-1 y`` and ``M = a a' - Sigma^-1``: ``(a, diag(M) scale, M factor)``. It is
         the marginal score: that of the augmented noise averaged over what x does not show.
         """
+        return self._score_of(self._solve_spread(eps))
+
+    def score_at(self, y: Float[Array, " D"]) -> "LowRank":
+        """The same at ``x = mean + y``."""
         v, root = self._whitened()
-        u = self._solve_spread(eps)
+        u = y / self.scale
+        return self._score_of(u - v @ _solve(root, v.T @ u))
+
+    def _score_of(self, u: Array) -> "LowRank":
+        """The score from ``u = scale Sigma^-1 y``."""
+        v, root = self._whitened()
         scale = (u**2 - self._unexplained()) / self.scale
         factor = (jnp.outer(u, u @ v) - _solve(root, v.T).T) / self.scale[:, None]
         return LowRank(u / self.scale, scale, factor)
@@ -306,7 +315,9 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> Float[Array, ""]:
     Source: Kullback 1959, "Information theory and statistics", section 9.1.
     """
     if p.mean.shape != q.mean.shape:
-        raise ValueError(f"p has mean of shape {p.mean.shape}, q of {q.mean.shape}; they must agree")
+        raise ValueError(
+            f"p has mean of shape {p.mean.shape}, q of {q.mean.shape}; they must agree"
+        )
     covariance = p.covariance()
     trace = jnp.sum(covariance.diagonal * q.precision_diagonal())
     trace += jnp.sum(jax.vmap(q.mahalanobis, in_axes=1)(covariance.factor))

@@ -28,8 +28,8 @@ class Moments(NamedTuple):
 def from_rows(rows: Any, valid: Bool[Array, " B"]) -> Moments:
     """Moments over the leading axis [B] of every leaf, of the rows that are ``valid``."""
     count = jnp.sum(valid)
-    mean = jax.tree.map(lambda leaf: _masked_sum(leaf, valid) / jnp.maximum(count, 1), rows)
-    squares = jax.tree.map(lambda leaf, m: _masked_sum((leaf - m) ** 2, valid), rows, mean)
+    mean = jax.tree.map(lambda leaf: masked_sum(leaf, valid) / jnp.maximum(count, 1), rows)
+    squares = jax.tree.map(lambda leaf, m: masked_sum((leaf - m) ** 2, valid), rows, mean)
     return Moments(count.astype(jax.tree.leaves(mean)[0].dtype), mean, squares)
 
 
@@ -58,6 +58,7 @@ def variance(moments: Moments) -> Any:
     return jax.tree.map(lambda squares: squares / freedom, moments.squares)
 
 
-def _masked_sum(leaf: Array, valid: Array) -> Array:
+def masked_sum(leaf: Array, valid: Bool[Array, " B"]) -> Array:
+    """The sum over the leading axis of the rows that are ``valid``."""
     mask = valid.reshape(valid.shape + (1,) * (leaf.ndim - 1))
     return jnp.sum(jnp.where(mask, leaf, 0), axis=0)

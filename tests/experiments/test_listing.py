@@ -44,15 +44,18 @@ def test_the_digit_classifier_is_described_as_it_is():
 @pytest.mark.parametrize(
     ("label", "gradients", "cost"),
     [
-        ("pathwise", "mean, scale", "1 grad f"),
-        ("score_function", "mean, scale", "1 f"),
-        ("score_function+leave_one_out", "mean, scale", "1 f"),
+        ("pathwise", "all", "1 grad f"),
+        ("score_function", "all", "1 f"),
+        ("score_function+leave_one_out", "all", "1 f"),
+        ("score_function+delta", "all", "1 f, Hess f(m) y"),
+        ("measure_valued", "all", "4 K f"),
+        ("bonnet_price", "all", "K grad f, Hess f v"),
         ("antithetic_difference", "mean", "2 f"),
-        ("at_mean", "mean", "nothing"),
+        ("at_mean", "mean", "1 grad f in all"),
     ],
 )
 def test_estimators_say_what_they_give_and_cost(label, gradients, cost):
-    name, variate = estimators.parse(label)
+    name, variate, _ = estimators.parse(label)
     estimator = estimators.get(name, control_variate=variate)
     assert listing.gradients(estimator) == gradients
     assert listing.cost(estimator) == cost

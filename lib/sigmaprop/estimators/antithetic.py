@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms, scaled
+from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Function, Terms, scaled
 from sigmaprop.gaussian import Gaussian
 
 _MIRROR = {"value": "mirror_value", "gradient": "mirror_gradient"}
@@ -19,30 +19,53 @@ def antithetic(estimator: Estimator) -> Estimator:
     Raises:
         ValueError: the estimator has nothing to gain from pairs; both sides are named.
     """
-    if estimator.name in ("antithetic_difference", "at_mean"):
-        why = "it already takes both" if estimator.needs else "it draws no noise"
+    if estimator.name == "antithetic_difference":
         raise ValueError(
-            f"noise 'antithetic' has no meaning with estimator {estimator.name!r}; {why}"
+            "noise 'antithetic' has no meaning with estimator 'antithetic_difference'; it already "
+            "takes both"
         )
     return estimator._replace(
         noise="antithetic",
         needs=estimator.needs + tuple(_MIRROR[need] for need in estimator.needs),
         terms=_pair_terms(estimator),
+        own_terms=None if estimator.own_terms is None else _own_pair_terms(estimator),
         samples_per_draw=2,
         evaluations_per_draw=2 * estimator.evaluations_per_draw,
     )
 
 
+def as_unit(terms: Terms) -> Terms:
+    """The averaged terms of draws that depend on each other, as the terms of one.
+
+    A baseline must leave out whatever depends on a draw, so a unit enters it as a whole.
+    """
+    if terms.score is None:
+        return terms
+    return terms._replace(product=scaled(terms.value, terms.score))
+
+
 def _pair_terms(estimator: Estimator):
     def terms(gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean) -> Terms:
         mirrored = Evaluations(evaluations.mirror_value, evaluations.mirror_gradient)
-        pair = jax.tree.map(
-            lambda left, right: 0.5 * (left + right),
+        return _pair(
             estimator.terms(gaussian, eps, evaluations, at_mean),
             estimator.terms(gaussian, -eps, mirrored, at_mean),
         )
-        if pair.score is None:
-            return pair
-        return pair._replace(product=scaled(pair.value, pair.score))
 
     return terms
+
+
+def _own_pair_terms(estimator: Estimator):
+    own_terms = estimator.own_terms
+    assert own_terms is not None
+
+    def both(f: Function, gaussian: Gaussian, row: Array, at_mean: AtMean) -> tuple[Terms, Array]:
+        terms, value = own_terms(f, gaussian, row, at_mean)
+        mirror_terms, mirror_value = own_terms(f, gaussian, -row, at_mean)
+        return _pair(terms, mirror_terms), 0.5 * (value + mirror_value)
+
+    return both
+
+
+def _pair(terms: Terms, mirror: Terms) -> Terms:
+    return as_unit(jax.tree.map(lambda left, right: 0.5 * (left + right), terms, mirror))

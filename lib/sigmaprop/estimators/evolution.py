@@ -14,7 +14,9 @@ from sigmaprop.estimators.base import (
     no_origin,
     plain_average,
     scaled,
+    with_mean,
 )
+from sigmaprop.estimators.score_function import difference_terms
 from sigmaprop.gaussian import Gaussian
 
 
@@ -33,7 +35,7 @@ def forward_difference() -> Estimator:
         noise="iid",
         control_variate=None,
         needs=("value",),
-        terms=_forward_terms,
+        terms=difference_terms,
         combine=plain_average,
         origin=no_origin,
     )
@@ -61,23 +63,15 @@ def antithetic_difference() -> Estimator:
     )
 
 
-def _forward_terms(
-    gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean
-) -> Terms:
-    del at_mean
-    return Terms(scaled(evaluations.value, gaussian.score(eps)))
-
-
 def _antithetic_terms(
     gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean
 ) -> Terms:
-    del at_mean
     half_difference = 0.5 * (evaluations.value - evaluations.mirror_value)
     gradient = scaled(half_difference, gaussian.score(eps))
-    return Terms(type(gaussian)(gradient.mean, gradient.scale * 0))
+    return Terms(with_mean(no_origin(gaussian, at_mean), gradient.mean))
 
 
 def _mean_only(terms: Terms, num_draws: Any) -> Gaussian:
     del num_draws
-    undefined = jax.tree.map(lambda leaf: leaf * math.nan, terms.gradient.scale)
-    return type(terms.gradient)(terms.gradient.mean, undefined)
+    undefined = jax.tree.map(lambda leaf: leaf * math.nan, terms.gradient)
+    return with_mean(undefined, terms.gradient.mean)

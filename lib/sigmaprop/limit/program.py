@@ -10,8 +10,7 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array
 
-from sigmaprop.estimation import evaluate, from_mean
-from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms
+from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms, evaluate, from_mean
 from sigmaprop.gaussian import Isotropic
 from sigmaprop.limit.plan import Plan
 from sigmaprop.noise import normal_rows

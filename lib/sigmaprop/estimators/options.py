@@ -1,0 +1,58 @@
+"""Options that only some estimators, noise schemes or control variates have."""
+
+import dataclasses
+from typing import Literal
+
+from sigmaprop.names import unknown
+
+RADII = ("chi", "fixed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What can be set of an estimator, a noise scheme or a control variate.
+
+    Attributes:
+        fitted: multiply the control variate by a coefficient for each coordinate, fitted on the
+            half of the draws that it is not used on (so it adds no bias).
+        coupled: measure_valued: share random numbers between the two sides of its differences.
+        probes: bonnet_price: random probes of the Hessian for each draw; None: the exact Hessian
+            where the noise has at most 32 coordinates, else one probe.
+        gamma: mixed: the bias it may accept, in units of the gradient's norm [f / x]; None: twice
+            the confidence radius of its score function part.
+        randomizations: noise sobol: independent scrambled nets, from which error bars come, >= 2.
+        radius: noise orthogonal: "chi" for exactly normal rows, "fixed" for rows of length sqrt(K).
+        decay: control variate moving_average: the weight of what came before, in [0, 1).
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    fitted: bool = False
+    coupled: bool = True
+    probes: int | None = None
+    gamma: float | None = None
+    randomizations: int = 16
+    radius: Literal["chi", "fixed"] = "chi"
+    decay: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Checks every value."""
+        if self.probes is not None and self.probes < 1:
+            raise ValueError(f"option probes is {self.probes}; it must be at least 1, or None")
+        if self.gamma is not None and not 0 <= self.gamma < float("inf"):
+            raise ValueError(f"option gamma is {self.gamma}; it must be >= 0 and finite, or None")
+        if self.randomizations < 2:
+            raise ValueError(f"option randomizations is {self.randomizations}; it must be >= 2")
+        if self.radius not in RADII:
+            raise unknown("radius", self.radius, RADII)
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"option decay is {self.decay}; it must lie in [0, 1)")
+
+    def changed(self) -> tuple[str, ...]:
+        """Names of the options that are not at their default."""
+        fields = dataclasses.fields(self)
+        return tuple(f.name for f in fields if getattr(self, f.name) != f.default)
+
+
+DEFAULTS = Options()

@@ -132,8 +132,8 @@ def _split(label):
 
 def test_names_and_labels_round_trip():
     for label in estimators.labels():
-        name, variate, _ = estimators.parse(label)
-        assert estimators.get(name, "iid", variate).label == label
+        name, variate, options = estimators.parse(label)
+        assert estimators.get(name, "iid", variate, options).label == label
         assert name in estimators.names()
 
 

@@ -72,15 +72,19 @@ class _IndependentCoordinates(_Gaussian):
     """Gaussians with independent coordinates; ``scale`` broadcasts against ``mean``."""
 
     def spread(self, eps: Float[Array, " D"]) -> Float[Array, " D"]:
+        """The linear map from standard normal noise to ``x - mean``."""
         return self.scale * eps
 
     def mahalanobis(self, y: Float[Array, " D"]) -> Float[Array, ""]:
+        """``y' Sigma^-1 y``."""
         return jnp.sum((y / self.scale) ** 2)
 
     def log_det(self) -> Float[Array, ""]:
+        """``log |Sigma|``."""
         return 2.0 * jnp.sum(jnp.log(self._scales()))
 
     def precision_diagonal(self) -> Float[Array, " D"]:
+        """The diagonal of ``Sigma^-1``."""
         return 1.0 / self._scales() ** 2
 
     def covariance(self) -> Covariance:
@@ -157,15 +161,19 @@ class Full(_Gaussian):
     scale: Float[Array, "*batch D D"]
 
     def spread(self, eps: Float[Array, " D"]) -> Float[Array, " D"]:
+        """The linear map from standard normal noise to ``x - mean``."""
         return jnp.tril(self.scale) @ eps
 
     def mahalanobis(self, y: Float[Array, " D"]) -> Float[Array, ""]:
+        """``y' Sigma^-1 y``."""
         return jnp.sum(solve_triangular(self.scale, y, lower=True) ** 2)
 
     def log_det(self) -> Float[Array, ""]:
+        """``log |Sigma|``."""
         return 2.0 * jnp.sum(jnp.log(jnp.diagonal(self.scale)))
 
     def precision_diagonal(self) -> Float[Array, " D"]:
+        """The diagonal of ``Sigma^-1``."""
         identity = jnp.eye(self.mean.shape[-1], dtype=self.mean.dtype)
         return jnp.sum(solve_triangular(self.scale, identity, lower=True) ** 2, axis=0)
 
@@ -220,20 +228,24 @@ class LowRank(_Gaussian):
         return self.mean.shape[-1] + self.factor.shape[-1]
 
     def spread(self, eps: Float[Array, " K"]) -> Float[Array, " D"]:
+        """The linear map from standard normal noise to ``x - mean``."""
         own, shared = self._split(eps)
         return self.scale * own + self.factor @ shared
 
     def mahalanobis(self, y: Float[Array, " D"]) -> Float[Array, ""]:
+        """``y' Sigma^-1 y``."""
         u = y / self.scale
         v, root = self._whitened()
         inside = solve_triangular(root, v.T @ u, lower=True)
         return jnp.sum(u**2) - jnp.sum(inside**2)
 
     def log_det(self) -> Float[Array, ""]:
+        """``log |Sigma|``."""
         root = self._whitened()[1]
         return 2.0 * (jnp.sum(jnp.log(self.scale)) + jnp.sum(jnp.log(jnp.diagonal(root))))
 
     def precision_diagonal(self) -> Float[Array, " D"]:
+        """The diagonal of ``Sigma^-1``."""
         return self._unexplained() / self.scale**2
 
     def covariance(self) -> Covariance:

@@ -1,5 +1,7 @@
 """The natural gradient: a gradient preconditioned by the Gaussian's Fisher information."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -21,8 +23,8 @@ def natural_gradient(gradient: GaussianT, gaussian: GaussianT) -> GaussianT:
     with Phi the lower triangle, its diagonal halved. Fed the score function it is the direction of
     SNES (diagonal) and of xNES (full, up to a rotation of the factor, which N(m, LL') does not
     show). The Fisher information of a low-rank Gaussian is singular (factor R and factor are the
-    same distribution): conjugate gradients find a solution without forming it, the one that in units
-    of scale is shortest.
+    same distribution): conjugate gradients find a solution without forming it, the one that is
+    shortest in units of scale.
 
     Args:
         gradient: dE f/d(mean, scale, ...), Gaussian-shaped.
@@ -46,7 +48,7 @@ def natural_gradient(gradient: GaussianT, gaussian: GaussianT) -> GaussianT:
     return restore(_natural(flatten(gradient)[0], flat))
 
 
-def _natural(gradient: Gaussian, gaussian: Gaussian) -> Gaussian:
+def _natural(gradient: Any, gaussian: Gaussian) -> Any:
     match gaussian:
         case Isotropic(mean, scale):
             dim = mean.shape[-1]

@@ -61,7 +61,7 @@ def flatten(
             shaped["scale"] = gradient.scale
         else:
             shaped["scale"] = _split(gradient.scale, gaussian.scale, 0)
-        if isinstance(gradient, LowRank):
+        if isinstance(gradient, LowRank) and isinstance(gaussian, LowRank):
             shaped["factor"] = _split(gradient.factor, gaussian.factor, 1)
         return type(gradient)(**shaped)
 

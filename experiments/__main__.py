@@ -17,7 +17,13 @@ import tyro
 from sigmaprop.names import unknown
 
 from . import arguments as words
-from .config import LIMIT_PRESETS, LimitConfig
+from .config import (
+    ESTIMATORS_PRESETS,
+    LIMIT_PRESETS,
+    AdviseConfig,
+    EstimatorsConfig,
+    LimitConfig,
+)
 
 Positional = tyro.conf.Positional
 
@@ -51,6 +57,53 @@ class LimitCommand:
     given beside it win."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EstimatorsOptions(EstimatorsConfig):
+    """What to compare, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EstimatorsCommand:
+    """Compare estimators of the gradient of E f: bias, variance, cost and efficiency.
+
+    Efficiency is 1 / (variance x time), the number to choose by. Without options it runs the preset
+    `quick`. It ends with a table of conclusions and the path of an HTML report; the run directory
+    holds every number.
+    """
+
+    estimators: tyro.conf.OmitArgPrefixes[EstimatorsOptions]
+    preset: Literal["quick", "full"] = "quick"
+    """Options to start from. quick: a few minutes on 2 cores; full: all Gaussians and estimators,
+    an hour. Options given beside it win."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdviseOptions(AdviseConfig):
+    """For what to advise."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdviseCommand:
+    """Say which estimator suits a function: pilot them all on a small budget, with the evidence.
+
+    It finds jumps, where pathwise and score function disagree beyond their errors, and kinks that
+    spoil Price's rule.
+    """
+
+    advise: tyro.conf.OmitArgPrefixes[AdviseOptions]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +143,16 @@ class DoctorCommand:
 class BenchCommand:
     """Time the sweep against drawing its noise, and against other ways to write it."""
 
-    what: Positional[Literal["limit"]]
-    """What to time. limit: the sweep over sigma and batch size."""
+    what: Positional[Literal["limit", "estimators"]]
+    """What to time. limit: the sweep over sigma and batch size; estimators: each against its noise
+    and its evaluations of f, and against other libraries."""
     repeats: int = 7
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None
     """File for the results as JSON. None: print only."""
+    optax_path: Path | None = None
+    """estimators: directory that holds optax 0.2.6, the last with its monte_carlo module
+    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -188,29 +245,53 @@ def _parse(command: type, arguments: list[str], **options: Any) -> Any:
 
 
 def _limit(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments)
+    base, origin = _starting_point(arguments, "limit", LimitConfig, LIMIT_PRESETS)
     default = LimitCommand(LimitOptions(**vars(base)))
     command = _parse(LimitCommand, arguments, default=default, name="limit")
     config = _refuse(lambda: LimitConfig(**vars(command.limit)))
+    return _launch("limit", config, command.run_dir, base, origin)
+
+
+def _estimators(arguments: list[str]) -> int:
+    base, origin = _starting_point(arguments, "estimators", EstimatorsConfig, ESTIMATORS_PRESETS)
+    default = EstimatorsCommand(EstimatorsOptions(**vars(base)))
+    command = _parse(EstimatorsCommand, arguments, default=default, name="estimators")
+    config = _refuse(lambda: EstimatorsConfig(**vars(command.estimators)))
+    return _launch("estimators", config, command.run_dir, base, origin)
+
+
+def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Path | None) -> int:
     _prepare_jax()
-    from . import limit_main
+    from . import launch, registry
 
     changed = None if origin is None else (base, origin)
-    return _report_user_errors(lambda: limit_main.limit(config, command.run_dir, changed))
+    experiment = registry.EXPERIMENTS[name]
+    return _report_user_errors(lambda: launch.launch(experiment, config, run_dir, changed))
 
 
-def _starting_point(arguments: list[str]) -> tuple[LimitConfig, Path | None]:
+def _advise(arguments: list[str]) -> int:
+    command = _parse(AdviseCommand, arguments, name="advise")
+    config = _refuse(lambda: AdviseConfig(**vars(command.advise)))
+    _prepare_jax()
+    from . import advise
+
+    return _report_user_errors(lambda: advise.show(config))
+
+
+def _starting_point(
+    arguments: list[str], name: str, kind: type, presets: dict[str, Any]
+) -> tuple[Any, Path | None]:
     """The options that flags are laid over: a preset, or an earlier run's config file."""
     preset = words.value_of("--preset", arguments)
     file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
         raise UserError(f"--preset {preset} and --config {file} exclude each other; give one")
     if file is None:
-        return LIMIT_PRESETS.get(preset or "quick", LimitConfig()), None
+        return presets.get(preset or "quick", kind()), None
     from sigmaprop import configs
 
     path = Path(file)
-    config = _report_user_errors(lambda: configs.load_config(path, LimitConfig, command="limit"))
+    config = _report_user_errors(lambda: configs.load_config(path, kind, command=name))
     return config, path
 
 
@@ -241,18 +322,22 @@ def _report_user_errors(action: Callable[[], Any]) -> Any:
 def _replay(arguments: list[str]) -> int:
     command = _parse(ReplayCommand, arguments, name="replay")
     _prepare_jax()
-    from . import limit_main
+    from . import launch, registry
 
-    return _report_user_errors(lambda: limit_main.replay(command.run, command.run_dir))
+    return _report_user_errors(
+        lambda: launch.replay(registry.of_run(command.run), command.run, command.run_dir)
+    )
 
 
 def _report(arguments: list[str]) -> int:
     command = _parse(ReportCommand, arguments, name="report")
     if not command.runs:
         raise UserError("report names no run; give one or more run directories")
-    from . import limit_main
+    from . import launch, registry
 
-    return _report_user_errors(lambda: limit_main.report(command.runs, command.out))
+    return _report_user_errors(
+        lambda: launch.report(registry.of_run(command.runs[0]), command.runs, command.out)
+    )
 
 
 def _list(arguments: list[str]) -> int:
@@ -275,7 +360,15 @@ def _bench(arguments: list[str]) -> int:
     command = _parse(BenchCommand, arguments, name="bench")
     if command.repeats < 3:
         raise UserError(f"--repeats is {command.repeats}; it must be at least 3")
+    if command.optax_path is not None and command.what != "estimators":
+        raise UserError(f"--optax-path {command.optax_path} goes with `bench estimators` only")
     _prepare_jax()
+    if command.what == "estimators":
+        from . import bench_estimators
+
+        return _report_user_errors(
+            lambda: bench_estimators.estimators(command.repeats, command.out, command.optax_path)
+        )
     from . import bench
 
     return _report_user_errors(lambda: bench.limit_sweep(command.repeats, command.out))
@@ -314,6 +407,8 @@ def _set_compilation_cache() -> None:
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (LimitCommand, _limit),
+    "estimators": (EstimatorsCommand, _estimators),
+    "advise": (AdviseCommand, _advise),
     "list": (ListCommand, _list),
     "replay": (ReplayCommand, _replay),
     "report": (ReportCommand, _report),

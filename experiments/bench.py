@@ -8,61 +8,27 @@ many as cores); what they are compared with is one jitted call, which XLA spread
 cores. The machine's load is recorded: on a busy one, believe the ratios less.
 """
 
-import json
 import os
-import resource
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from sigmaprop import estimators, limit, objectives, runs, schedules, truth
-from sigmaprop.environment import environment
+from sigmaprop import estimators, limit, objectives, schedules, truth
+
+from .timing import Program, Ratio, compare, constant, in_child, own_peak_mebibytes, report, timed
 
 DIM = 64
 NUM_SAMPLES = 2**18
 NUM_SIGMAS = 16
 
 
-class Ratio(NamedTuple):
-    """One measured ratio.
-
-    Attributes:
-        what: in words.
-        median, low, high: of the ratio over repeats (quartiles).
-        seconds: median time of the numerator.
-        target: the largest ratio aimed at (for speed-ups the smallest), None for information.
-        verdict: "met", "missed", "not resolved", or "".
-    """
-
-    what: str
-    median: float
-    low: float
-    high: float
-    seconds: float
-    target: float | None
-    verdict: str
-
-
-class _Program(NamedTuple):
-    """Something to time: ``run()`` blocks until its result is there."""
-
-    what: str
-    run: Callable[[], Any]
-
-
 def limit_sweep(repeats: int, out: Path | None) -> int:
     """``sigmaprop bench limit``: prints the ratios; 0 unless a target is missed."""
-    console = Console()
     before = os.getloadavg()
     ratios = [
         *_against_normals(repeats),
@@ -71,55 +37,7 @@ def limit_sweep(repeats: int, out: Path | None) -> int:
         *_against_others(repeats),
         *_memory(),
     ]
-    after = os.getloadavg()
-    console.print(_table(ratios))
-    console.print(
-        f"load average {before[0]:.2f} before, {after[0]:.2f} after, on {os.cpu_count()} cores; "
-        f"{jax.local_devices()[0].device_kind}; {repeats} interleaved repeats",
-        soft_wrap=True,
-    )
-    if out is not None:
-        content = {
-            "ratios": [ratio._asdict() for ratio in ratios],
-            "load_average": {"before": before, "after": after},
-            "repeats": repeats,
-            "environment": environment(None),
-        }
-        runs.write_atomic(out, json.dumps(content, indent=1) + "\n")
-        console.print(f"written: {out}", soft_wrap=True)
-    return int(any(ratio.verdict == "missed" for ratio in ratios))
-
-
-def _timed(program: _Program) -> float:
-    start = time.perf_counter()
-    program.run()
-    return time.perf_counter() - start
-
-
-def _compare(
-    numerator: _Program,
-    denominator: Sequence[tuple[_Program, float]],
-    repeats: int,
-    target: float | None = None,
-    what: str | None = None,
-) -> Ratio:
-    """Median of numerator / weighted sum of denominators, timed in turns after one warm-up each."""
-    programs = [numerator, *(program for program, _ in denominator)]
-    for program in programs:
-        program.run()
-    times = np.array([[_timed(program) for program in programs] for _ in range(repeats)])
-    weights = np.array([weight for _, weight in denominator])
-    ratios = times[:, 0] / (times[:, 1:] @ weights)
-    low, median, high = np.percentile(ratios, [25, 50, 75])
-    verdict = "" if target is None else _verdict(low, high, target)
-    text = what or f"{numerator.what} / {denominator[0][0].what}"
-    return Ratio(text, median, low, high, float(np.median(times[:, 0])), target, verdict)
-
-
-def _verdict(low: float, high: float, target: float) -> str:
-    if high <= target:
-        return "met"
-    return "missed" if low > target else "not resolved"
+    return report({"ratios of medians (quartiles)": ratios}, repeats, before, out)
 
 
 def _sweep(
@@ -128,7 +46,7 @@ def _sweep(
     batch_sizes: tuple[int, ...] = (),
     wrt: tuple[str, ...] = ("mean", "scale"),
     devices: Sequence[Any] | None = None,
-) -> _Program:
+) -> Program:
     """The pathwise sweep of one objective, over all local devices."""
     objective = _objective(name)
     sigmas = schedules.sigmas("geometric", 1.0, 1e-4, num_sigmas)
@@ -149,7 +67,7 @@ def _sweep(
             devices=some,
         )
 
-    return _Program(f"{name}, {num_sigmas} sigmas", run)
+    return Program(f"{name}, {num_sigmas} sigmas", run)
 
 
 def _objective(name: str) -> objectives.Objective:
@@ -166,13 +84,13 @@ def _truth(objective: objectives.Objective, sigmas: np.ndarray) -> truth.Truth:
     return truth.Truth(objective.point, flat[0], sigmas, flat, zeros, zeros, zeros)
 
 
-def _normals(dim: int = DIM) -> _Program:
+def _normals(dim: int = DIM) -> Program:
     draw = jax.jit(lambda key: jax.random.normal(key, (NUM_SAMPLES, dim), jnp.float32))
     key = jax.random.key(0)
-    return _Program("jax.random.normal", lambda: jax.block_until_ready(draw(key)))
+    return Program("jax.random.normal", lambda: jax.block_until_ready(draw(key)))
 
 
-def _own_normals(dim: int) -> _Program:
+def _own_normals(dim: int) -> Program:
     """The sweep's noise alone, summed so that it need not be stored."""
     from sigmaprop.noise import normal_rows
 
@@ -187,10 +105,10 @@ def _own_normals(dim: int) -> _Program:
         return jax.lax.scan(step, jnp.zeros(dim, jnp.float32), firsts)[0]
 
     key = jax.random.key(0)
-    return _Program("its normals", lambda: jax.block_until_ready(draw(key)))
+    return Program("its normals", lambda: jax.block_until_ready(draw(key)))
 
 
-def _gradients(objective: objectives.Objective) -> _Program:
+def _gradients(objective: objectives.Objective) -> Program:
     """grad f alone at as many points as one sigma has, in the chunks of the sweep."""
     rows = limit.make_plan(NUM_SAMPLES, (), objective.dim).chunk
     point = jnp.asarray(objective.point, jnp.float32)
@@ -205,21 +123,21 @@ def _gradients(objective: objectives.Objective) -> _Program:
         scales = jnp.linspace(0.01, 1.0, NUM_SAMPLES // rows, dtype=jnp.float32)
         return jax.lax.scan(step, jnp.zeros_like(point), scales)[0]
 
-    return _Program("grad f", lambda: jax.block_until_ready(evaluate(offsets)))
+    return Program("grad f", lambda: jax.block_until_ready(evaluate(offsets)))
 
 
 def _against_normals(repeats: int) -> list[Ratio]:
     normals = [(_normals(), 1.0)]
     return [
-        _compare(_sweep("quartic", NUM_SIGMAS), normals, repeats, 1.5),
-        _compare(
+        compare(_sweep("quartic", NUM_SIGMAS), normals, repeats, 1.5),
+        compare(
             _sweep("quartic", 1, (1,)),
             normals,
             repeats,
             0.9,
             "quartic, 1 sigma with second moments / jax.random.normal",
         ),
-        _compare(
+        compare(
             _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1]),
             normals,
             repeats,
@@ -238,7 +156,7 @@ def _against_parts(repeats: int) -> list[Ratio]:
         for wrt, target in ((("mean",), 1.25), (("mean", "scale"), None)):
             sweep = _sweep(name, NUM_SIGMAS, wrt=wrt)
             what = f"{name}, to the {' and '.join(wrt)} / (normals + {NUM_SIGMAS} x grad f)"
-            ratios.append(_compare(sweep, parts, repeats, target, what))
+            ratios.append(compare(sweep, parts, repeats, target, what))
     return ratios
 
 
@@ -249,13 +167,13 @@ def _batch_sizes(repeats: int) -> list[Ratio]:
     for name in ("quartic", "sine", "digit_classifier", "ridge_network", "ridge_network:1024"):
         gradient = _gradients(_objective(name))
         gradient.run()
-        seconds = np.median([_timed(gradient) for _ in range(3)])
+        seconds = np.median([timed(gradient) for _ in range(3)])
         nanoseconds = seconds * 1e9 / NUM_SAMPLES / DIM
         what = f"{name}, {nanoseconds:.1f} ns a coordinate: {len(sizes)} batch sizes / none"
         target = 1.10 if nanoseconds > 5 else None
         every = _sweep(name, NUM_SIGMAS, sizes)
         none = [(_sweep(name, NUM_SIGMAS), 1.0)]
-        ratios.append(_compare(every, none, repeats, target, what))
+        ratios.append(compare(every, none, repeats, target, what))
     return ratios
 
 
@@ -265,15 +183,13 @@ def _against_others(repeats: int) -> list[Ratio]:
     sweep = [(_sweep("quartic", NUM_SIGMAS), 1.0)]
     sigmas = schedules.sigmas("geometric", 1.0, 1e-4, NUM_SIGMAS)
     return [
-        _compare(_numpy(objective, sigmas), sweep, repeats, None, "NumPy, in chunks / sweep"),
-        _compare(
-            _materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"
-        ),
+        compare(_numpy(objective, sigmas), sweep, repeats, None, "NumPy, in chunks / sweep"),
+        compare(_materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"),
         _python_loop(objective, sweep[0][0], repeats),
     ]
 
 
-def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> _Program:
+def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> Program:
     point = objective.point.astype(np.float32)
 
     def run() -> None:
@@ -285,10 +201,10 @@ def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> _Program:
                 x = point + sigma * eps
                 totals[i] += (4 * x * x * x).sum(axis=0)
 
-    return _Program("NumPy", run)
+    return Program("NumPy", run)
 
 
-def _materialised(objective: objectives.Objective, sigmas: np.ndarray) -> _Program:
+def _materialised(objective: objectives.Objective, sigmas: np.ndarray) -> Program:
     point = jnp.asarray(objective.point, jnp.float32)
 
     @jax.jit
@@ -301,10 +217,10 @@ def _materialised(objective: objectives.Objective, sigmas: np.ndarray) -> _Progr
         )
 
     key = jax.random.key(0)
-    return _Program("stored noise", lambda: jax.block_until_ready(evaluate(key)))
+    return Program("stored noise", lambda: jax.block_until_ready(evaluate(key)))
 
 
-def _python_loop(objective: objectives.Objective, sweep: _Program, repeats: int) -> Ratio:
+def _python_loop(objective: objectives.Objective, sweep: Program, repeats: int) -> Ratio:
     """jax.grad called once a sample, from few samples: its time is proportional to their number."""
     few = 200
     gradient = jax.jit(jax.grad(objective))
@@ -318,39 +234,20 @@ def _python_loop(objective: objectives.Objective, sweep: _Program, repeats: int)
 
     share = few / (NUM_SAMPLES * NUM_SIGMAS)
     what = f"Python loop over jitted jax.grad ({few} samples, scaled) / sweep"
-    return _compare(_Program("loop", run), [(sweep, share)], repeats, None, what)
+    return compare(Program("loop", run), [(sweep, share)], repeats, None, what)
 
 
 def _memory() -> list[Ratio]:
     """Peak memory of whole processes: it must not grow with the number of samples."""
     peaks = {count: _peak_mebibytes(count, 1000) for count in (10**5, 10**6, 10**7)}
-    grown = peaks[10**7] / peaks[10**5]
     return [
-        Ratio(
-            "peak memory, d = 1000: 10^7 samples / 10^5",
-            grown,
-            grown,
-            grown,
-            0.0,
-            1.1,
-            _verdict(grown, grown, 1.1),
-        ),
-        Ratio(
-            "peak memory, d = 1000, 10^7 samples, in GiB",
-            peaks[10**7] / 1024,
-            peaks[10**7] / 1024,
-            peaks[10**7] / 1024,
-            0.0,
-            1.0,
-            _verdict(peaks[10**7], peaks[10**7], 1024),
-        ),
+        constant("peak memory, d = 1000: 10^7 samples / 10^5", peaks[10**7] / peaks[10**5], 1.1),
+        constant("peak memory, d = 1000, 10^7 samples, in GiB", peaks[10**7] / 1024, 1.0),
     ]
 
 
 def _peak_mebibytes(num_draws: int, dim: int) -> float:
-    command = [sys.executable, "-m", f"{__package__}.bench", str(num_draws), str(dim)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(result.stdout.split()[-1])
+    return float(in_child(f"{__package__}.bench", num_draws, dim))
 
 
 def _memory_child(num_draws: int, dim: int) -> None:
@@ -360,38 +257,7 @@ def _memory_child(num_draws: int, dim: int) -> None:
     chosen = [estimators.get("pathwise"), estimators.get("pathwise", "antithetic")]
     sizes = schedules.powers(4, num_draws)
     limit.sweep(objective, exact, chosen, jax.random.key(0), num_draws, batch_sizes=sizes)
-    print(_own_peak_mebibytes())
-
-
-def _own_peak_mebibytes() -> float:
-    """Peak resident memory of this process alone.
-
-    Linux's ru_maxrss survives exec: in a child it starts at the size of its parent. VmHWM does not.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return float(line.split()[1]) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _table(ratios: Sequence[Ratio]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="ratios of medians (quartiles)", title_justify="left")
-    table.add_column("what")
-    for heading in ("ratio", "quartiles", "seconds", "target"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for ratio in ratios:
-        table.add_row(
-            ratio.what,
-            f"{ratio.median:.3g}",
-            f"{ratio.low:.3g} to {ratio.high:.3g}",
-            f"{ratio.seconds:.3g}" if ratio.seconds else "–",
-            f"<= {ratio.target:g}" if ratio.target else "–",
-            ratio.verdict or "–",
-        )
-    return table
+    print(own_peak_mebibytes())
 
 
 if __name__ == "__main__":

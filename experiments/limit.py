@@ -31,11 +31,13 @@ from sigmaprop import (
     schedules,
     truth,
 )
+from sigmaprop.comparison.truths import jumps
 from sigmaprop.estimators.base import Estimator
 from sigmaprop.gaussian import Isotropic
 
 from .config import LimitConfig
 
+_LOOK_SAMPLES = 2**16
 _STREAMS = {"noise": 1, "reference": 2, "picture": 3}
 PICTURE_SIGMAS = (0.03, 0.3, 1.0)
 PICTURE_BATCHES = (1, 16, 256, 4096)
@@ -139,7 +141,7 @@ def run(
             _write_picture(directory, objective, config)
     runs.write_metrics(directory, pa.concat_tables(tables))
     path = directory.directory / "conclusions.json"
-    runs.write_atomic(path, json.dumps([_as_json(claim) for claim in claims], indent=1))
+    runs.write_atomic(path, json.dumps([claim_as_json(claim) for claim in claims], indent=1))
     runs.include(directory, path)
     return claims
 
@@ -177,15 +179,19 @@ def measure(
     if sigmas.size == 0:
         return None
     point = point_of(objective, config)
+    smoothness = objective.smoothness
     if objective.has_closed_form:
         exact = truth.closed_form(objective, point, sigmas)
     else:
+        key = stream(config.seed, "reference", objective.name)
+        smoothness = seen_smoothness(objective, point, float(sigmas.max()), key)
         exact = limit.reference(
             objective,
             point,
             sigmas,
-            stream(config.seed, "reference", objective.name),
+            key,
             config.reference_samples,
+            jumps=smoothness == "jump",
             chunk=config.chunk,
             progress=_since_last(f"{objective.name} (reference)", progress),
         )
@@ -202,12 +208,22 @@ def measure(
     )
     return conclusions.Evidence(
         objective.name,
-        objective.smoothness,
+        smoothness,
         exact,
         truth.derivatives(objective, point),
         sweep,
         config.dtype,
     )
+
+
+def seen_smoothness(
+    objective: objectives.Objective, point: np.ndarray, sigma: float, key: jax.Array
+) -> objectives.Smoothness:
+    """What the objective says of itself, unless a sample shows that it jumps."""
+    gaussian = Isotropic(jnp.asarray(point, jnp.float32), jnp.asarray(sigma, jnp.float32))
+    if jumps(objective, gaussian, jax.random.fold_in(key, 1), _LOOK_SAMPLES):
+        return "jump"
+    return objective.smoothness
 
 
 def _since_last(what: str, progress: Callable[[str, int], None]) -> Callable[[int], None]:
@@ -303,7 +319,8 @@ def _picture_estimates(
     return np.nan_to_num(np.stack(by_batch, axis=1)).tolist()
 
 
-def _as_json(claim: conclusions.Claim) -> dict[str, Any]:
+def claim_as_json(claim: conclusions.Claim) -> dict[str, Any]:
+    """A claim for a JSON file; what is not known becomes null."""
     row = claim._asdict() | {"measured": claim.measured._asdict()}
     return jax.tree.map(lambda leaf: None if _is_unknown(leaf) else leaf, row)
 

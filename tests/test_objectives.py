@@ -1,6 +1,7 @@
 """Every objective against quadrature, samples and its own definition; float64 unless stated."""
 
 import functools
+import re
 import subprocess
 import sys
 
@@ -11,8 +12,9 @@ import pytest
 import scipy.special
 
 from sigmaprop import objectives
-from sigmaprop.gaussian import Diagonal, Isotropic
+from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank
 from sigmaprop.objectives import Objective
+from sigmaprop.objectives.networks import ridge_weights
 
 EPS = np.finfo(np.float64).eps
 # An upper bound on the roundings between the input and the output of a closed form, of f or of a
@@ -175,7 +177,7 @@ def test_closed_forms_equal_sample_means_at_the_default_dimension(name):
 def test_ridge_network_equals_quadrature_of_each_unit_in_ten_thousand_dimensions():
     dim = 10_000
     objective = objectives.get("ridge_network", dim)
-    w, b, c = objectives._ridge_weights(dim)
+    w, b, c = ridge_weights(dim)
     mean, spread = objective.point, np.resize(SPREADS, dim)
     centre = (w @ mean + b)[:, None]
     width = np.sqrt((w**2) @ spread**2)[:, None]
@@ -223,17 +225,31 @@ def rounding_bounds(objective, eps):
     return NUM_ROUNDINGS * eps * to_value, NUM_ROUNDINGS * eps * to_gradient.max()
 
 
+def all_families(mean, scale):
+    """One Gaussian of each family, and a LowRank without columns."""
+    scale = jnp.asarray(scale, mean.dtype)
+    each, factor = jnp.broadcast_to(scale, mean.shape), jnp.tile(scale, (*mean.shape, 2))
+    return (
+        Isotropic(mean, scale),
+        Diagonal(mean, each),
+        Full(mean, jnp.diag(each)),
+        LowRank(mean, each, factor),
+        LowRank(mean, each, factor[:, :0]),
+    )
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_smooth_closed_forms_at_scale_zero_are_f(name):
     objective = objectives.get(name)
     x = jnp.asarray(objective.point)
     value, slope, *_ = derivatives(objective)
     value_bound, gradient_bound = rounding_bounds(objective, EPS)
-    for gaussian in (Isotropic(x, jnp.zeros(())), Diagonal(x, jnp.zeros(objective.dim))):
-        assert jnp.abs(objective.smoothed(gaussian) - value) < value_bound
-        gradient = objective.smoothed_gradient(gaussian)
-        assert jnp.all(jnp.abs(gradient.mean - slope) <= gradient_bound)
-        assert jnp.all(gradient.scale == 0.0)
+    for gaussian in all_families(x, 0.0):
+        found, gradient = jax.jit(jax.value_and_grad(objective.smoothed))(gaussian)
+        assert jnp.abs(found - value) < value_bound
+        to_mean, *to_spread = jax.tree.leaves(gradient)
+        assert jnp.all(jnp.abs(to_mean - slope) <= gradient_bound)
+        assert all(jnp.all(leaf == 0.0) for leaf in to_spread)
 
 
 @pytest.mark.parametrize("name", objectives.names())
@@ -253,8 +269,9 @@ def test_nothing_promotes(name, dtype):
     x = jnp.asarray(objective.point, dtype)
     programs = [(jax.value_and_grad(objective), x)]
     if objective.has_closed_form:
-        gaussian = Isotropic(x, jnp.asarray(0.1, dtype))
-        programs.append((jax.value_and_grad(objective.smoothed), gaussian))
+        gaussians = all_families(x, 0.1)
+        smoothed = jax.value_and_grad(objective.smoothed)
+        programs += [(smoothed, g) for g in gaussians[: 5 if dtype == jnp.bfloat16 else 1]]
     for program, argument in programs:
         jaxpr = jax.make_jaxpr(program)(argument)
         shapes = [(), *(leaf.shape for leaf in jax.tree.leaves(argument))]
@@ -363,14 +380,34 @@ def test_x_of_another_shape_or_kind_is_refused():
             objective(x)
 
 
-def test_a_gaussian_of_another_dimension_or_family_is_refused():
-    objective = objectives.get("quartic", 3)
-    with pytest.raises(ValueError, match=r"mean of shape \(3,\), not \(2,\)"):
-        objective.smoothed(Isotropic(jnp.ones(2), jnp.ones(())))
-    with pytest.raises(ValueError, match=r"one scale or as many, not \(2,\)"):
-        objective.smoothed(Diagonal(jnp.ones(3), jnp.ones(2)))
-    with pytest.raises(ValueError, match="Isotropic or Diagonal Gaussian, not tuple"):
-        objective.smoothed((jnp.ones(3), jnp.ones(())))  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize(
+    ("gaussian", "needed", "given"),
+    [
+        (Isotropic(np.ones(2), np.ones(())), "Isotropic .* mean (3,), scale ()", "(2,), scale ()"),
+        (Isotropic(np.ones(3), np.ones(3)), "Isotropic .* mean (3,), scale ()", "(3,), scale (3,)"),
+        (Diagonal(np.ones(3), np.ones(2)), "Diagonal .* mean (3,), scale (3,)", "(3,), scale (2,)"),
+        (Full(np.ones(3), np.ones(3)), "Full .* mean (3,), scale (3, 3)", "(3,), scale (3,)"),
+        (
+            LowRank(np.ones(3), np.ones(3), np.ones((2, 4))),
+            "LowRank .* mean (3,), scale (3,), factor (3, 4)",
+            "(3,), scale (3,), factor (2, 4)",
+        ),
+        (
+            LowRank(np.ones(3), np.ones(3), np.ones(())),
+            "LowRank .* mean (3,), scale (3,), factor (3, 1)",
+            "(3,), scale (3,), factor ()",
+        ),
+    ],
+)
+def test_a_gaussian_of_other_shapes_is_refused(gaussian, needed, given):
+    pattern = re.escape(f"{needed}, not mean {given}").replace(re.escape(" .* "), " .* ")
+    with pytest.raises(ValueError, match=f"'quartic' has dim 3: it takes {pattern}$"):
+        objectives.get("quartic", 3).smoothed(gaussian)
+
+
+def test_what_is_no_gaussian_is_refused():
+    with pytest.raises(ValueError, match="one of Isotropic, Diagonal, Full, LowRank, not tuple"):
+        objectives.get("quartic", 3).smoothed((1, 2))  # pyright: ignore[reportArgumentType]
 
 
 def mine(**changes):
@@ -382,7 +419,7 @@ def test_your_own_function_makes_an_objective():
     objective = mine()
     assert objective(np.array([2.0, 3.0])) == 6.0
     assert not objective.has_closed_form
-    known = mine(expectation=lambda mean, scale: mean[0] * mean[1])
+    known = mine(expectation=lambda mean, covariance: mean[0] * mean[1])
     gradient = known.smoothed_gradient(Isotropic(jnp.array([2.0, 3.0]), jnp.asarray(1.0)))
     np.testing.assert_array_equal(gradient.mean, [3.0, 2.0])
     assert gradient.scale == 0.0

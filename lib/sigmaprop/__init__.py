@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sigmaprop import estimators, limit, noise, objectives, runs, schedules, statistics
+    from sigmaprop.advice import Advice, advise
     from sigmaprop.control_variates import MovingAverage
     from sigmaprop.estimation import GradientEstimate, estimate
     from sigmaprop.estimators import Options
@@ -29,8 +30,10 @@ _HOMES = {
     "GradientEstimate": "estimation",
     "Isotropic": "gaussian",
     "LowRank": "gaussian",
+    "Advice": "advice",
     "MovingAverage": "control_variates",
     "Options": "estimators",
+    "advise": "advice",
     "estimate": "estimation",
     "kl_divergence": "gaussian",
     "natural_gradient": "natural",
@@ -38,6 +41,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Advice",
     "Diagonal",
     "Full",
     "GradientEstimate",
@@ -45,6 +49,7 @@ __all__ = [
     "LowRank",
     "MovingAverage",
     "Options",
+    "advise",
     "estimate",
     "estimators",
     "kl_divergence",

@@ -1,5 +1,6 @@
 """One call: the Monte Carlo gradient of E f under a Gaussian, with its variance."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from jaxtyping import Array, Key
 from sigmaprop import estimators, moments
 from sigmaprop.control_variates import MovingAverage
 from sigmaprop.estimators import DEFAULTS, Mixture, Options, fitting
-from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, from_mean, scaled
+from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, from_mean
 from sigmaprop.estimators.expansion import expansion
 from sigmaprop.estimators.mixed import mixture
 from sigmaprop.gaussian import Gaussian, GaussianT
@@ -304,7 +305,7 @@ class _Found(NamedTuple):
 
 
 class _Averaged(NamedTuple):
-    """What moments are taken of; the product with the score where a baseline needs it."""
+    """What moments are taken of; the products of gradient, score, product for a baseline."""
 
     terms: Terms
     value: Array
@@ -318,9 +319,10 @@ def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> 
         row = units(first)
         if chosen.fit is not None:
             return fitting.fold_rows(row.terms.gradient, row.terms.control), row.value
-        cross = None
-        if row.terms.score is not None:
-            cross = jax.tree.map(jnp.multiply, row.terms.product, row.terms.score)
+        if row.terms.score is None:
+            return _Averaged(row.terms, row.value)
+        g, s, p = row.terms.gradient, row.terms.score, row.terms.product
+        cross = [jax.tree.map(jnp.multiply, *pair) for pair in ((g, s), (g, p), (s, p))]
         return _Averaged(row.terms, row.value, cross)
 
     def moments_from(first: Array) -> moments.Moments:
@@ -357,26 +359,37 @@ def _fitted(total: moments.Moments, chosen: Estimator) -> _Found:
 
 
 def _variance_per_unit(total: moments.Moments, estimated: Gaussian) -> Gaussian:
-    """Number of units x Var(estimate); a baseline adds its own share (a sample covariance has).
-
-    For covariance c of value v and score s: Var((v - Ev) s) + (Var v Var s + c^2)/(N - 1).
-    """
+    """Number of units x Var(estimate)."""
     variances = moments.variance(total).terms
-    if total.mean.terms.score is None:
-        return jax.tree.map(
-            lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated
-        )
-    mean, baseline, cross = total.mean.terms, total.mean.terms.value, total.mean.cross
-    fixed = jax.tree.map(
-        lambda vp, ps, vs: vp - 2 * baseline * ps + baseline**2 * vs,
-        variances.gradient,
-        cross,
-        variances.score,
-    )
-    covariance = jax.tree.map(jnp.subtract, mean.product, scaled(baseline, mean.score))
-    return jax.tree.map(
-        lambda v, c, vs: v + (variances.value * vs + c**2) / (total.rows - 1),
-        fixed,
-        covariance,
-        variances.score,
-    )
+    if total.mean.terms.score is not None:
+        return _baseline_variance(total, variances)
+    return jax.tree.map(lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated)
+
+
+def _baseline_variance(total: moments.Moments, variances: Terms) -> Gaussian:
+    """The same where each of n units has the others' average value v_{-i} as its baseline.
+
+    With score s, p = v s, and g the average of v s inside the unit, t_i = g_i - v_{-i} s_i share
+    c^2/(n - 1)^2 for c = Cov(v, s), two by two. So n Var(mean t) is the expectation of the sample
+    variance T of t plus n c^2/(n - 1)^2. The square of the sample covariance exceeds c^2 by the
+    variance that the same argument gives for g = p. Nothing is left of the bias, whatever n is.
+    """
+    n, mean = total.rows, total.mean.terms
+    others = n - 1
+
+    def one(vg, vs, vp, g, s, p, gs, gp, sp):
+        cov_gs, cov_gp, cov_sp = (n / others * x for x in (gs - g * s, gp - g * p, sp - s * p))
+        of = functools.partial(_left_out, n, mean.value, vs, vp, cov_sp)
+        shared = n * (n / others * (p - mean.value * s)) ** 2
+        of_covariance = (others**2 * of(vp, cov_sp, vp) + shared) / (others**2 + 1)
+        return jnp.maximum(of(vg, cov_gs, cov_gp) + (shared - of_covariance) / others**2, 0)
+
+    parts = (variances.gradient, variances.score, variances.product)
+    return jax.tree.map(one, *parts, mean.gradient, mean.score, mean.product, *total.mean.cross)
+
+
+def _left_out(n, value, vs, vp, cov_sp, vg, cov_gs, cov_gp) -> Array:
+    """The sample variance of ``g - n/(n - 1) value s + p/(n - 1)``, which is t."""
+    b, others = n / (n - 1) * value, n - 1
+    own = vg + b**2 * vs - 2 * b * cov_gs
+    return own + vp / others**2 + 2 * (cov_gp - b * cov_sp) / others

@@ -162,7 +162,7 @@ class Full(_Gaussian):
 
     def spread(self, eps: Float[Array, " D"]) -> Float[Array, " D"]:
         """The linear map from standard normal noise to ``x - mean``."""
-        return jnp.tril(self.scale) @ eps
+        return _dot(jnp.tril(self.scale), eps)
 
     def mahalanobis(self, y: Float[Array, " D"]) -> Float[Array, ""]:
         """``y' Sigma^-1 y``."""
@@ -230,13 +230,13 @@ class LowRank(_Gaussian):
     def spread(self, eps: Float[Array, " K"]) -> Float[Array, " D"]:
         """The linear map from standard normal noise to ``x - mean``."""
         own, shared = self._split(eps)
-        return self.scale * own + self.factor @ shared
+        return self.scale * own + _dot(self.factor, shared)
 
     def mahalanobis(self, y: Float[Array, " D"]) -> Float[Array, ""]:
         """``y' Sigma^-1 y``."""
         u = y / self.scale
         v, root = self._whitened()
-        inside = solve_triangular(root, v.T @ u, lower=True)
+        inside = solve_triangular(root, _dot(v.T, u), lower=True)
         return jnp.sum(u**2) - jnp.sum(inside**2)
 
     def log_det(self) -> Float[Array, ""]:
@@ -264,13 +264,13 @@ class LowRank(_Gaussian):
         """The same at ``x = mean + y``."""
         v, root = self._whitened()
         u = y / self.scale
-        return self._score_of(u - v @ _solve(root, v.T @ u))
+        return self._score_of(u - _dot(v, _solve(root, _dot(v.T, u))))
 
     def _score_of(self, u: Array) -> "LowRank":
         """The score from ``u = scale Sigma^-1 y``."""
         v, root = self._whitened()
         scale = (u**2 - self._unexplained()) / self.scale
-        factor = (jnp.outer(u, u @ v) - _solve(root, v.T).T) / self.scale[:, None]
+        factor = (jnp.outer(u, _dot(u, v)) - _solve(root, v.T).T) / self.scale[:, None]
         return LowRank(u / self.scale, scale, factor)
 
     def from_whitened(self, slope: Array, diagonal: Array, eps: Array) -> "LowRank":
@@ -295,18 +295,23 @@ class LowRank(_Gaussian):
         """V = factor / scale [D, R] and the Cholesky factor of I + V'V."""
         v = self.factor / self.scale[:, None]
         identity = jnp.eye(v.shape[-1], dtype=v.dtype)
-        return v, jnp.linalg.cholesky(identity + v.T @ v)
+        return v, jnp.linalg.cholesky(identity + _dot(v.T, v))
 
     def _solve_spread(self, eps: Array) -> Array:
         """``scale Sigma^-1 spread(eps)``, written so that large factors do not cancel."""
         own, shared = self._split(eps)
         v, root = self._whitened()
-        return own + v @ _solve(root, shared - v.T @ own)
+        return own + _dot(v, _solve(root, shared - _dot(v.T, own)))
 
     def _unexplained(self) -> Array:
         """``scale^2 diag(Sigma^-1)``: one less the leverage of each coordinate."""
         v, root = self._whitened()
         return 1.0 - jnp.sum(solve_triangular(root, v.T, lower=True) ** 2, axis=0)
+
+
+def _dot(left: Array, right: Array) -> Array:
+    """A product in all bits of its operands: accelerators use fewer by default."""
+    return jnp.matmul(left, right, precision="highest")
 
 
 def _solve(root: Array, right: Array) -> Array:

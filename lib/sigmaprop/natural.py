@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sigmaprop.gaussian import Diagonal, Full, Gaussian, GaussianT, Isotropic, LowRank
+from sigmaprop.gaussian import Diagonal, Full, GaussianT, Isotropic, LowRank
 from sigmaprop.pytrees import flatten
 
 _TOLERANCE = 1e-6
@@ -45,10 +45,11 @@ def natural_gradient(gradient: GaussianT, gaussian: GaussianT) -> GaussianT:
             f"{type(gaussian).__name__}; they must be of one family"
         )
     flat, _, restore = flatten(gaussian)
-    return restore(_natural(flatten(gradient)[0], flat))
+    restored: Any = restore(_natural(flatten(gradient)[0], flat))
+    return restored
 
 
-def _natural(gradient: Any, gaussian: Gaussian) -> Any:
+def _natural(gradient: Any, gaussian: Any) -> Any:
     match gaussian:
         case Isotropic(mean, scale):
             dim = mean.shape[-1]

@@ -19,24 +19,30 @@ def bench(monkeypatch):
     ("low", "high", "verdict"),
     [(0.8, 1.0, "met"), (0.8, 1.2, "not resolved"), (1.1, 1.2, "missed")],
 )
-def test_verdicts_follow_the_quartiles(bench, low, high, verdict):
-    assert bench._verdict(low, high, 1.0) == verdict
+def test_verdicts_follow_the_quartiles(low, high, verdict):
+    from sigmaprop.experiments import timing
+
+    assert timing.verdict(low, high, 1.0) == verdict
 
 
-def test_ratios_are_of_times_taken_in_turns(bench, monkeypatch):
+def test_ratios_are_of_times_taken_in_turns(monkeypatch):
+    from sigmaprop.experiments import timing
+
     # Times as if the machine slowed down 10 times half way: ratios taken in turns do not see it.
     durations = iter([3.0, 1.0, 3.0, 1.0, 30.0, 10.0, 30.0, 10.0])
-    monkeypatch.setattr(bench, "_timed", lambda program: next(durations))
-    program = bench._Program("a", lambda: None)
-    found = bench._compare(program, [(program, 2.0)], 4, 1.6)
+    monkeypatch.setattr(timing, "timed", lambda program: next(durations))
+    program = timing.Program("a", lambda: None)
+    found = timing.compare(program, [(program, 2.0)], 4, 1.6)
     assert (found.median, found.low, found.high, found.verdict) == (1.5, 1.5, 1.5, "met")
 
 
 def test_every_measurement_runs(bench):
+    from sigmaprop.experiments import timing
+
     ratios = [*bench._against_normals(3), *bench._against_others(3)]
     assert len(ratios) == 6
     assert all(np.isfinite(ratio.median) and ratio.median > 0 for ratio in ratios)
-    assert bench._table(ratios).row_count == 6
+    assert timing.table(ratios, "ratios").row_count == 6
 
 
 def test_the_numpy_sweep_and_the_stored_sweep_are_the_quartic(bench):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sigmaprop.experiments import limit, limit_main
+from sigmaprop.experiments import launch, limit
 from sigmaprop.experiments.config import LIMIT_PRESETS, LimitConfig
 
 from sigmaprop import runs
@@ -136,10 +136,10 @@ def test_a_replay_is_identical(sigmaprop, finished, tmp_path):
 
 def test_a_replay_names_changes_of_the_environment_first(sigmaprop, finished, monkeypatch):
     def elsewhere(seed):
-        found = limit_main.runs.environment(seed)
+        found = launch.runs.environment(seed)
         return found | {"device": found["device"] | {"count": 99}}
 
-    monkeypatch.setattr(limit_main, "environment", elsewhere)
+    monkeypatch.setattr(launch, "environment", elsewhere)
     ended = sigmaprop("replay", finished)
     assert ended.status == 0
     assert ended.out.startswith("differs: device count was 2 and is now 99\n")
@@ -152,7 +152,7 @@ def test_a_replay_lists_the_numbers_that_differ(sigmaprop, finished, monkeypatch
     assert ended.status == 1
     lines = ended.out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("different: "))
-    assert len(lines) - start == 1 + limit_main.SHOWN_DIFFERENCES + 1
+    assert len(lines) - start == 1 + launch.SHOWN_DIFFERENCES + 1
     assert "objective='quartic'" in lines[start + 1]
     assert " was " in lines[start + 1]
     assert lines[-1].startswith("  and ")

@@ -4,8 +4,7 @@ import dataclasses
 from typing import Literal
 
 from sigmaprop.names import unknown
-
-RADII = ("chi", "fixed")
+from sigmaprop.noise import RADII
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,12 +107,16 @@ def reference(
     sigmas: Float[np.ndarray, " S"],
     key: Key[Array, ""],
     num_draws: int,
+    *,
+    jumps: bool = False,
     **options: Any,
 ) -> Truth:
     """The truth of a function without a closed form: a large sample of its own, with error bars.
 
     Pathwise, in antithetic pairs and float64: the error stays a fixed share of the bias at every
-    sigma. ``options`` go to `sweep`. The noise must be independent of the sample that is judged.
+    sigma. Where f ``jumps`` pathwise misses a part, and the score function takes its place, with an
+    error that grows as sigma falls. ``options`` go to `sweep`. The noise must be independent of the
+    sample that is judged.
     """
     with jax.enable_x64(True):
         gradient = np.asarray(jax.grad(f)(jnp.asarray(point, jnp.float64)))
@@ -126,7 +130,8 @@ def reference(
         zeros,
         zeros,
     )
-    pairs = get_estimator("pathwise", "antithetic")
+    name, variate = ("score_function", "leave_one_out") if jumps else ("pathwise", None)
+    pairs = get_estimator(name, "antithetic", variate)
     found = sweep(f, start, [pairs], key, num_draws, dtype="float64", **options)
     estimate = found.estimates[pairs.key]
     mean, mean_error = mean_and_error(estimate.mean)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.files import read_json
+from sigmaprop.files import RunError, read_json
 from sigmaprop.runs import read_metrics
 
 LONGEST_LABEL = 48
@@ -125,24 +125,42 @@ def _option(name: str, value: Any) -> str:
 
 
 def _read_one(directory: Path) -> Results:
-    content = read_json(directory / "config.json")
-    table = _columns(directory)
-    picture, claims = directory / "picture.json", directory / "conclusions.json"
+    table = columns(directory, (*Key._fields, *Series._fields, "dim", "dtype"))
+    for name in ("value", "error", "theory"):
+        with np.errstate(invalid="ignore"):
+            table[name] = np.where(np.abs(table[name]) < LARGEST, table[name], np.nan)
+    picture = directory / "picture.json"
     return Results(
         label="",
-        name=directory.resolve().name,
-        command=str(content.get("command", "")),
-        config=content.get("config", {}),
-        environment=read_json(directory / "environment.json"),
-        claims=[_known(claim) for claim in read_json(claims)] if claims.exists() else [],
+        **told(directory),
         picture=read_json(picture) if picture.exists() else None,
-        series=_series(table),
+        series=grouped(table, Key, Series, ("batch_size", "sigma")),
         sizes=_sizes(table),
     )
 
 
-def _columns(directory: Path) -> dict[str, Any]:
-    """Columns as arrays, those of strings as (codes, words)."""
+def told(directory: Path) -> dict[str, Any]:
+    """What every run tells of itself: name, command, config, environment, claims.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    content, claims = read_json(directory / "config.json"), directory / "conclusions.json"
+    return {
+        "name": directory.resolve().name,
+        "command": str(content.get("command", "")),
+        "config": content.get("config", {}),
+        "environment": read_json(directory / "environment.json"),
+        "claims": [_known(claim) for claim in read_json(claims)] if claims.exists() else [],
+    }
+
+
+def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
+    """The table's columns as arrays, those of strings as (codes, words).
+
+    Raises:
+        RunError: there is none, it is damaged, or one of the needed columns is missing.
+    """
     import pyarrow as pa
 
     found: dict[str, Any] = {}
@@ -152,25 +170,36 @@ def _columns(directory: Path) -> dict[str, Any]:
             found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
         else:
             found[name] = column.to_numpy()
-    for name in ("value", "error", "theory"):
-        with np.errstate(invalid="ignore"):
-            found[name] = np.where(np.abs(found[name]) < LARGEST, found[name], np.nan)
+    if missing := [name for name in needed if name not in found]:
+        raise RunError(
+            f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
+            "command or version, choose a run of this one"
+        )
     return found
 
 
-def _series(table: dict[str, Any]) -> dict[Key, Series]:
-    """Groups the rows by key, in order of first appearance."""
-    codes = np.zeros(len(table["sigma"]), np.int64)
-    for name in Key._fields:
+def grouped[K, S](
+    table: dict[str, Any], key: type[K], series: type[S], order: Sequence[str]
+) -> dict[K, S]:
+    """Groups the rows by key, in order of first appearance.
+
+    Args:
+        table: from `columns`.
+        key: a NamedTuple of columns of strings.
+        series: a NamedTuple of columns of numbers.
+        order: columns that the rows of a group are sorted by, the last first.
+    """
+    codes = np.zeros(len(table[order[0]]), np.int64)
+    for name in key._fields:
         index, words = table[name]
         codes = codes * len(words) + index
     _, first, group = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.lexsort((table["batch_size"], table["sigma"], group))
-    pieces = np.split(order, np.cumsum(np.bincount(group, minlength=len(first)))[:-1])
+    rows = np.lexsort((*(table[name] for name in order), group))
+    pieces = np.split(rows, np.cumsum(np.bincount(group, minlength=len(first)))[:-1])
     found = {}
-    for start, rows in sorted(zip(first.tolist(), pieces, strict=True), key=lambda pair: pair[0]):
-        key = Key(*(table[name][1][table[name][0][start]] for name in Key._fields))
-        found[key] = Series(*(table[name][rows] for name in Series._fields))
+    for start, piece in sorted(zip(first.tolist(), pieces, strict=True), key=lambda p: p[0]):
+        name = key(*(table[column][1][table[column][0][start]] for column in key._fields))
+        found[name] = series(*(table[column][piece] for column in series._fields))
     return found
 
 

@@ -1,0 +1,276 @@
+"""The commands around an experiment: run it, replay it, report on it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from sigmaprop import configs, own_objective, runs
+from sigmaprop.environment import environment, environment_differences
+
+from .terminal import Terminal
+
+PLAIN_PERIOD = 5.0
+"""Seconds between progress lines where the output is no terminal."""
+SOURCES = "own_objectives.json"
+SHOWN_DIFFERENCES = 20
+"""Numbers that a replay lists when they differ."""
+
+
+class Experiment(NamedTuple):
+    """What the commands need to know of an experiment.
+
+    Attributes:
+        command: its name.
+        config: the type of its options.
+        prepare: ``config -> plan``; a ValueError is a mistake in the options.
+        headline: ``(config, plan) -> str``, what is about to be done.
+        total: ``(config, plan) -> samples in all``, None where that is not known beforehand.
+        run: ``(config, plan, run directory, progress) -> claims``; progress takes a text and the
+            samples done since.
+        keys: columns that name a row of its table.
+        values: columns of numbers.
+        timed: metrics that a clock goes into; no repetition gives the same bits.
+        write_report: ``(directory, run directories)``.
+    """
+
+    command: str
+    config: type
+    prepare: Callable[[Any], Any]
+    headline: Callable[[Any, Any], str]
+    total: Callable[[Any, Any], int | None]
+    run: Callable[..., list[Any]]
+    keys: Sequence[str]
+    values: Sequence[str]
+    timed: Sequence[str]
+    write_report: Callable[[Path, tuple[Path, ...]], None]
+
+
+def launch(
+    experiment: Experiment,
+    config: Any,
+    run_dir: Path | None,
+    origin: tuple[Any, Path] | None = None,
+) -> int:
+    """Measures, then prints conclusions and where the report is.
+
+    Args:
+        experiment: which.
+        config: what to measure.
+        run_dir: the run directory, None for a fresh one.
+        origin: the options that the config was made from, and their file.
+    """
+    terminal = Terminal()
+    plan = _prepared(experiment, config)
+    if origin is not None:
+        base, file = origin
+        changed, total = configs.changes(config, base)
+        terminal.say(f"{changed} of {total} options changed from {file}")
+    with _run(experiment, run_dir, config) as run:
+        claims = _measure(experiment, config, plan, run, terminal)
+    _write_report(experiment, run.directory)
+    _print_conclusions(run.directory, claims, terminal)
+    return 0
+
+
+def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int:
+    """``sigmaprop replay``: 0 if every number has the same bits, else 1."""
+    terminal = Terminal()
+    before = runs.load(directory, experiment.config, command=experiment.command)
+    plan = _prepared(experiment, before.config)
+    for line in (
+        *environment_differences(before.environment, environment(before.config.seed)),
+        *_source_differences(directory),
+    ):
+        terminal.say(f"differs: {line}")
+    with _run(experiment, run_dir, before.config) as run:
+        _measure(experiment, before.config, plan, run, terminal)
+    after = runs.load(run.directory, experiment.config, command=experiment.command)
+    first, second = (_untimed(experiment, found.metrics) for found in (before, after))
+    different = runs.compare_tables(first, second, keys=list(experiment.keys))
+    count = first.num_rows * len(experiment.values)
+    which = f"{count} numbers" + (" that no clock goes into" if experiment.timed else "")
+    if not different:
+        terminal.say(f"identical: all {which} of {directory} have the same bits in {run.directory}")
+        return 0
+    terminal.say(
+        f"different: {len(different)} of {which} of {directory}; the repetition is in "
+        f"{run.directory}"
+    )
+    for difference in different[:SHOWN_DIFFERENCES]:
+        terminal.say(f"  {difference}")
+    if len(different) > SHOWN_DIFFERENCES:
+        terminal.say(f"  and {len(different) - SHOWN_DIFFERENCES} more")
+    return 1
+
+
+def report(experiment: Experiment, directories: Sequence[Path], out: Path | None) -> int:
+    """``sigmaprop report``: figures and HTML from what finished runs hold."""
+    for directory in directories:
+        runs.load(directory, experiment.config, command=experiment.command)
+    if out is None and len(directories) > 1:
+        raise runs.RunError(
+            f"report overlays {len(directories)} runs; name a directory for it with --out"
+        )
+    target = directories[0] if out is None else out
+    _write_report(experiment, target, directories)
+    Terminal().say(f"report: {target / 'report.html'}")
+    return 0
+
+
+def _save_sources(run: runs.Run, config: Any) -> None:
+    """Keeps the source of the user's own functions beside the numbers."""
+    own = {
+        name: {
+            "sha256": own_objective.source_sha256(name),
+            "source": own_objective.source(name),
+        }
+        for name in config.objective
+        if own_objective.is_own(name)
+    }
+    if own:
+        path = run.directory / SOURCES
+        runs.write_atomic(path, json.dumps(own, indent=1))
+        runs.include(run, path)
+
+
+def _source_differences(directory: Path) -> Iterator[str]:
+    """A sentence for each of the user's own files that is not what the run used."""
+    path = directory / SOURCES
+    for name, kept in json.loads(path.read_text()).items() if path.exists() else ():
+        if own_objective.source_sha256(name) != kept["sha256"]:
+            yield f"{name} has changed; what the run used stands in {path}"
+
+
+def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
+    """The rows that no clock goes into."""
+    if not experiment.timed:
+        return table
+    return table.filter(~pc.field("metric").isin(list(experiment.timed)))
+
+
+def _prepared(experiment: Experiment, config: Any) -> Any:
+    """Mistakes in the options end as one sentence; anything later is a defect."""
+    try:
+        return experiment.prepare(config)
+    except ValueError as error:
+        raise runs.RunError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _run(experiment: Experiment, directory: Path | None, config: Any) -> Iterator[runs.Run]:
+    """A run that tells where it lies when it is stopped."""
+    run = runs.create(directory, experiment.command, config)
+    try:
+        with run:
+            yield run
+    except (KeyboardInterrupt, runs.Terminated) as error:
+        error.add_note(
+            f"{run.directory} is marked interrupted; start anew with "
+            f"`sigmaprop {experiment.command} --config {run.directory}`"
+        )
+        raise
+
+
+def _measure(
+    experiment: Experiment, config: Any, plan: Any, run: runs.Run, terminal: Terminal
+) -> list[Any]:
+    devices = jax.local_devices()
+    noun = f"{devices[0].platform} device{'' if len(devices) == 1 else 's'}"
+    terminal.say(
+        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory "
+        f"{run.directory}"
+    )
+    _save_sources(run, config)
+    total = experiment.total(config, plan)
+    # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
+    with np.errstate(all="ignore"):
+        if terminal.is_terminal:
+            return _with_bar(experiment, config, plan, run, terminal, total)
+        return experiment.run(config, plan, run, _plain_progress(terminal, total))
+
+
+def _with_bar(
+    experiment: Experiment,
+    config: Any,
+    plan: Any,
+    run: runs.Run,
+    terminal: Terminal,
+    total: int | None,
+) -> list[Any]:
+    counted = (
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} samples"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    columns = (SpinnerColumn(), TimeElapsedColumn()) if total is None else counted
+    bar = Progress(TextColumn("{task.description}"), *columns, console=terminal)
+    with bar:
+        task = bar.add_task("compiling", total=total)
+        return experiment.run(
+            config,
+            plan,
+            run,
+            lambda what, done=0: bar.update(task, description=what, advance=done),
+        )
+
+
+def _plain_progress(terminal: Terminal, total: int | None) -> Callable[..., None]:
+    start = time.monotonic()
+    done, last = 0, start - PLAIN_PERIOD
+
+    def report(what: str, more: int = 0) -> None:
+        nonlocal done, last
+        done += more
+        now = time.monotonic()
+        if now - last < PLAIN_PERIOD and done != total:
+            return
+        last = now
+        if total is None:
+            terminal.say(f"{now - start:.0f} s: {what}")
+            return
+        left = (now - start) * (total - done) / done
+        terminal.say(f"{what}: {done:,} of {total:,} samples, about {left:.0f} s left")
+
+    return report
+
+
+def _write_report(experiment: Experiment, target: Path, directories: Sequence[Path] = ()) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        experiment.write_report(target, tuple(directories) or (target,))
+    except OSError as error:
+        raise runs.RunError(
+            f"cannot write the report to {target} ({error.strerror or error}); choose another "
+            "directory with `sigmaprop report RUN --out DIR`"
+        ) from error
+
+
+def _print_conclusions(directory: Path, claims: list[Any], terminal: Terminal) -> None:
+    from sigmaprop.reporting import tables
+
+    for table in tables.claims_by_objective(claims):
+        terminal.print(table)
+    terminal.print(tables.summary(claims), soft_wrap=True)
+    count = len(list((directory / "figures").glob("*.svg")))
+    terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")
+    terminal.say(f"report:  {directory / 'report.html'}")

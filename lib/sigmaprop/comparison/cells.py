@@ -1,0 +1,153 @@
+"""One estimator on one function: independent replicates at every sigma, in one compiled program."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sigmaprop import estimators
+from sigmaprop.estimation import estimate
+from sigmaprop.estimators import Choice
+from sigmaprop.gaussian import Gaussian
+
+_CHUNK_ELEMENTS = 2**18
+
+
+class Setting(NamedTuple):
+    """How one estimator is run.
+
+    Attributes:
+        label: of the estimator, as in ``sigmaprop.estimators.labels()``.
+        noise: name of the noise scheme.
+        num_samples: points x of one estimate.
+        replicates: independent estimates.
+    """
+
+    label: str
+    noise: str
+    num_samples: int
+    replicates: int
+
+    @property
+    def choice(self) -> Choice:
+        """Name, control variate and options."""
+        return estimators.parse(self.label)
+
+    @property
+    def estimator(self) -> estimators.Estimator:
+        """The estimator itself."""
+        name, variate, options = self.choice
+        return estimators.get(name, self.noise, variate, options)
+
+
+class Cell(NamedTuple):
+    """What replicates of one estimator gave. S: sigma, R: replicate.
+
+    Attributes:
+        gradient: Gaussian-shaped, leading axes [S, R], float64.
+        variance: Gaussian-shaped, reported num_samples x Var(estimate), leading axes [S, R].
+        seconds: for one estimate of num_samples points; NaN without a clock.
+        evaluations: of f, its gradient or a product with its Hessian, for one estimate.
+        temporary_bytes: memory that the compiled program asks for beside inputs and outputs.
+    """
+
+    gradient: Any
+    variance: Any
+    seconds: float
+    evaluations: int
+    temporary_bytes: int
+
+
+def measure(
+    f: Callable[[Float[Array, " D"]], Float[Array, ""]],
+    gaussians: Sequence[Gaussian],
+    setting: Setting,
+    key: Array,
+    clock: Callable[[], float] | None = None,
+    repeats: int = 3,
+) -> Cell:
+    """Runs the replicates at every Gaussian, with the same noise at each.
+
+    Args:
+        f: maps x [D] to a scalar.
+        gaussians: [S] of one family and dimension.
+        setting: the estimator and its sizes.
+        key: typed key; replicate r uses ``fold_in(key, r)``.
+        clock: seconds, to time the compiled program by; None: not timed.
+        repeats: timed runs, of which the median counts.
+
+    Raises:
+        ValueError: as `sigmaprop.estimate`.
+    """
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *gaussians)
+    program = jax.jit(_program(f, gaussians[0], setting)).lower(stacked, key).compile()
+    found = jax.block_until_ready(program(stacked, key))
+    gradient, variance = jax.tree.map(np.float64, jax.device_get(found))
+    estimates = len(gaussians) * setting.replicates
+    seconds = np.nan
+    if clock is not None:
+        seconds = median_seconds(lambda: program(stacked, key), clock, repeats) / estimates
+    return Cell(
+        gradient,
+        variance,
+        seconds,
+        _evaluations(setting, gaussians[0]),
+        _temporary_bytes(program),
+    )
+
+
+def _program(f: Callable[[Array], Array], like: Gaussian, setting: Setting):
+    name, variate, options = setting.choice
+    width = sum(np.size(leaf) for leaf in jax.tree.leaves(like))
+    width = max(width, setting.estimator.columns(like.noise_dim))
+    chunk = max(1, _CHUNK_ELEMENTS // (width * setting.replicates))
+
+    def one(gaussian: Any, key: Array) -> tuple[Any, Any]:
+        found = estimate(
+            f,
+            gaussian,
+            key,
+            setting.num_samples,
+            estimator=name,
+            noise=setting.noise,
+            control_variate=variate,
+            options=options,
+            chunk=chunk,
+        )
+        return found.gradient, found.variance
+
+    def every(gaussians: Gaussian, key: Array) -> tuple[Any, Any]:
+        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(setting.replicates))
+        return jax.lax.map(lambda g: jax.vmap(one, in_axes=(None, 0))(g, keys), gaussians)
+
+    return every
+
+
+def median_seconds(run: Callable[[], Any], clock: Callable[[], float], repeats: int) -> float:
+    """The median time of so many runs to the end."""
+    times = []
+    for _ in range(repeats):
+        start = clock()
+        jax.block_until_ready(run())
+        times.append(clock() - start)
+    return float(np.median(times))
+
+
+def _evaluations(setting: Setting, gaussian: Gaussian) -> int:
+    """Evaluations for one estimate; deterministic ones count their nodes or their directions."""
+    estimator = setting.estimator
+    if estimator.name == "at_mean":
+        return 1
+    if estimator.name == "second_order":
+        return gaussian.noise_dim
+    draws = setting.num_samples // estimator.samples_per_draw
+    return draws * estimator.evaluations(gaussian.noise_dim)
+
+
+def _temporary_bytes(program: Any) -> int:
+    """What XLA plans for intermediate results; -1 where the backend does not say."""
+    analysis = program.memory_analysis()
+    return -1 if analysis is None else int(analysis.temp_size_in_bytes)

@@ -1,0 +1,67 @@
+"""The loss of two random discriminators that differ in nothing but their activation."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from sigmaprop.objectives.base import Objective, Smoothness
+from sigmaprop.objectives.constants import cast, generator, generic_point
+
+_WIDTH = 64
+_SLOPE = 0.2
+_SEED = 5
+"""Of few, the first whose gradient to sigma is negative where the bend of the loss alone makes it
+positive."""
+
+
+def leaky_relu_network(dim: int) -> Objective:
+    """Piecewise linear: automatic differentiation sees the loss bend, but not the kinks."""
+    return _network(
+        "leaky_relu_network",
+        dim,
+        lambda x: jnp.where(x > 0, x, _SLOPE * x),
+        "kink",
+        f"softplus(-D(x)), D a leaky ReLU network {dim}-{_WIDTH}-{_WIDTH}-1",
+    )
+
+
+def softplus_network(dim: int) -> Objective:
+    """The same weights with softplus for the activation."""
+    return _network(
+        "softplus_network",
+        dim,
+        jax.nn.softplus,
+        "smooth",
+        f"softplus(-D(x)), D a softplus network {dim}-{_WIDTH}-{_WIDTH}-1",
+    )
+
+
+def _network(
+    name: str,
+    dim: int,
+    activation: Callable[[Array], Array],
+    smoothness: Smoothness,
+    formula: str,
+) -> Objective:
+    normal = generator(f"rectified {_SEED}", "weights").standard_normal
+    first = normal((_WIDTH, dim)) * math.sqrt(2.0 / dim)
+    second = normal((_WIDTH, _WIDTH)) * math.sqrt(2.0 / _WIDTH)
+    last = normal(_WIDTH) * math.sqrt(1.0 / _WIDTH)
+    shifts = normal((2, _WIDTH)) * 0.5
+
+    def function(x: Array) -> Array:
+        hidden = activation(jnp.dot(cast(first, x), x, precision="highest") + cast(shifts[0], x))
+        hidden = jnp.dot(cast(second, x), hidden, precision="highest") + cast(shifts[1], x)
+        return jax.nn.softplus(-jnp.dot(cast(last, x), activation(hidden), precision="highest"))
+
+    return Objective(
+        name=name,
+        dim=dim,
+        formula=formula,
+        smoothness=smoothness,
+        function=function,
+        point=generic_point(name, dim),
+    )

@@ -26,7 +26,9 @@ from sigmaprop import Diagonal, Full, Isotropic, LowRank, estimate, objectives
 from sigmaprop import estimators as known
 from sigmaprop.estimators import Estimator
 from sigmaprop.estimators.base import hessian_times
+from sigmaprop.estimators.bonnet_price import EXACT_DIM
 from sigmaprop.gaussian import Gaussian
+from sigmaprop.noise import normal_rows
 
 from .timing import Program, Ratio, compare, constant, in_child, own_peak_mebibytes, report
 
@@ -43,7 +45,6 @@ OPTAX_SAMPLES = {"quartic": (2**16, 2**16, 2**14), "sine": (2**12, 2**12, 2**12)
 _TARGET = 1.15
 _CHUNK_ELEMENTS = 2**18
 _SCALE = 0.3
-_EXACT_DIM = 32
 _NO_TFP = (
     "TensorFlow Probability: not found. Its nightly build runs with this JAX: `pip install "
     "--no-deps --target DIR tfp-nightly dm-tree decorator gast`, then put DIR on PYTHONPATH."
@@ -64,10 +65,7 @@ def estimators(repeats: int, out: Path | None, optax_path: Path | None) -> int:
     """
     before = os.getloadavg()
     parts = "estimate / (its normals + its evaluations of f)"
-    sections = {
-        f"{name}: {parts}": [_against_parts(name, label, repeats) for label in _labels()]
-        for name in OBJECTIVES
-    }
+    sections = {f"{name}: {parts}": _every_estimator(name, repeats) for name in OBJECTIVES}
     sections[f"noise and Gaussians: {parts}"] = [
         *_noise_schemes(repeats),
         *_families(repeats),
@@ -76,8 +74,8 @@ def estimators(repeats: int, out: Path | None, optax_path: Path | None) -> int:
     sections["peak memory of a process"] = _memory()
     probability, probability_note = _tfp(repeats)
     monte_carlo, monte_carlo_note = _optax(repeats, optax_path)
-    sections["TensorFlow Probability, without a variance"] = probability
-    sections["optax.monte_carlo, with all samples' gradients"] = monte_carlo
+    sections["TensorFlow Probability, which gives no variance"] = probability
+    sections["optax.monte_carlo, which stores a gradient a sample"] = monte_carlo
     notes = [note for note in (probability_note, monte_carlo_note) if note]
     return report(sections, repeats, before, out, notes)
 
@@ -114,43 +112,49 @@ def _evaluated(estimator: Estimator, noise_dim: int) -> list[_Evaluated]:
     return [_Evaluated((kind,), count)]
 
 
+def _every_estimator(name: str, repeats: int) -> list[Ratio]:
+    """Each label of one objective; a target for pathwise."""
+    objective = objectives.get(name, DIM)
+    target = _TARGET if name in TARGET_OBJECTIVES else None
+    return [
+        _against_parts(
+            objective,
+            _diagonal(objective),
+            label,
+            repeats,
+            target=target if label == "pathwise" else None,
+        )
+        for label in _labels()
+    ]
+
+
 def _against_parts(
-    name: str,
+    objective: objectives.Objective,
+    gaussian: Gaussian,
     label: str,
     repeats: int,
     *,
     noise: str = "iid",
-    gaussian: Gaussian | None = None,
-    num_samples: int | None = None,
+    samples: int | None = None,
+    target: float | None = None,
     what: str | None = None,
 ) -> Ratio:
-    """One estimator against its parts; pathwise against its target too."""
-    default = gaussian is None
-    objective = objectives.get(name, DIM) if default else _objective_of(name, gaussian)
-    gaussian = _diagonal(objective) if default else gaussian
-    assert gaussian is not None
+    """One estimate against its parts."""
     estimator = _build(label, noise)
-    evaluated = _evaluated(estimator, gaussian.noise_dim)
-    samples = num_samples or _affordable(evaluated)
-    plain = default and noise == "iid" and label == "pathwise"
+    number = samples or _affordable(estimator, gaussian.noise_dim)
     return compare(
-        _estimate(objective, gaussian, label, samples, noise),
-        _parts(objective, gaussian, estimator, samples),
+        _estimate(objective, gaussian, label, number, noise),
+        _parts(objective, gaussian, estimator, number),
         repeats,
-        _TARGET if plain and name in TARGET_OBJECTIVES else None,
-        what or f"{name}: {label}",
+        target,
+        f"{objective.name}: {what or label}",
     )
 
 
-def _affordable(evaluated: Sequence[_Evaluated]) -> int:
+def _affordable(estimator: Estimator, noise_dim: int) -> int:
     """Samples that evaluate about as many points as a plain estimator's; a power of two."""
-    points = sum(part.points for part in evaluated)
-    return max(2, NUM_SAMPLES >> (max(1, points - 1).bit_length()))
-
-
-def _objective_of(name: str, gaussian: Gaussian | None) -> objectives.Objective:
-    assert gaussian is not None
-    return objectives.get(name, gaussian.mean.shape[-1])
+    points = sum(part.points for part in _evaluated(estimator, noise_dim))
+    return max(2, NUM_SAMPLES >> (points - 1).bit_length())
 
 
 def _diagonal(objective: objectives.Objective) -> Diagonal:
@@ -196,17 +200,22 @@ def _parts(
 
 
 @functools.cache
-def _normals(draws: int, columns: int) -> tuple[Program, float]:
-    """The noise alone, in chunks and summed, so that it need not be stored."""
+def _normals(draws: int, columns: int, *, own: bool = False) -> tuple[Program, float]:
+    """The noise alone, in chunks and summed, so that it need not be stored; JAX's or our own."""
     chunks, rows = _cut(draws, columns)
 
     @jax.jit
     def draw(key: Array) -> Array:
-        def step(total: Array, index: Array) -> tuple[Array, None]:
-            noise = jax.random.normal(jax.random.fold_in(key, index), (rows, columns), jnp.float32)
-            return total + jnp.sum(noise, axis=0), None
+        def some(index: Array) -> Array:
+            if own:
+                return normal_rows(key, index * rows, rows, columns)
+            return jax.random.normal(jax.random.fold_in(key, index), (rows, columns), jnp.float32)
 
-        return jax.lax.scan(step, jnp.zeros(columns, jnp.float32), jnp.arange(chunks))[0]
+        def step(total: Array, index: Array) -> tuple[Array, None]:
+            return total + jnp.sum(some(index), axis=0), None
+
+        indices = jnp.arange(chunks, dtype=jnp.uint32)
+        return jax.lax.scan(step, jnp.zeros(columns, jnp.float32), indices)[0]
 
     key = jax.random.key(0)
     program = Program("normals", lambda: jax.block_until_ready(draw(key)))
@@ -256,53 +265,55 @@ def _cut(rows: int, columns: int) -> tuple[int, int]:
 
 
 def _noise_schemes(repeats: int) -> list[Ratio]:
-    return [
-        _against_parts(name, "pathwise", repeats, noise=noise, what=f"{name}: pathwise, {noise}")
-        for name in ("sine", "quartic")
-        for noise in ("antithetic", "orthogonal", "sobol")
-    ]
+    """Pathwise with every scheme, and against noise as it is drawn rather than as JAX draws it."""
+    ratios = []
+    for name in OBJECTIVES:
+        objective = objectives.get(name, DIM)
+        gaussian = _diagonal(objective)
+        for noise in ("antithetic", "orthogonal", "sobol"):
+            what = f"pathwise, {noise}"
+            ratios.append(
+                _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
+            )
+        parts = _parts(objective, gaussian, _build("pathwise"), NUM_SAMPLES)
+        parts[0] = _normals(NUM_SAMPLES, DIM, own=True)
+        plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
+        what = f"{name}: pathwise / (normals by our generator + evaluations)"
+        ratios.append(compare(plain, parts, repeats, None, what))
+    return ratios
 
 
 def _families(repeats: int) -> list[Ratio]:
+    """The other Gaussians; fewer draws where each adds more numbers than its D to the averages."""
     objective = objectives.get("sine", DIM)
     diagonal = _diagonal(objective)
     lower = jnp.tril(jnp.full((DIM, DIM), 0.01, jnp.float32)) + _SCALE * jnp.eye(DIM)
     factor = 0.1 * jax.random.normal(jax.random.key(2), (DIM, RANK), jnp.float32)
-    families: list[Gaussian] = [
-        Isotropic(diagonal.mean, jnp.float32(_SCALE)),
-        Full(diagonal.mean, lower),
-        LowRank(diagonal.mean, diagonal.scale, factor),
+    few = max(2, NUM_SAMPLES // 16)
+    families: list[tuple[Gaussian, int]] = [
+        (Isotropic(diagonal.mean, jnp.float32(_SCALE)), NUM_SAMPLES),
+        (Full(diagonal.mean, lower), few),
+        (LowRank(diagonal.mean, diagonal.scale, factor), few),
     ]
-    # A draw of a full Gaussian adds D^2 numbers to its averages.
-    samples = [NUM_SAMPLES, max(2, NUM_SAMPLES // 16), NUM_SAMPLES]
     return [
         _against_parts(
-            "sine",
+            objective,
+            gaussian,
             label,
             repeats,
-            gaussian=gaussian,
-            num_samples=number,
-            what=f"sine: {label}, {type(gaussian).__name__}",
+            samples=samples,
+            what=f"{label}, {type(gaussian).__name__}",
         )
-        for gaussian, number in zip(families, samples, strict=True)
+        for gaussian, samples in families
         for label in ("pathwise", "score_function")
     ]
 
 
 def _exact_price(repeats: int) -> Ratio:
     """Price's rule with whole Hessians, which it takes up to 32 dimensions."""
-    dim = min(DIM, _EXACT_DIM)
-    gaussian = _diagonal(objectives.get("sine", dim))
-    what = f"sine, d = {dim}: bonnet_price, exact"
-    evaluated = _evaluated(_build("bonnet_price"), dim)
-    return _against_parts(
-        "sine",
-        "bonnet_price",
-        repeats,
-        gaussian=gaussian,
-        num_samples=_affordable(evaluated),
-        what=what,
-    )
+    objective = objectives.get("sine", min(DIM, EXACT_DIM))
+    what = f"bonnet_price, exact, d = {objective.dim}"
+    return _against_parts(objective, _diagonal(objective), "bonnet_price", repeats, what=what)
 
 
 def _memory() -> list[Ratio]:
@@ -337,7 +348,7 @@ def _tfp(repeats: int) -> tuple[list[Ratio], str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import tensorflow_probability.substrates.jax as tfp  # pyright: ignore
+            import tensorflow_probability.substrates.jax as tfp  # pyright: ignore[reportMissingImports]
     except ImportError:
         return [], _NO_TFP
     ratios = []

@@ -49,7 +49,8 @@ class LimitConfig:
         "antithetic_difference",
         "at_mean",
     )
-    """Estimators, of: pathwise, score_function, score_function+leave_one_out, forward_difference,
+    """Estimators, of: pathwise, pathwise+at_mean, score_function, score_function+mean,
+    score_function+leave_one_out, score_function+at_mean, forward_difference,
     antithetic_difference, at_mean. `sigmaprop list` describes them."""
     noise: tuple[Literal["iid", "antithetic"], ...] = ("iid", "antithetic")
     """Noise schemes. iid: independent draws, for every estimator. antithetic: pairs eps, -eps, for

@@ -18,6 +18,7 @@ def of_run(directory) -> Experiment:
     Raises:
         RunError: it is no run directory, or its command is unknown.
     """
+    runs.state(directory)
     name = runs.load_command(directory)
     if name not in EXPERIMENTS:
         raise runs.RunError(f"{directory}: {unknown('command', name, EXPERIMENTS)}")
@@ -77,7 +78,7 @@ EXPERIMENTS = {
         prepare=_prepare_limit,
         headline=_limit_headline,
         total=limit.total_draws,
-        run=limit.run,
+        run=lambda *arguments: limit.run(*arguments),
         keys=limit.limit_table.KEYS,
         values=limit.limit_table.VALUES,
         timed=(),
@@ -89,7 +90,7 @@ EXPERIMENTS = {
         prepare=estimators.prepare,
         headline=_estimators_headline,
         total=estimators.total_work,
-        run=estimators.run,
+        run=lambda *arguments: estimators.run(*arguments),
         keys=estimators.KEYS,
         values=estimators.VALUES,
         timed=estimators.TIMED,

@@ -215,6 +215,16 @@ def test_a_file_that_fails_is_refused_and_leaves_nothing_behind(write, text, rea
     assert (own_modules(), sys.path) == before
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_constants_of_another_dtype_do_not_change_that_of_the_value(write, dtype):
+    path = write(
+        "import jax.numpy as jnp\n\ndef f(x):\n    return jnp.sum(jnp.where(x > 0, 1.0, 0.0))\n"
+    )
+    objective = objectives.get(f"{path}:f", 2)
+    with jax.enable_x64(True):
+        assert objective(jnp.ones(2, dtype)).dtype == dtype
+
+
 def test_an_interrupted_import_leaves_nothing_behind(write):
     before = own_modules(), list(sys.path)
     with pytest.raises(KeyboardInterrupt):
@@ -225,16 +235,11 @@ def test_an_interrupted_import_leaves_nothing_behind(write):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("return x", r"returns float64 of shape \(2,\), not a scalar of that dtype"),
-        ("return (x.sum(), 1)", "returns an object of type tuple, not a scalar"),
-        ("return None", "returns an object of type NoneType, not a scalar"),
-        ("return jnp.argmax(x)", r"returns int64 of shape \(\), not a scalar"),
-        ("return x.sum() > 0", r"returns bool of shape \(\), not a scalar"),
-        (
-            "return jnp.sum(x * np.ones(2))",
-            r"x of float32 and shape \(2,\) it returns float64 of shape \(\), .* x\.dtype",
-        ),
-        ("return x.sum().astype(jnp.float32)", "x of float64 .* it returns float32"),
+        ("return x", r"returns float64 of shape \(2,\), not a floating scalar"),
+        ("return (x.sum(), 1)", "returns an object of type tuple, not a floating"),
+        ("return None", "returns an object of type NoneType, not a floating"),
+        ("return jnp.argmax(x)", r"returns int64 of shape \(\), not a floating"),
+        ("return x.sum() > 0", r"returns bool of shape \(\), not a floating"),
         ("return x @ jnp.ones(3)", r"for x of shape \(2,\) it raises TypeError: "),
         ("return x.sum() if x[0] > 0 else 0.0", "it raises TracerBoolConversionError: "),
         ("return undefined", "it raises NameError: name 'undefined' is not defined"),
@@ -244,7 +249,7 @@ def test_an_interrupted_import_leaves_nothing_behind(write):
         ("return jax.pure_callback(fail, x[0], x)", "at its point it raises "),
     ],
 )
-def test_a_function_that_is_no_scalar_of_the_dtype_of_x_is_refused(write, body, reason):
+def test_a_function_that_is_no_floating_scalar_is_refused(write, body, reason):
     head = "import jax\nimport jax.numpy as jnp\nimport numpy as np\n\n"
     head += "def fail(x):\n    raise OSError('gone')\n\n"
     path = write(f"{head}def f(x):\n    {body}\n")

@@ -13,17 +13,20 @@ from scipy import integrate
 from scipy.stats import norm
 
 from sigmaprop import Options, estimate, estimators
-from tests import gradient_checks as checks
-from tests.gradient_checks import ENTRIES, GAUSSIANS, JUMP, KINK, MIXTURES, Case
+
+from . import gradient_checks as checks
+from .gradient_checks import ENTRIES, GAUSSIANS, JUMP, KINK, MIXTURES, Case
 
 CASES = checks.cases()
 LABELS = tuple(dict.fromkeys(case.label for case in CASES))
 
 
 def each_label_once():
-    for index, label in enumerate(LABELS):
+    """Labels that stand for the very same functions take the same case, and share a run."""
+    kinds = list(dict.fromkeys(map(checks.functions, LABELS)))
+    for label in LABELS:
         own = [case for case in CASES if case.label == label]
-        yield own[7 * index % len(own)]
+        yield own[5 * kinds.index(checks.functions(label)) % len(own)]
 
 
 FAST = tuple(each_label_once())
@@ -72,12 +75,9 @@ def test_the_fast_cases_take_every_scheme_family_and_label():
     assert len(CASES) * len(ENTRIES) * numbers < checks.COMPARISONS
 
 
-@pytest.mark.parametrize(
-    ("label", "noise", "probes", "family"),
-    [("bonnet_price", "iid", 2, "low_rank"), ("bonnet_price", "antithetic", 1, "full")],
-)
-def test_random_probes_of_the_hessian_are_unbiased(label, noise, probes, family):
-    case = Case(label, noise, family)
+@pytest.mark.parametrize(("noise", "probes", "family"), [("antithetic", 2, "full")])
+def test_random_probes_of_the_hessian_are_unbiased(noise, probes, family):
+    case = Case("bonnet_price", noise, family)
     found = checks.run(case, options=Options(probes=probes))
     checks.check_unbiased(found.gradient, checks.expectation_of(case))
     checks.check_variance(found.gradient, found.variance, checks.samples(case))

@@ -117,7 +117,10 @@ def estimate(
     plan = _Plan(chosen, key, num_samples, chunk, width, options)
 
     def entry(index: Array | int, state: MovingAverage | None) -> GradientEstimate:
-        return _estimate(lambda x: jnp.ravel(call(unravel(x)))[index], flat, plan, state)
+        def scalar(x: Array) -> Array:
+            return jnp.ravel(call(unravel(x)))[index].astype(flat.mean.dtype)
+
+        return _estimate(scalar, flat, plan, state)
 
     if shape == ():
         found = entry(0, state)

@@ -1,6 +1,6 @@
 """An objective of your own from a Python file, as ``path/to/file.py:function``.
 
-The function maps x [D] to a scalar of the dtype of x and is written with jax.numpy::
+The function maps x [D] to a floating scalar and is written with jax.numpy::
 
     def bowl(x):
         return jnp.sum(jnp.asarray(WEIGHTS, x.dtype) * x**2)
@@ -12,9 +12,9 @@ length D), ``smoothness`` ("smooth", "kink" or "jump") and ``formula`` (one line
 Without a point it is measured at coordinates of random sign and of magnitudes in [0.3, 1.2], drawn
 from a fixed seed that the function's name sets.
 
-f is used in float32 and float64 alike, with 64-bit JAX switched on, so constants need the dtype of
-x, as above; arrays that the file makes with jax.numpy when it is imported have 32 bits. The file
-is run once for each content that it has. It can import its neighbours while it is imported (not
+f is used in float32 and float64 alike, with 64-bit JAX switched on; its value is cast to the dtype
+of x. NumPy constants that are not cast, as above, make it compute in float64 throughout; arrays
+that the file makes with jax.numpy when it is imported have 32 bits. The file is run once for each content that it has. It can import its neighbours while it is imported (not
 later, from inside a function); what they contain is not part of `source_sha256`.
 """
 
@@ -35,6 +35,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import generic_point
@@ -94,7 +95,7 @@ def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
     objective = Objective(
         name=spec,
         dim=dim,
-        function=function,
+        function=_in_dtype(function),
         point=generic_point(name, dim) if point is None else _point(spec, point),
         formula=formula,
         smoothness=getattr(function, "smoothness", "smooth"),
@@ -201,7 +202,7 @@ def _point(spec: str, point: Any) -> np.ndarray:
 
 
 def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
-    """Refuses what is no scalar of the dtype of x, in the modes in which f is used."""
+    """Refuses what is no floating scalar, in the modes in which f is used."""
     with jax.enable_x64(True):
         for dtype in (jnp.float64, jnp.float32):
             x = jax.ShapeDtypeStruct((dim,), dtype)
@@ -209,12 +210,17 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
                 out = jax.eval_shape(function, x)
             except Exception as error:
                 raise _refused(spec, f"for x of shape ({dim},) it raises {_told(error)}") from error
-            if not isinstance(out, jax.ShapeDtypeStruct) or (out.shape, out.dtype) != ((), x.dtype):
+            is_array = isinstance(out, jax.ShapeDtypeStruct)
+            if not (is_array and out.shape == () and jnp.issubdtype(out.dtype, jnp.floating)):
                 raise _refused(
                     spec,
-                    f"for x of {x.dtype} and shape ({dim},) it returns {_described(out)}, not a "
-                    "scalar of that dtype (make its constants jnp.asarray(constant, x.dtype))",
+                    f"for x of shape ({dim},) it returns {_described(out)}, not a floating scalar",
                 )
+
+
+def _in_dtype(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Its value in the dtype of x, whatever its constants are."""
+    return lambda x: function(x).astype(x.dtype)
 
 
 def _check_value(objective: Objective) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sigmaprop.experiments import limit
-from sigmaprop.experiments.config import LimitConfig
+from sigmaprop.experiments.config import AdviseConfig, EstimatorsConfig, LimitConfig
 
 from sigmaprop import estimators, objectives, runs
 
@@ -68,14 +68,22 @@ def test_the_module_and_the_script_are_the_same_program():
     assert run(*MODULE).stdout == from_checkout.stdout
 
 
-def test_help_shows_every_option_with_its_default():
-    shown = run(*MODULE, "limit", "--help").stdout
-    for option in LimitConfig.__dataclass_fields__:
+@pytest.mark.parametrize(
+    ("command", "config", "more"),
+    [("limit", LimitConfig, 3), ("estimators", EstimatorsConfig, 3), ("advise", AdviseConfig, 0)],
+)
+def test_help_shows_every_option_with_its_default(command, config, more):
+    shown = run(*MODULE, command, "--help").stdout
+    for option in config.__dataclass_fields__:
         assert re.search(rf"--{option.replace('_', '-')} ", shown)
-    assert shown.count("(default:") == len(LimitConfig.__dataclass_fields__) + 3
+    assert shown.count("(default:") == len(config.__dataclass_fields__) + more
+
+
+def test_help_shows_every_choice():
+    shown = run(*MODULE, "limit", "--help").stdout
     assert "{float32,float64,bfloat16}" in shown
     assert "{geometric,linear,cosine}" in shown
-    for name in (*objectives.names(), *estimators.labels()):
+    for name in (*objectives.names(), *estimators.sweepable_labels()):
         assert re.search(rf"\b{re.escape(name)}\b", shown)
 
 

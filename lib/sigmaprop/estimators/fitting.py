@@ -73,11 +73,15 @@ def coefficient(fold: Fold) -> Any:
     """The coefficient of each coordinate that would have made the half's variance least.
 
     Where the correlation rho is not significant (rows x rho^2 <= 4) it is 0: a coefficient fitted
-    to noise would only add some, and a control that cancels but for rounding has no other.
+    to noise would only add some. So it is where the covariance is but the rounding of the variances
+    whose difference it is, as that of a control which is 0.
     """
 
     def one(covariance: Array, variance: Array, control_variance: Array) -> Array:
-        significant = fold.rows * covariance**2 > 4.0 * variance * control_variance
+        rounding = 16.0 * jnp.finfo(covariance.dtype).eps * (variance + control_variance)
+        correlated = fold.rows * covariance**2 > 4.0 * variance * control_variance
+        significant = correlated & (control_variance > 0)
+        significant &= jnp.abs(covariance) > rounding
         safe = jnp.where(significant, control_variance, 1.0)
         return jnp.where(significant, covariance / safe, 0.0)
 

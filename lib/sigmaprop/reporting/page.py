@@ -63,8 +63,8 @@ class Figure(NamedTuple):
 
 
 def save(target: Path, slug: str, drawing: Drawing) -> Figure:
-    """Writes a figure's files and gives what the page shows of it."""
-    file = f"{slug}_{drawing.name}"
+    """Writes a figure's files, named after the slug and itself; gives what the page shows."""
+    file = f"{slug}_{drawing.name}" if slug else drawing.name
     document = style.svg(drawing.figure)
     write_atomic(target / "figures" / f"{file}.svg", document)
     write_atomic(target / "figures" / f"{file}.png", style.png(drawing.figure))

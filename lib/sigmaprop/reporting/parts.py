@@ -44,6 +44,13 @@ def close(axes: Axes) -> None:
         note(axes, "every measurement is 0" if measured else "not measured")
 
 
+def fine_ticks(axes: Axes, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 times powers of ten on a logarithmic x axis of a few decades."""
+    found = [m * 10.0**p for p in range(-12, 13) for m in (1, 2, 5)]
+    found = [tick for tick in found if low * 0.999 <= tick <= high * 1.001]
+    axes.set_xticks(found, [f"{tick:g}" for tick in found])
+
+
 def sample(mark: Mark) -> Line2D:
     """A legend's sample of a curve, as in the first run."""
     return handle(mark.colour, marker=mark.marker, linestyle="-", markersize=4)

@@ -146,13 +146,21 @@ def told(directory: Path) -> dict[str, Any]:
         RunError: a file is missing or damaged.
     """
     content, claims = read_json(directory / "config.json"), directory / "conclusions.json"
-    return {
-        "name": directory.resolve().name,
-        "command": str(content.get("command", "")),
-        "config": content.get("config", {}),
-        "environment": read_json(directory / "environment.json"),
-        "claims": [_known(claim) for claim in read_json(claims)] if claims.exists() else [],
-    }
+    found = read_json(claims) if claims.exists() else []
+    environment = read_json(directory / "environment.json")
+    try:
+        return {
+            "name": directory.resolve().name,
+            "command": str(content.get("command", "")),
+            "config": dict(content.get("config", {})),
+            "environment": dict(environment),
+            "claims": [_known(claim) for claim in found],
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{directory} holds a JSON file without its usual content ({error!r}); restore it or "
+            "choose another run"
+        ) from error
 
 
 def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
@@ -178,9 +186,7 @@ def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def grouped[K, S](
-    table: dict[str, Any], key: type[K], series: type[S], order: Sequence[str]
-) -> dict[K, S]:
+def grouped(table: dict[str, Any], key: Any, series: Any, order: Sequence[str]) -> dict[Any, Any]:
     """Groups the rows by key, in order of first appearance.
 
     Args:
@@ -190,6 +196,8 @@ def grouped[K, S](
         order: columns that the rows of a group are sorted by, the last first.
     """
     codes = np.zeros(len(table[order[0]]), np.int64)
+    if not codes.size:
+        return {}
     for name in key._fields:
         index, words = table[name]
         codes = codes * len(words) + index
@@ -212,8 +220,13 @@ def _sizes(table: dict[str, Any]) -> dict[str, tuple[int, str]]:
     return {words[code]: (int(table["dim"][row]), names[dtypes[row]]) for row, code in rows}
 
 
+_OF_CLAIM = ("objective", "claim", "expected", "verdict", "sigma_low", "sigma_high")
+
+
 def _known(claim: dict[str, Any]) -> dict[str, Any]:
     """A claim with NaN where JSON holds null."""
+    if missing := [name for name in _OF_CLAIM if name not in claim]:
+        raise KeyError(missing[0])
     known = lambda value: float("nan") if value is None else value  # noqa: E731
     measured = {name: known(value) for name, value in claim["measured"].items()}
     return {name: known(value) for name, value in claim.items()} | {"measured": measured}

@@ -44,9 +44,25 @@ class Drawing(NamedTuple):
 
 
 class Sheet:
-    """Panels in rows, left to right; `finish` lays them out and adds title and legend."""
+    """Panels in rows, left to right; `finish` lays them out and adds title and legend.
 
-    def __init__(self, title: str, columns: int, height: float = 2.7, top: float = _TOP):
+    Args:
+        title: of all.
+        columns: panels in a row.
+        height: of a panel, in inches.
+        top: room above a panel for its title, in inches.
+        left: room for tick labels left of a panel, in inches, for each column.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        columns: int,
+        height: float = 2.7,
+        top: float = _TOP,
+        left: Sequence[float] = (),
+    ):
+        self.left = left or (_LEFT,) * columns
         self.figure = Figure(figsize=(WIDTH, 4))
         self.title = title
         self.columns = columns
@@ -85,11 +101,11 @@ class Sheet:
         height = _HEADER + rows * row + below
         self.figure.set_size_inches(WIDTH, height)
         edge = WIDTH - (0.95 if self.bars else 0)
-        column = edge / self.columns
+        width = (edge - sum(self.left)) / self.columns - _RIGHT
         for i, axes in enumerate(self.panels):
-            left = (i % self.columns) * column + _LEFT
+            place = i % self.columns
+            left = place * (width + _RIGHT) + sum(self.left[: place + 1])
             bottom = height - _HEADER - (i // self.columns + 1) * row + _BOTTOM
-            width = column - _LEFT - _RIGHT
             axes.set_position(_share(left, bottom, width, self.height, height))
         for axes in self.bars:
             tall = min(rows * row - self.top - _BOTTOM, 3.2)

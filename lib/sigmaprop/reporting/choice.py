@@ -1,0 +1,223 @@
+"""Which estimator to use: efficiency, with those that miss the gradient told apart."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sigmaprop.reporting.comparison_results import Comparison, Series, Which
+
+LEAST_BIAS, ERRORS = 0.05, 3.0
+"""An estimator counts as biased where its relative bias is larger than both: this, and so many of
+its standard errors."""
+_LARGEST_DEVIATION = 5.0
+"""Standard errors, where the exact gradient is 0 and no bias is relative to it."""
+_ROUNDING = 8
+"""Units in the last place, below which the noise of an estimate is rounding."""
+PARTS = ("mean", "scale", "factor")
+"""Of a Gaussian, in the order in which they are shown."""
+
+
+class Score(NamedTuple):
+    """What one estimator's gradient to one part of the Gaussian is worth at one sigma.
+
+    Attributes:
+        which: estimator and noise.
+        num_samples: of one estimate.
+        wrt: the part.
+        efficiency: 1 / (variance of a sample x its seconds); inf without variance.
+        by_evaluations: the same with evaluations of f for seconds.
+        bias: relative to the exact gradient; NaN where that is 0.
+        error: its standard error.
+        deviation: of the worst coordinate, in standard errors.
+        biased: whether it misses the gradient.
+        exact: whether its noise is rounding, and it does not miss.
+    """
+
+    which: Which
+    num_samples: int
+    wrt: str
+    efficiency: float
+    by_evaluations: float
+    bias: float
+    error: float
+    deviation: float
+    biased: bool
+    exact: bool
+
+
+class Row(NamedTuple):
+    """One estimator at one sigma: its scores by part, each with its ratio to the best.
+
+    Attributes:
+        which: estimator and noise.
+        scores: by part.
+        ratios: efficiency over that of the best unbiased estimator, by part; inf where exact.
+    """
+
+    which: Which
+    scores: dict[str, Score]
+    ratios: dict[str, float]
+
+    @property
+    def biased(self) -> list[Score]:
+        """The parts that it misses, the worst first."""
+        missed = [score for score in self.scores.values() if score.biased]
+        return sorted(missed, key=lambda score: -abs(np.nan_to_num(score.bias)))
+
+
+def sigmas(run: Comparison, objective: str, gaussian: str) -> np.ndarray:
+    """The sigmas of a grid, the largest first."""
+    found = run.find("grid", objective=objective, gaussian=gaussian, metric="variance")
+    values = [series.sigma for series in found.values()]
+    return np.unique(np.concatenate(values))[::-1] if values else np.array([])
+
+
+def ends(values: np.ndarray) -> list[float]:
+    """The largest and the smallest."""
+    return list(dict.fromkeys([float(values[0]), float(values[-1])])) if len(values) else []
+
+
+def at(series: Series | None, sigma: float) -> Series | None:
+    """The rows at a sigma, at the largest number of samples."""
+    if series is None:
+        return None
+    here = series.where(np.isclose(series.sigma, sigma, rtol=1e-6, atol=0))
+    if not here.value.size:
+        return None
+    return here.where(here.num_samples == here.num_samples.max())
+
+
+def scores(run: Comparison, objective: str, gaussian: str, sigma: float) -> list[Score]:
+    """Of every estimator and part at a sigma, each at its largest number of samples."""
+    found = run.find("grid", objective=objective, gaussian=gaussian)
+    eps = np.finfo(np.float64 if run.config.get("dtype") == "float64" else np.float32).eps
+    replicates = run.config.get("replicates") or 1
+    made = []
+    for key, series in found.items():
+        if key.metric != "efficiency" or (here := at(series, sigma)) is None:
+            continue
+
+        def other(metric: str, key=key) -> Series | None:
+            return at(found.get(key._replace(metric=metric)), sigma)
+
+        evaluations, bias = other("efficiency_evaluations"), other("bias")
+        deviation = _first(other("worst_deviation"))
+        value, error = _first(bias), _first(bias, "error")
+        biased = _biased(value, error, deviation)
+        noise = error * np.sqrt(replicates)
+        rounding = noise <= _ROUNDING * eps and abs(value) <= _ROUNDING * eps
+        efficiency = float(here.value[0])
+        made.append(
+            Score(
+                key.which,
+                int(here.num_samples[0]),
+                key.wrt,
+                efficiency,
+                _first(evaluations),
+                value,
+                error,
+                deviation,
+                biased,
+                not biased and (rounding or efficiency == np.inf),
+            )
+        )
+    return made
+
+
+def _biased(bias: float, error: float, deviation: float) -> bool:
+    if np.isfinite(bias):
+        return abs(bias) > max(LEAST_BIAS, ERRORS * np.nan_to_num(error))
+    return bool(deviation > _LARGEST_DEVIATION)
+
+
+def _first(series: Series | None, column: str = "value") -> float:
+    return float("nan") if series is None else float(getattr(series, column)[0])
+
+
+def reference(found: Iterable[Score]) -> float:
+    """The efficiency of the best unbiased estimator that has noise; NaN without one."""
+    known = [s.efficiency for s in found if not s.biased and not s.exact and s.efficiency > 0]
+    return max(known, default=float("nan"))
+
+
+def parts_of(found: Sequence[Score]) -> list[str]:
+    """The parts that were measured, in their order."""
+    measured = dict.fromkeys(score.wrt for score in found)
+    return [part for part in PARTS if part in measured] + [p for p in measured if p not in PARTS]
+
+
+def rows(found: Sequence[Score]) -> list[Row]:
+    """The estimators, unbiased ones first, of each the most efficient first.
+
+    What they are ranked by is the geometric mean over the parts of their ratio to the best.
+    """
+    best = {part: reference(s for s in found if s.wrt == part) for part in parts_of(found)}
+    grouped: dict[Which, dict[str, Score]] = {}
+    for score in found:
+        grouped.setdefault(score.which, {})[score.wrt] = score
+    made = []
+    for which, mine in grouped.items():
+        ratios = {part: _ratio(mine[part], best[part]) for part in best if part in mine}
+        made.append(Row(which, mine, ratios))
+    return sorted(made, key=_rank)
+
+
+def _ratio(score: Score, best: float) -> float:
+    if score.exact or score.efficiency == np.inf:
+        return np.inf
+    return score.efficiency / best
+
+
+def _rank(row: Row) -> tuple[bool, float, Which]:
+    logs = [np.log(ratio) if ratio > 0 else -np.inf for ratio in row.ratios.values()]
+    known = [min(value, 1e3) for value in logs if not np.isnan(value)]
+    mean = float(np.mean(known)) if known else -np.inf
+    return bool(row.biased), -mean, row.which
+
+
+def advice(run: Comparison, objective: str, gaussian: str) -> list[dict[str, Any]]:
+    """For the largest and the smallest sigma and every part: the best three, and a warning."""
+    made = []
+    for sigma in ends(sigmas(run, objective, gaussian)):
+        found = scores(run, objective, gaussian, sigma)
+        for part in parts_of(found):
+            of_part = [s for s in found if s.wrt == part and not np.isnan(s.efficiency)]
+            good = sorted((s for s in of_part if not s.biased), key=_worth)
+            bad = sorted((s for s in of_part if s.biased), key=_worth)
+            made.append(
+                {
+                    "gaussian": gaussian,
+                    "sigma": sigma,
+                    "wrt": part,
+                    "best": good[:3],
+                    "reference": reference(good),
+                    "warning": bad[0] if bad else None,
+                }
+            )
+    return made
+
+
+def _worth(score: Score) -> tuple[float, Which]:
+    return -(np.inf if score.exact else score.efficiency), score.which
+
+
+def percent(value: float) -> str:
+    """A share with its sign, in two digits."""
+    size = abs(100 * value)
+    digits = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
+    return f"{'−' if value < 0 else '+'}{size:,.{digits}f}%"
+
+
+def times(ratio: float) -> str:
+    """A ratio of efficiencies in words that fit a table."""
+    if np.isnan(ratio):
+        return "–"
+    if np.isinf(ratio):
+        return "no noise"
+    if 0.01 <= ratio < 1000:
+        return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
+    mantissa, exponent = f"{ratio:.0e}".split("e")
+    from sigmaprop.reporting.sheet import power
+
+    return f"{mantissa}·{power(int(exponent))}" if mantissa != "1" else power(int(exponent))

@@ -1,0 +1,39 @@
+"""The figures of a comparison of estimators, section by section.
+
+Every function takes runs and returns a drawing, or None where they hold nothing to draw.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from sigmaprop.reporting.comparison_results import Comparison
+from sigmaprop.reporting.efficiency_figures import efficiency
+from sigmaprop.reporting.exact_figures import coupling, variance_curves
+from sigmaprop.reporting.grid_figures import bias, variance
+from sigmaprop.reporting.logistic_figures import logistic
+from sigmaprop.reporting.sheet import Drawing
+from sigmaprop.reporting.study_figures import dimension, learning_sigma, piecewise_linear
+
+OVERLAID = ("dimension", "logistic")
+"""Studies that a clock goes into: their figures show every run."""
+_GRID: tuple[Callable[[Comparison, str, str], Drawing | None], ...] = (efficiency, variance, bias)
+_STUDIES: dict[str, Callable[[Sequence[Comparison]], Drawing | None]] = {
+    "variance_curves": lambda runs: variance_curves(runs[0]),
+    "coupling": lambda runs: coupling(runs[0]),
+    "dimension": dimension,
+    "learning_sigma": lambda runs: learning_sigma(runs[0]),
+    "piecewise_linear": lambda runs: piecewise_linear(runs[0]),
+    "logistic": logistic,
+}
+
+
+def draw_grid(run: Comparison, objective: str, gaussian: str) -> Iterator[Drawing]:
+    """Every figure of one objective under one Gaussian."""
+    for make in _GRID:
+        if (drawing := make(run, objective, gaussian)) is not None:
+            yield drawing
+
+
+def draw_study(study: str, runs: Sequence[Comparison]) -> Iterator[Drawing]:
+    """The figure of a study other than the grid, if it has one."""
+    if (drawing := _STUDIES[study](runs)) is not None:
+        yield drawing

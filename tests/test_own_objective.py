@@ -169,7 +169,7 @@ def test_a_file_imports_its_own_neighbours(write):
 def test_constants_do_not_depend_on_the_mode_in_which_the_file_is_read(file):
     with jax.enable_x64(True):
         function = objectives.get(f"{file}:bowl").function
-    assert function.__globals__["WEIGHTS"].dtype == jnp.float32
+    assert function.__wrapped__.__globals__["WEIGHTS"].dtype == jnp.float32
 
 
 @pytest.mark.parametrize(

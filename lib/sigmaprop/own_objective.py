@@ -14,8 +14,9 @@ from a fixed seed that the function's name sets.
 
 f is used in float32 and float64 alike, with 64-bit JAX switched on; its value is cast to the dtype
 of x. NumPy constants that are not cast, as above, make it compute in float64 throughout; arrays
-that the file makes with jax.numpy when it is imported have 32 bits. The file is run once for each content that it has. It can import its neighbours while it is imported (not
-later, from inside a function); what they contain is not part of `source_sha256`.
+that the file makes with jax.numpy when it is imported have 32 bits. The file is run once for each
+content that it has. It can import its neighbours while it is imported (not later, from inside a
+function); what they contain is not part of `source_sha256`.
 """
 
 import difflib
@@ -218,9 +219,15 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
                 )
 
 
+@functools.lru_cache(maxsize=64)
 def _in_dtype(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
     """Its value in the dtype of x, whatever its constants are."""
-    return lambda x: function(x).astype(x.dtype)
+
+    @functools.wraps(function)
+    def cast(x: Array) -> Array:
+        return function(x).astype(x.dtype)
+
+    return cast
 
 
 def _check_value(objective: Objective) -> None:

@@ -47,8 +47,9 @@ wheel: $(VENV)/.dev ## build the sdist, and the wheel from it, into dist/
 	rm -rf dist
 	"$(BIN)/python" -m build --outdir dist .
 
-bench: $(VENV)/.core ## time the limit sweep on this machine
+bench: $(VENV)/.core ## time the limit sweep and the estimators on this machine
 	"$(BIN)/sigmaprop" bench limit
+	"$(BIN)/sigmaprop" bench estimators
 
 # One sentence for each way in which a Python cannot serve.
 define check_python

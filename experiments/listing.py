@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sigmaprop import estimators, noise, objectives, schedules
+from sigmaprop.comparison import FAMILIES
+from sigmaprop.estimators import sweepable_labels
 from sigmaprop.estimators.base import Estimator
 
-from .config import LIMIT_PRESETS, LimitConfig
+from .config import ESTIMATORS_PRESETS, LIMIT_PRESETS, LimitConfig
 from .terminal import Terminal
 
 _VARIANTS = {
@@ -24,7 +26,7 @@ _VARIANTS = {
 }
 _DETERMINISTIC = {
     "at_mean": "1 grad f in all",
-    "second_order": "K third derivatives in all",
+    "second_order": "K third-order",
     "quadrature": "1 f a node",
 }
 _NOISE = {
@@ -32,6 +34,12 @@ _NOISE = {
     "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
     "orthogonal": "blocks of K orthogonal rows, each of them exactly normal",
     "sobol": "scrambled Sobol nets; error bars from independent scrambles",
+}
+_GAUSSIANS = {
+    "isotropic": "sigma^2 I",
+    "diagonal": "scales from sigma/2 to 2 sigma, normalised to a mean square of sigma^2",
+    "full": "those scales with the correlation 0.5^|i-j|; lower triangular factor",
+    "low_rank": "half of sigma^2 from --rank random directions, half independent",
 }
 _DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", False)
 """Formula, smoothness and closed form, told without training the network."""
@@ -44,11 +52,16 @@ def show() -> int:
         objective_table(),
         estimator_table(),
         noise_table(),
+        gaussian_table(),
         schedule_table(),
         preset_table(),
+        comparison_preset_table(),
     ):
         terminal.print(table)
     terminal.say("E f: whether the smoothed function is known in closed form.")
+    terminal.say("--objective also takes path/to/file.py:function, a function of your own.")
+    swept = f"`sigmaprop limit` takes the estimators {', '.join(sweepable_labels())}."
+    terminal.say(textwrap.fill(swept, 80))
     return 0
 
 
@@ -119,6 +132,14 @@ def noise_table() -> Table:
     return table
 
 
+def gaussian_table() -> Table:
+    """Every family of Gaussians."""
+    table = _table("Gaussians (--gaussian)", "name", "covariance, as comparisons set it")
+    for name in FAMILIES:
+        _add(table, name, _GAUSSIANS[name])
+    return table
+
+
 def schedule_table() -> Table:
     """Every schedule with five of its values."""
     table = _table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
@@ -138,6 +159,17 @@ def preset_table() -> Table:
     table = _table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
     for name, config in LIMIT_PRESETS.items():
         _add(table, name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
+    return table
+
+
+def comparison_preset_table() -> Table:
+    """Every preset of `sigmaprop estimators`: what its grid runs."""
+    table = _table("Presets of estimators (--preset)", "name", "grid", "sigmas")
+    for name, config in ESTIMATORS_PRESETS.items():
+        grid = f"{', '.join(config.objective)}; {len(config.estimators)} estimators; " + ", ".join(
+            config.gaussian
+        )
+        _add(table, name, grid, " ".join(f"{sigma:g}" for sigma in config.sigmas))
     return table
 
 

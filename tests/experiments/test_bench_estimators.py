@@ -45,7 +45,9 @@ def _fake_tfp(monkeypatch) -> None:
         if use_reparameterization:
             return jnp.mean(f(samples))
         fixed = jax.lax.stop_gradient(samples)
-        return jnp.mean(f(fixed) * jnp.exp(log_prob(fixed) - jax.lax.stop_gradient(log_prob(fixed))))
+        return jnp.mean(
+            f(fixed) * jnp.exp(log_prob(fixed) - jax.lax.stop_gradient(log_prob(fixed)))
+        )
 
     fake = types.ModuleType("tensorflow_probability.substrates.jax")
     fake.distributions = types.SimpleNamespace(MultivariateNormalDiag=Normal)
@@ -202,4 +204,7 @@ def test_memory_is_that_of_children(bench, monkeypatch):
     monkeypatch.setattr(bench, "MEMORY_SAMPLES", (2**9, 2**12))
     ratios = bench._memory()
     assert _sound(ratios)
-    assert [ratio.what[:21] for ratio in ratios] == ["peak memory, pathwise", "peak memory, measure_"]
+    assert [ratio.what[:21] for ratio in ratios] == [
+        "peak memory, pathwise",
+        "peak memory, measure_",
+    ]

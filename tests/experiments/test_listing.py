@@ -4,9 +4,10 @@ import os
 
 import pytest
 from sigmaprop.experiments import listing
-from sigmaprop.experiments.config import LIMIT_PRESETS
+from sigmaprop.experiments.config import ESTIMATORS_PRESETS, LIMIT_PRESETS
 
 from sigmaprop import classifier, estimators, noise, objectives, schedules
+from sigmaprop.comparison import FAMILIES
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def listed(sigmaprop, monkeypatch) -> str:
 def test_everything_is_named_in_80_columns(listed):
     words = set(listed.split())
     names = (objectives.names(), estimators.labels(), noise.NAMES, schedules.names(), LIMIT_PRESETS)
+    names += (FAMILIES, ESTIMATORS_PRESETS)
     assert words.issuperset(name for group in names for name in group)
     assert max(map(len, listed.splitlines())) <= 80
     assert "1[x_i > 0]" in listed

@@ -60,6 +60,7 @@ def measured(label, noise="iid", radius="chi"):
     with jax.enable_x64(True):
         many = quick_jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))
         found = many(jax.random.split(jax.random.key(5), REPEATS), jnp.array(SIGMAS))
+        found = jax.tree.map(np.asarray, found)
     return [(np.mean(rows, -1), np.std(rows, -1) / np.sqrt(REPEATS)) for rows in found]
 
 
@@ -100,7 +101,7 @@ SLOPES = {
     ("pathwise+delta", "iid", "chi"): (4, 4),
     ("score_function+delta", "iid", "chi"): (4, 4),
     ("forward_difference", "orthogonal", "chi"): (0, 0),
-    ("forward_difference", "orthogonal", "fixed"): (2, 2),
+    ("forward_difference", "orthogonal", "fixed"): (2, None),
 }
 
 
@@ -109,11 +110,14 @@ def test_the_power_of_the_scale_in_the_variance(which):
     # The same keys at both scales: the ratio is that of the leading orders but for the next ones,
     # of relative size sigma or sigma^2, that is a few 1e-3.
     for (mean, _), slope in zip(measured(*which), SLOPES[which], strict=True):
+        if slope is None:  # |eps|^2 - D = 0 but for the rounding of float32 rows.
+            assert np.all(mean < 1e-10)
+            continue
         assert abs(np.log2(mean[1] / mean[0]) - slope) < 0.02
 
 
-@pytest.mark.parametrize(("noise", "form"), [("iid", "iid"), ("antithetic", "pairs")])
-def test_pairs_pay_to_the_scale_of_a_quadratic_only_if_it_is_steep(noise, form):
+@pytest.mark.parametrize("noise", ["iid", "antithetic"])
+def test_pairs_pay_to_the_scale_of_a_quadratic_only_if_it_is_steep(noise):
     # f = x'Qx/2: iid |g0|^2 + 2 s^2 |Q|^2, pairs 4 s^2 |Q|^2, in variance per sample.
     draw = np.random.default_rng(0).normal(size=(DIM, DIM))
     q, sigma = draw + draw.T, 0.3
@@ -124,12 +128,11 @@ def test_pairs_pay_to_the_scale_of_a_quadratic_only_if_it_is_steep(noise, form):
         return found.gradient.mean, found.variance.scale
 
     with jax.enable_x64(True):
-        means, variances = quick_jit(jax.vmap(one))(
-            jax.random.split(jax.random.key(5), 4 * REPEATS)
-        )
+        keys = jax.random.split(jax.random.key(5), 4 * REPEATS)
+        means, variances = map(np.asarray, quick_jit(jax.vmap(one))(keys))
     curved, steep = sigma**2 * np.sum(q**2), np.sum((q @ MEAN) ** 2)
-    expected = steep + 2 * curved if form == "iid" else 4 * curved
+    expected = steep + 2 * curved if noise == "iid" else 4 * curved
     error = np.std(variances) / np.sqrt(4 * REPEATS)
     assert abs(np.mean(variances) - expected) < 5 * error
-    if form == "pairs":
+    if noise == "antithetic":
         np.testing.assert_allclose(means, np.broadcast_to(q @ MEAN, means.shape), rtol=1e-10)

@@ -12,8 +12,9 @@ from sigmaprop.reporting.results import plain
 from sigmaprop.reporting.sheet import Drawing, Sheet, decades, handle
 from sigmaprop.reporting.style import BLUE, GRID, INK, MUTED, ORANGE, PAPER, SMALL, VERMILLION
 
-_PARTS = {"mean": (BLUE, "o"), "scale": (VERMILLION, "D"), "factor": (ORANGE, "s")}
-"""Colour and marker of a gradient's part."""
+_PARTS = {"mean": (BLUE, "o", 7.0), "scale": (VERMILLION, "D", 4.6), "factor": (ORANGE, "s", 2.4)}
+"""Colour, marker and size of a gradient's part: where dots coincide all are seen."""
+_OTHER = (MUTED, "^", 4.4)
 _ROW, _LETTER = 0.155, 0.0585
 """Inches: of a row, and of a letter of its label."""
 _SMALLEST = 1e-14
@@ -108,13 +109,13 @@ def _row(axes: Axes, y: int, row: Row) -> None:
     if len(finite) > 1:
         axes.hlines(y, min(finite), max(finite), color=MUTED, linewidth=1.0, zorder=2)
     for place, (part, ratio) in enumerate(shown.items()):
-        colour, shape = _PARTS.get(part, (MUTED, "^"))
+        colour, shape, size = _PARTS.get(part, _OTHER)
         biased, endless = row.scores[part].biased, np.isinf(ratio)
         _mark(
             axes,
             (1.0 - 0.055 * place if endless else ratio, y),
             axes.get_yaxis_transform() if endless else axes.transData,
-            (colour, ">" if endless else shape, biased),
+            (colour, ">" if endless else shape, 4.6 if endless else size, biased),
             f"{part}: {name_of(row.which)}",
         )
 
@@ -123,16 +124,16 @@ def _mark(
     axes: Axes,
     point: tuple[float, float],
     transform: Transform,
-    look: tuple[str, str, bool],
+    look: tuple[str, str, float, bool],
     label: str,
 ) -> None:
     """A dot: full, or hollow and struck through where it is biased."""
-    colour, shape, biased = look
+    colour, shape, size, biased = look
     options = {"linestyle": "none", "transform": transform, "clip_on": False}
     axes.plot(
         *([value] for value in point),
         marker=shape,
-        markersize=4.6,
+        markersize=size,
         markerfacecolor=PAPER if biased else colour,
         markeredgecolor=colour,
         markeredgewidth=0.9,
@@ -141,7 +142,7 @@ def _mark(
         **options,
     )
     if biased:
-        strike = {"marker": "x", "markersize": 6, "markeredgewidth": 0.8, "color": colour}
+        strike = {"marker": "x", "markersize": size + 1.4, "markeredgewidth": 0.8, "color": colour}
         axes.plot(
             *([value] for value in point), **strike, zorder=4, label=f"struck: {label}", **options
         )
@@ -168,8 +169,8 @@ def _scale(axes: Axes, table: list[Row]) -> None:
 def _explain(sheet: Sheet, tables: list[list[Row]]) -> None:
     parts = dict.fromkeys(part for table in tables for row in table for part in row.ratios)
     for part in parts:
-        colour, shape = _PARTS.get(part, (MUTED, "^"))
-        sheet.explain(f"gradient to the {part}", handle(colour, marker=shape, markersize=5))
+        colour, shape, size = _PARTS.get(part, _OTHER)
+        sheet.explain(f"gradient to the {part}", handle(colour, marker=shape, markersize=size))
     rows = [row for table in tables for row in table]
     if any(row.biased for row in rows):
         look = {"markersize": 5, "markerfacecolor": PAPER, "markeredgecolor": MUTED}

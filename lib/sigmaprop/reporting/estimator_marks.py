@@ -131,7 +131,7 @@ def draw_curve(
         axes, x, value, error, mark_of(estimator), label=name_of((estimator, noise)), **options
     )
     if not options.get("run"):
-        line.set(linestyle=noise_of(noise).dashes, **marker(estimator, noise))
+        line.set(linestyle=noise_of(noise).dashes, zorder=2.2, **marker(estimator, noise))
     return line
 
 

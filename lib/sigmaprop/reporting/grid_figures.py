@@ -39,13 +39,13 @@ def variance(run: Comparison, objective: str, gaussian: str) -> Drawing | None:
     noises = [n for n in NOISES if any(key.noise == n for key in found)]
     noises += [n for n in dict.fromkeys(key.noise for key in found) if n not in NOISES]
     sheet = Sheet(
-        f"{plain(f'{objective}, {gaussian}')}: variance of one sample against sigma",
+        f"{plain(f'{objective}, {gaussian}')}: variance of one sample, ({UNIT})²",
         len(parts),
         height=2.1 if len(parts) < 3 else 1.9,
     )
     for noise in noises:
         for part in parts:
-            axes = sheet.panel(f"to the {part}, {noise} noise", SIGMA, f"variance ({UNIT})²")
+            axes = sheet.panel(f"to the {part}, {noise} noise", SIGMA, "variance")
             mine = {k.estimator: s for k, s in found.items() if (k.wrt, k.noise) == (part, noise)}
             for place, name in enumerate(ordered(mine)):
                 series = mine[name]

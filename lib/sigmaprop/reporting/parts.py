@@ -1,12 +1,12 @@
 """Parts that several figures share: guides, samples for legends, words about ranges."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from sigmaprop.reporting.results import Results
 from sigmaprop.reporting.sheet import Sheet, anything, curves, handle, log_axes, note
 from sigmaprop.reporting.style import DASHES, INK, MUTED, PAPER, THEORY, Mark
 
@@ -75,7 +75,16 @@ def explain_zeros(sheet: Sheet) -> None:
         )
 
 
-def explain_runs(sheet: Sheet, runs: Sequence[Results]) -> None:
+class Labelled(Protocol):
+    """A run that is told from others."""
+
+    @property
+    def label(self) -> str:
+        """What tells it from them."""
+        ...
+
+
+def explain_runs(sheet: Sheet, runs: Sequence[Labelled]) -> None:
     """Legend entries for the runs of an overlay."""
     if len(runs) < 2:
         return

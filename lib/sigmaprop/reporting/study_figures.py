@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sigmaprop.reporting.comparison_results import Comparison, Key, Series
+from sigmaprop.reporting.comparison_results import Comparison, Key, Series, Which
 from sigmaprop.reporting.estimator_marks import draw_curve, marker, sample
 from sigmaprop.reporting.parts import close, explain_runs, explain_zeros, fine_ticks, range_of
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
@@ -218,8 +218,8 @@ def piecewise_linear(run: Comparison) -> Drawing | None:
     )
 
 
-def _interval(axes: Axes, y: int, which: tuple[str, str], series: Series, run: Comparison) -> None:
-    """A point with its interval and its number."""
+def _interval(axes: Axes, y: int, which: Which, series: Series, run: Comparison) -> float:
+    """A point with its interval; half of its width."""
     value, error = float(series.value[0]), float(series.error[0])
     found = interval(value, error, int(run.config.get("replicates") or 2))
     look = marker(*which, size=5.5)

@@ -154,7 +154,7 @@ def _variance_curves(config: EstimatorsConfig, plan: Plan, tools: studies.Tools)
         {
             "quadratic": np.linspace(-3.0, 5.0, 81),
             "exponential": np.geomspace(0.05, 10.0, 61),
-            "cosine": np.geomspace(0.05, 10.0, 61),
+            "cosine": np.geomspace(0.05, 10.0, 241),
         },
     )
 

@@ -146,6 +146,7 @@ CROSSOVERS: tuple[tuple[str, str, str, exact_variance.Wrt, tuple[float, float], 
     ("exponential", "score_function+optimal", "pathwise", "mean", (0.05, 2.0), 0.358),
     ("exponential", "score_function+mean", "pathwise", "mean", (0.05, 2.0), 0.4477),
     ("exponential", "score_function", "pathwise", "mean", (0.05, 2.0), 0.870),
+    ("cosine", "score_function+mean", "pathwise", "mean", (0.6, 2.0), 1.1375),
     ("cosine", "score_function+optimal", "pathwise", "mean", (0.6, 2.0), 1.062),
     ("cosine", "score_function", "pathwise", "mean", (0.6, 2.0), 1.0638),
 )

@@ -154,7 +154,7 @@ def report(
 def table(ratios: Sequence[Ratio], title: str) -> Table:
     """The ratios for people."""
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    made.add_column("what")
+    made.add_column("what", overflow="fold")
     for heading in ("ratio", "quartiles", "seconds", "target"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("verdict", no_wrap=True)

@@ -290,12 +290,28 @@ def _row(
     at_mean: AtMean,
     noise: Array,
 ) -> _Row:
+    noise = _stored(noise)
     if estimator.own_terms is not None:
-        return _Row(*estimator.own_terms(f, gaussian, noise, at_mean))
-    raw = evaluate(f, gaussian, noise, estimator.needs)
+        return _Row(*_stored(estimator.own_terms(f, gaussian, noise, at_mean)))
+    raw = _stored(evaluate(f, gaussian, noise, estimator.needs))
     seen = from_mean(raw, at_mean)
     value = seen.value if seen.mirror_value is None else 0.5 * (seen.value + seen.mirror_value)
     return _Row(estimator.terms(gaussian, noise, seen, at_mean), value)
+
+
+def _stored(tree: Any) -> Any:
+    """The same numbers, kept in memory; else XLA computes them anew for everything that reads them.
+
+    Its CPU compiler removes a barrier before it fuses, but keeps a choice that it cannot see
+    through, as one that hangs on a barrier.
+    """
+
+    def chosen(tree: Any) -> Any:
+        true = jax.lax.optimization_barrier(jnp.asarray(True))
+        zeros = jax.tree.map(jnp.zeros_like, tree)
+        return jax.lax.cond(true, lambda: tree, lambda: zeros)
+
+    return jax.lax.platform_dependent(tree, cpu=chosen, default=jax.lax.optimization_barrier)
 
 
 class _Found(NamedTuple):

@@ -196,10 +196,10 @@ class Full(_Gaussian):
         Returns:
             ``(L^-T slope, tril(L^-T G))``.
         """
-        g = jnp.outer(slope, eps)
-        g = g - jnp.diag(jnp.diagonal(g)) + jnp.diag(diagonal)
-        solved = solve_triangular(self.scale, jnp.c_[slope, g], trans="T", lower=True)
-        return Full(solved[:, 0], jnp.tril(solved[:, 1:]))
+        mean = solve_triangular(self.scale, slope, trans="T", lower=True)
+        # G = slope eps' + diag(gap), and of L^-T diag(gap) only the diagonal is lower triangular.
+        gap = (diagonal - slope * eps) / jnp.diagonal(self.scale)
+        return Full(mean, jnp.tril(jnp.outer(mean, eps)) + jnp.diag(gap))
 
 
 @jax.tree_util.register_dataclass

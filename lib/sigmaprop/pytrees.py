@@ -31,6 +31,11 @@ def flatten(
     Raises:
         ValueError: shapes that do not fit.
     """
+    if not isinstance(gaussian, Gaussian):
+        raise ValueError(
+            "the Gaussian must be an Isotropic, Diagonal, Full or LowRank, not "
+            f"{type(gaussian).__name__}"
+        )
     mean, unravel = ravel_pytree(gaussian.mean)
     dim = mean.shape[0]
     if dim == 0 or not jnp.issubdtype(mean.dtype, jnp.floating):
@@ -47,11 +52,6 @@ def flatten(
             parts = (
                 _checked("LowRank", "scale", scale, dim),
                 _checked("LowRank", "factor", factor, dim, factor.shape[-1]),
-            )
-        case _:
-            raise ValueError(
-                "the Gaussian must be an Isotropic, Diagonal, Full or LowRank, not "
-                f"{type(gaussian).__name__}"
             )
     flat = type(gaussian)(mean, *(part.astype(mean.dtype) for part in parts))
 

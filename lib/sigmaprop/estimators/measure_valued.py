@@ -74,10 +74,13 @@ def _replaced(f: Function, gaussian: Gaussian, eps: Array, sides: Array) -> Arra
     """[K, S] values of f where each coordinate of eps in turn takes each of its S values."""
 
     def at(pair: tuple[Array, Array]) -> Array:
-        index, values = pair
-        return jax.vmap(lambda v: f(gaussian.from_noise(eps.at[index].set(v))))(values)
+        index, value = pair
+        here = jnp.arange(gaussian.noise_dim) == index
+        return f(gaussian.from_noise(jnp.where(here, value, eps)))
 
-    return jax.lax.map(at, (jnp.arange(gaussian.noise_dim), sides))
+    dim, count = sides.shape
+    seen = jax.lax.map(at, (jnp.repeat(jnp.arange(dim), count), sides.ravel()))
+    return seen.reshape(dim, count)
 
 
 def _rayleigh(a: Array, b: Array) -> Array:

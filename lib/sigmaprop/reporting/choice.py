@@ -1,11 +1,12 @@
 """Which estimator to use: efficiency, with those that miss the gradient told apart."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from sigmaprop.reporting.comparison_results import Comparison, Series, Which
+from sigmaprop.reporting.comparison_results import Comparison, Key, Series, Which
+from sigmaprop.reporting.sheet import power
 
 LEAST_BIAS, ERRORS = 0.05, 3.0
 """An estimator counts as biased where its relative bias is larger than both: this, and so many of
@@ -14,6 +15,8 @@ _LARGEST_DEVIATION = 5.0
 """Standard errors, where the exact gradient is 0 and no bias is relative to it."""
 _ROUNDING = 8
 """Units in the last place, below which the noise of an estimate is rounding."""
+_SMALLEST_TOLD = 1e-4
+"""Relative bias of an estimate without noise that is told."""
 PARTS = ("mean", "scale", "factor")
 """Of a Gaussian, in the order in which they are shown."""
 
@@ -25,25 +28,30 @@ class Score(NamedTuple):
         which: estimator and noise.
         num_samples: of one estimate.
         wrt: the part.
+        seconds: of a sample.
         efficiency: 1 / (variance of a sample x its seconds); inf without variance.
-        by_evaluations: the same with evaluations of f for seconds.
         bias: relative to the exact gradient; NaN where that is 0.
         error: its standard error.
-        deviation: of the worst coordinate, in standard errors.
         biased: whether it misses the gradient.
-        exact: whether its noise is rounding, and it does not miss.
+        exact: whether it has no noise but rounding, and does not miss.
     """
 
     which: Which
     num_samples: int
     wrt: str
+    seconds: float
     efficiency: float
-    by_evaluations: float
     bias: float
     error: float
-    deviation: float
     biased: bool
     exact: bool
+
+    @property
+    def told(self) -> str:
+        """Its bias in words, where that is known without a doubt: biased, or without noise."""
+        if not (self.biased or (self.exact and abs(self.bias) > _SMALLEST_TOLD)):
+            return ""
+        return "biased" if np.isnan(self.bias) else f"bias {percent(self.bias)}"
 
 
 class Row(NamedTuple):
@@ -60,10 +68,35 @@ class Row(NamedTuple):
     ratios: dict[str, float]
 
     @property
-    def biased(self) -> list[Score]:
-        """The parts that it misses, the worst first."""
-        missed = [score for score in self.scores.values() if score.biased]
-        return sorted(missed, key=lambda score: -abs(np.nan_to_num(score.bias)))
+    def biased(self) -> bool:
+        """Whether it misses a part."""
+        return any(score.biased for score in self.scores.values())
+
+    @property
+    def told(self) -> str:
+        """The largest of its biases in words, of those that it misses if it does."""
+        found = [s for s in self.scores.values() if s.told and s.biased == self.biased]
+        return max(found, key=lambda s: abs(np.nan_to_num(s.bias))).told if found else ""
+
+
+class Advice(NamedTuple):
+    """Which estimators to take for one part of a Gaussian at one sigma.
+
+    Attributes:
+        gaussian: its family.
+        sigma: largest or smallest of the grid.
+        wrt: the part.
+        best: the three most efficient that are not biased, or fewer.
+        reference: efficiency that ratios are to.
+        warning: the most efficient of the biased ones; None without any.
+    """
+
+    gaussian: str
+    sigma: float
+    wrt: str
+    best: list[Score]
+    reference: float
+    warning: Score | None
 
 
 def sigmas(run: Comparison, objective: str, gaussian: str) -> np.ndarray:
@@ -91,38 +124,42 @@ def at(series: Series | None, sigma: float) -> Series | None:
 def scores(run: Comparison, objective: str, gaussian: str, sigma: float) -> list[Score]:
     """Of every estimator and part at a sigma, each at its largest number of samples."""
     found = run.find("grid", objective=objective, gaussian=gaussian)
+    keys = (key for key in found if key.metric == "variance")
+    made = (_score(run, key, found, sigma) for key in keys)
+    return [score for score in made if score is not None]
+
+
+def _score(run: Comparison, key: Key, found: dict[Key, Series], sigma: float) -> Score | None:
+    variance, efficiency, bias, deviation = (
+        at(found.get(key._replace(metric=metric)), sigma)
+        for metric in ("variance", "efficiency", "bias", "worst_deviation")
+    )
+    if variance is None:
+        return None
+    count = int(variance.num_samples[0])
+    seconds = found.get(key._replace(wrt="all", metric="seconds"))
+    if seconds is not None:
+        seconds = seconds.where(seconds.num_samples == count)
+    value, error = _first(bias), _first(bias, "error")
+    biased = _biased(value, error, _first(deviation))
+    noiseless = variance.value[0] == 0 or is_rounding(run, np.array(error))
+    return Score(
+        key.which,
+        count,
+        key.wrt,
+        _first(seconds),
+        float("inf") if variance.value[0] == 0 else _first(efficiency),
+        value,
+        error,
+        biased,
+        not biased and bool(noiseless),
+    )
+
+
+def is_rounding(run: Comparison, error: np.ndarray) -> np.ndarray:
+    """Whether the noise of single estimates is that of rounding, from standard errors of a bias."""
     eps = np.finfo(np.float64 if run.config.get("dtype") == "float64" else np.float32).eps
-    replicates = run.config.get("replicates") or 1
-    made = []
-    for key, series in found.items():
-        if key.metric != "efficiency" or (here := at(series, sigma)) is None:
-            continue
-
-        def other(metric: str, key=key) -> Series | None:
-            return at(found.get(key._replace(metric=metric)), sigma)
-
-        evaluations, bias = other("efficiency_evaluations"), other("bias")
-        deviation = _first(other("worst_deviation"))
-        value, error = _first(bias), _first(bias, "error")
-        biased = _biased(value, error, deviation)
-        noise = error * np.sqrt(replicates)
-        rounding = noise <= _ROUNDING * eps and abs(value) <= _ROUNDING * eps
-        efficiency = float(here.value[0])
-        made.append(
-            Score(
-                key.which,
-                int(here.num_samples[0]),
-                key.wrt,
-                efficiency,
-                _first(evaluations),
-                value,
-                error,
-                deviation,
-                biased,
-                not biased and (rounding or efficiency == np.inf),
-            )
-        )
-    return made
+    return error * np.sqrt(run.config.get("replicates") or 1) <= _ROUNDING * eps
 
 
 def _biased(bias: float, error: float, deviation: float) -> bool:
@@ -132,7 +169,9 @@ def _biased(bias: float, error: float, deviation: float) -> bool:
 
 
 def _first(series: Series | None, column: str = "value") -> float:
-    return float("nan") if series is None else float(getattr(series, column)[0])
+    if series is None or not series.value.size:
+        return float("nan")
+    return float(getattr(series, column)[0])
 
 
 def reference(found: Iterable[Score]) -> float:
@@ -169,14 +208,16 @@ def _ratio(score: Score, best: float) -> float:
     return score.efficiency / best
 
 
-def _rank(row: Row) -> tuple[bool, float, Which]:
+def _rank(row: Row) -> tuple[bool, float, float, Which]:
+    """Unbiased first, then efficient, then cheap."""
     logs = [np.log(ratio) if ratio > 0 else -np.inf for ratio in row.ratios.values()]
     known = [min(value, 1e3) for value in logs if not np.isnan(value)]
     mean = float(np.mean(known)) if known else -np.inf
-    return bool(row.biased), -mean, row.which
+    seconds = [score.seconds for score in row.scores.values()]
+    return row.biased, -mean, float(np.nan_to_num(seconds[0])), row.which
 
 
-def advice(run: Comparison, objective: str, gaussian: str) -> list[dict[str, Any]]:
+def advice(run: Comparison, objective: str, gaussian: str) -> list[Advice]:
     """For the largest and the smallest sigma and every part: the best three, and a warning."""
     made = []
     for sigma in ends(sigmas(run, objective, gaussian)):
@@ -185,21 +226,15 @@ def advice(run: Comparison, objective: str, gaussian: str) -> list[dict[str, Any
             of_part = [s for s in found if s.wrt == part and not np.isnan(s.efficiency)]
             good = sorted((s for s in of_part if not s.biased), key=_worth)
             bad = sorted((s for s in of_part if s.biased), key=_worth)
-            made.append(
-                {
-                    "gaussian": gaussian,
-                    "sigma": sigma,
-                    "wrt": part,
-                    "best": good[:3],
-                    "reference": reference(good),
-                    "warning": bad[0] if bad else None,
-                }
-            )
+            warning = bad[0] if bad else None
+            made.append(Advice(gaussian, sigma, part, good[:3], reference(good), warning))
     return made
 
 
-def _worth(score: Score) -> tuple[float, Which]:
-    return -(np.inf if score.exact else score.efficiency), score.which
+def _worth(score: Score) -> tuple[float, float, Which]:
+    """Efficient first; of those without noise the cheapest."""
+    worth = np.inf if score.exact else score.efficiency
+    return -worth, float(np.nan_to_num(score.seconds)), score.which
 
 
 def percent(value: float) -> str:
@@ -218,6 +253,4 @@ def times(ratio: float) -> str:
     if 0.01 <= ratio < 1000:
         return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
     mantissa, exponent = f"{ratio:.0e}".split("e")
-    from sigmaprop.reporting.sheet import power
-
     return f"{mantissa}·{power(int(exponent))}" if mantissa != "1" else power(int(exponent))

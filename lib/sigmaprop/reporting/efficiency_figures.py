@@ -17,8 +17,10 @@ _PARTS = {"mean": (BLUE, "o", 7.0), "scale": (VERMILLION, "D", 4.6), "factor": (
 _OTHER = (MUTED, "^", 4.4)
 _ROW, _LETTER = 0.155, 0.0585
 """Inches: of a row, and of a letter of its label."""
-_SMALLEST = 1e-14
+_SMALLEST = 1e-30
 """Ratios below it are drawn there."""
+_FARTHEST = 100.0
+"""Biased estimators with a larger ratio are drawn at the edge."""
 
 
 def efficiency(run: Comparison, objective: str, gaussian: str) -> Drawing | None:
@@ -59,14 +61,15 @@ def efficiency(run: Comparison, objective: str, gaussian: str) -> Drawing | None
 def _warnings(rows: list[Row]) -> str:
     """What the caption says of biased estimators, and of those without noise."""
     text = ""
-    if any(row.biased for row in rows):
+    if biased := any(row.biased for row in rows):
         text += (
             " Below the line are estimators that miss the gradient: hollow and struck through "
             f"where the bias exceeds {choice.LEAST_BIAS:.0%} and three standard errors, however "
             "efficient they look."
         )
-    if any(np.isinf(ratio) for row in rows for ratio in row.ratios.values()):
-        text += " An arrow at the right edge is an estimate whose noise is that of rounding."
+    if any(ratio > _FARTHEST for row in rows for ratio in row.ratios.values()):
+        text += " An arrow at the right edge is an estimate without noise but for rounding"
+        text += ", or a biased one whose ratio lies far beyond it." if biased else "."
     return text
 
 
@@ -75,12 +78,7 @@ def _drawable(table: list[Row]) -> list[Row]:
 
 
 def _label(row: Row) -> str:
-    missed = row.biased
-    if not missed:
-        return name_of(row.which)
-    worst = missed[0]
-    size = "biased" if np.isnan(worst.bias) else f"bias {choice.percent(worst.bias)}"
-    return f"{name_of(row.which)}, {size}"
+    return f"{name_of(row.which)}, {row.told}" if row.told else name_of(row.which)
 
 
 def _samples(found: list[list[Score]]) -> str:
@@ -103,19 +101,20 @@ def _dots(axes: Axes, table: list[Row]) -> None:
 
 
 def _row(axes: Axes, y: int, row: Row) -> None:
-    """A dot a part, joined; endless ratios at the right edge, beside each other."""
+    """A dot a part, joined; at the right edge, beside each other, what lies beyond it."""
     shown = {part: max(r, _SMALLEST) for part, r in row.ratios.items() if r > 0}
-    finite = [ratio for ratio in shown.values() if np.isfinite(ratio)]
-    if len(finite) > 1:
-        axes.hlines(y, min(finite), max(finite), color=MUTED, linewidth=1.0, zorder=2)
+    highest = axes.get_xlim()[1]
+    inside = [ratio for ratio in shown.values() if ratio < highest]
+    if len(inside) > 1:
+        axes.hlines(y, min(inside), max(inside), color=MUTED, linewidth=1.0, zorder=2)
     for place, (part, ratio) in enumerate(shown.items()):
         colour, shape, size = _PARTS.get(part, _OTHER)
-        biased, endless = row.scores[part].biased, np.isinf(ratio)
+        biased, beyond = row.scores[part].biased, ratio >= highest
         _mark(
             axes,
-            (1.0 - 0.055 * place if endless else ratio, y),
-            axes.get_yaxis_transform() if endless else axes.transData,
-            (colour, ">" if endless else shape, 4.6 if endless else size, biased),
+            (1.0 - 0.055 * place if beyond else ratio, y),
+            axes.get_yaxis_transform() if beyond else axes.transData,
+            (colour, ">" if beyond else shape, 4.6 if beyond else size, biased),
             f"{part}: {name_of(row.which)}",
         )
 
@@ -149,12 +148,13 @@ def _mark(
 
 
 def _scale(axes: Axes, table: list[Row]) -> None:
-    """A logarithmic axis, a line at 1, a thin line a row."""
-    ratios = [r for row in table for r in row.ratios.values()]
-    finite = [max(r, _SMALLEST) for r in ratios if np.isfinite(r) and r > 0] or [1.0]
-    low, high = np.log10(min(*finite, 0.3)), np.log10(max(*finite, 1.0))
+    """A logarithmic axis around the unbiased estimators, a line at 1, a thin line a row."""
+    ratios = np.array([max(r, _SMALLEST) for row in table for r in row.ratios.values() if r > 0])
+    finite = ratios[np.isfinite(ratios)]
+    near = finite[(finite > 1) & (finite <= _FARTHEST)]
+    low, high = np.log10(finite.min(initial=0.3)), np.log10(near.max(initial=1.0))
     room = 0.06 * (high - low)
-    if np.isinf(ratios).any():
+    if (ratios > 10**high * 1.001).any():
         high += 2.5 * room
     low, high = 10 ** (low - room), 10 ** (high + room)
     axes.set_xscale("log")
@@ -176,8 +176,8 @@ def _explain(sheet: Sheet, tables: list[list[Row]]) -> None:
         look = {"markersize": 5, "markerfacecolor": PAPER, "markeredgecolor": MUTED}
         struck = handle(marker="x", markersize=6.5, markeredgewidth=0.8)
         sheet.explain("biased", (handle(marker="o", **look), struck))
-    if any(np.isinf(r) for row in rows for r in row.ratios.values()):
-        sheet.explain("no noise at all", handle(marker=">", markersize=5))
+    if any(r > _FARTHEST for row in rows for r in row.ratios.values()):
+        sheet.explain("hardly any noise, or none", handle(marker=">", markersize=5))
 
 
 def _words(sigma: float, table: list[Row]) -> str:

@@ -5,17 +5,23 @@ Every function takes runs and returns a drawing, or None where they hold nothing
 
 from collections.abc import Callable, Iterator, Sequence
 
+from sigmaprop.reporting.bias_figures import bias
 from sigmaprop.reporting.comparison_results import Comparison
 from sigmaprop.reporting.efficiency_figures import efficiency
 from sigmaprop.reporting.exact_figures import coupling, variance_curves
-from sigmaprop.reporting.grid_figures import bias, variance
 from sigmaprop.reporting.logistic_figures import logistic
 from sigmaprop.reporting.sheet import Drawing
 from sigmaprop.reporting.study_figures import dimension, learning_sigma, piecewise_linear
+from sigmaprop.reporting.variance_figures import samples, variance
 
 OVERLAID = ("dimension", "logistic")
 """Studies that a clock goes into: their figures show every run."""
-_GRID: tuple[Callable[[Comparison, str, str], Drawing | None], ...] = (efficiency, variance, bias)
+_GRID: tuple[Callable[[Comparison, str, str], Drawing | None], ...] = (
+    efficiency,
+    variance,
+    samples,
+    bias,
+)
 _STUDIES: dict[str, Callable[[Sequence[Comparison]], Drawing | None]] = {
     "variance_curves": lambda runs: variance_curves(runs[0]),
     "coupling": lambda runs: coupling(runs[0]),

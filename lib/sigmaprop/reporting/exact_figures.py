@@ -112,7 +112,8 @@ def _curves(sheet: Sheet, axes: Axes, found: dict[Key, Series], linear: bool) ->
     for key, series in found.items():
         if key.metric == "variance":
             _sampled(axes, key, series)
-    _scale(axes, low, high, linear)
+    x = np.concatenate([series.x for series in found.values()] or [np.ones(1)])
+    _scale(axes, x[np.isfinite(x)], (low, high), linear)
 
 
 _DASHES = {"mean": (0, (5, 1.6)), "optimal": (0, (1.4, 1.2)), "uncoupled": (0, (5, 1.6))}
@@ -145,13 +146,15 @@ def _limits(values: list[np.ndarray]) -> tuple[float, float]:
     return low / 1.6, float(known.max()) * 1.6
 
 
-def _scale(axes: Axes, low: float, high: float, linear: bool) -> None:
+def _scale(axes: Axes, x: np.ndarray, limits: tuple[float, float], linear: bool) -> None:
     """Logarithmic but for a linear x axis."""
     axes.set_yscale("log")
-    axes.set_ylim(low, high)
-    axes.set_yticks(*decades(low, high, most=6))
-    left, right = axes.dataLim.x0, axes.dataLim.x1
-    if not linear:
+    axes.set_ylim(*limits)
+    axes.set_yticks(*decades(*limits, most=6))
+    left, right = x.min(initial=np.inf), x.max(initial=-np.inf)
+    if not left < right:
+        return
+    if not linear and left > 0:
         axes.set_xscale("log")
         fine_ticks(axes, left, right)
     axes.set_xlim(left, right)

@@ -24,7 +24,7 @@ def logistic(runs: Sequence[Comparison]) -> Drawing | None:
     runs = list(runs[:MOST_RUNS])
     found = [run.find("logistic") for run in runs]
     elbos = {key: series for key, series in found[0].items() if key.metric == "elbo"}
-    if not elbos:
+    if not any(np.isfinite(series.value).any() for series in elbos.values()):
         return None
     seeds = runs[0].config.get("seeds", "several")
     sheet = Sheet(f"Bayesian logistic regression, mean of {seeds} seeds", 2, height=2.5)
@@ -54,7 +54,7 @@ def logistic(runs: Sequence[Comparison]) -> Drawing | None:
         "Above: the evidence lower bound of the whole data set, higher is better, from where the "
         "curves can be told apart. Against steps, estimators of little noise lie together; against "
         "seconds, what a step costs moves them. Below: the variance behind the difference, given "
-        "the minibatch. The bands are two standard errors over the seeds.",
+        "the minibatch. Bands are two standard errors over the seeds.",
         "ELBO at the end, in nats: " + _last(elbos) + ".",
         sheet.finish(),
     )
@@ -81,7 +81,8 @@ def _elbo(
         options = {"run": index, "place": place, "positive": False}
         draw_curve(axes, x, series.value, None, *key.which, **options)
         low, high = series.value - 2 * series.error, series.value + 2 * series.error
-        _band(axes, x, low, high, key.estimator)
+        if index == 0:
+            _band(axes, x, low, high, key.estimator)
 
 
 def _variance(axes: Axes, key: Key, found: dict[Key, Series], index: int) -> None:
@@ -90,9 +91,11 @@ def _variance(axes: Axes, key: Key, found: dict[Key, Series], index: int) -> Non
         return
     place = ordered({k.estimator for k in found}).index(key.estimator)
     draw_curve(axes, series.x, series.value, None, *key.which, run=index, place=place)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.exp(2 * series.error / series.value)  # an interval of the logarithm
-    _band(axes, series.x, series.value / factor, series.value * factor, key.estimator)
+    if index > 0:
+        return
+    known = series.where((series.value > 0) & (series.error >= 0))
+    factor = np.exp(np.minimum(2 * known.error / known.value, 20.0))  # interval of the logarithm
+    _band(axes, known.x, known.value / factor, known.value * factor, key.estimator)
 
 
 def _band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, estimator: str) -> None:
@@ -103,22 +106,29 @@ def _band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, estimato
 def _zoom(panels: list[Axes], elbos: dict[Key, Series]) -> float:
     """The y axis that later training needs; its lower end."""
     ends = np.array([_end(series) for series in elbos.values()])
-    best = np.nanmax(ends)
+    best = np.nanmax(ends) if np.isfinite(ends).any() else np.nan
     gaps = best - ends
-    far = _FARTHEST * max(np.nanmedian(gaps), 0.001 * abs(best))
+    far = _FARTHEST * np.fmax(_median(gaps), 0.001 * abs(best))
     late = [
         series.value[series.x >= _LATE * series.x.max()]
         for series, gap in zip(elbos.values(), gaps, strict=True)
-        if gap <= far
+        if not gap > far
     ]
     values = np.concatenate(late)
     values = values[np.isfinite(values)]
+    if not values.size:  # diverged before
+        values = np.concatenate([s.value[np.isfinite(s.value)] for s in elbos.values()])
     low, high = float(values.min()), float(values.max())
-    room = 0.06 * max(high - low, 1e-3 * abs(high))
+    room = max(0.06 * (high - low), 1e-3 * abs(high), 1e-3)
     for axes in panels:
         axes.set_ylim(low - room, high + room)
         axes.grid(True)
     return low - room
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _end(series: Series) -> float:

@@ -126,9 +126,6 @@ def _option(name: str, value: Any) -> str:
 
 def _read_one(directory: Path) -> Results:
     table = columns(directory, (*Key._fields, *Series._fields, "dim", "dtype"))
-    for name in ("value", "error", "theory"):
-        with np.errstate(invalid="ignore"):
-            table[name] = np.where(np.abs(table[name]) < LARGEST, table[name], np.nan)
     picture = directory / "picture.json"
     return Results(
         label="",
@@ -164,7 +161,7 @@ def told(directory: Path) -> dict[str, Any]:
 
 
 def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
-    """The table's columns as arrays, those of strings as (codes, words).
+    """The table's columns as arrays, those of strings as (codes, words); overflow is NaN.
 
     Raises:
         RunError: there is none, it is damaged, or one of the needed columns is missing.
@@ -183,6 +180,9 @@ def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
             f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
             "command or version, choose a run of this one"
         )
+    for name in ("value", "error", "theory"):
+        with np.errstate(invalid="ignore"):
+            found[name] = np.where(np.abs(found[name]) < LARGEST, found[name], np.nan)
     return found
 
 

@@ -50,7 +50,7 @@ def dimension(runs: Sequence[Comparison]) -> Drawing | None:
                 _against_dim(sheet, axes, key, series, index, place)
         close(axes)
         _dims(axes, np.unique(np.concatenate([s.dim for s in found[0].values()])))
-        if title == "variance to the mean":
+        if title == "variance to the mean" and anything(axes):
             _guide(axes, 1.0, "slope 1")
     explain_zeros(sheet)
     explain_runs(sheet, runs)

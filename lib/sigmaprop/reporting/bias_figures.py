@@ -1,24 +1,14 @@
-"""Figures of the grid: variance against sigma, and the bias of every estimator."""
+"""The bias of every estimator of the grid, with its interval."""
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from sigmaprop.reporting import choice
 from sigmaprop.reporting.comparison_results import Comparison, Which
-from sigmaprop.reporting.estimator_marks import NOISES, draw_curve, marker, ordered, sample
-from sigmaprop.reporting.parts import explain_zeros, range_of
-from sigmaprop.reporting.quantities import UNIT, name_of
+from sigmaprop.reporting.estimator_marks import NOISES, marker, ordered
+from sigmaprop.reporting.quantities import name_of
 from sigmaprop.reporting.results import plain
-from sigmaprop.reporting.sheet import (
-    SIGMA,
-    Drawing,
-    Sheet,
-    anything,
-    curves,
-    decades,
-    log_axes,
-    note,
-)
+from sigmaprop.reporting.sheet import Drawing, Sheet
 from sigmaprop.reporting.style import INK, MUTED, SMALL
 from sigmaprop.statistics import interval
 
@@ -28,68 +18,6 @@ _LINEAR, _WIDEST = 0.01, 10.0
 """Bias below which the axis is linear; bias at its ends."""
 _TICKS = (-10.0, -1.0, -0.1, 0.0, 0.1, 1.0, 10.0)
 _NAMES = ("−10", "−1", "−0.1", "0", "0.1", "1", "10")
-
-
-def variance(run: Comparison, objective: str, gaussian: str) -> Drawing | None:
-    """Variance of a sample against sigma: a column a part, a row a noise scheme."""
-    found = run.find("grid", objective=objective, gaussian=gaussian, metric="variance")
-    if len(choice.sigmas(run, objective, gaussian)) < 3:
-        return None
-    parts = [part for part in choice.PARTS if any(key.wrt == part for key in found)]
-    noises = [n for n in NOISES if any(key.noise == n for key in found)]
-    noises += [n for n in dict.fromkeys(key.noise for key in found) if n not in NOISES]
-    sheet = Sheet(
-        f"{plain(f'{objective}, {gaussian}')}: variance of one sample, ({UNIT})²",
-        len(parts),
-        height=2.1 if len(parts) < 3 else 1.9,
-    )
-    for noise in noises:
-        for part in parts:
-            axes = sheet.panel(f"to the {part}, {noise} noise", SIGMA, "variance")
-            mine = {k.estimator: s for k, s in found.items() if (k.wrt, k.noise) == (part, noise)}
-            for place, name in enumerate(ordered(mine)):
-                series = mine[name]
-                series = series.where(series.num_samples == series.num_samples.max())
-                x, value, error = series.sigma, series.value, series.error
-                draw_curve(axes, x, value, error, name, noise, place=place)
-                sheet.explain(name, sample(name))
-    if not any(anything(axes) for axes in sheet.panels):
-        return None
-    _share_scale(sheet.panels, len(parts))
-    explain_zeros(sheet)
-    return Drawing(
-        "variance",
-        f"Variance against sigma, {gaussian} Gaussian",
-        "Panels of a column share their axis: down a column the noise scheme changes, and nothing "
-        "else. As sigma falls, a score function without a baseline grows as sigma⁻² and one with a "
-        "baseline stays level; where f is smooth pathwise falls as sigma² to the mean and stays "
-        "level to the scale, unless pairs ±eps or a control variate take the leading term away. "
-        "Where f jumps, a pathwise gradient has no variance and no meaning.",
-        f"Log-log panels of the variance of a sample for {objective} under a {gaussian} Gaussian. "
-        f"{range_of(sheet.panels[0], 'variance to the mean')}",
-        sheet.finish(),
-    )
-
-
-def _share_scale(panels: list[Axes], columns: int) -> None:
-    """The same logarithmic axes for all panels of a column."""
-    for column in range(columns):
-        mine = [axes for axes in panels[column::columns] if anything(axes)]
-        for axes in mine:
-            log_axes(axes)
-        if not mine:
-            continue
-        limits = np.array([axes.get_ylim() for axes in mine])
-        low, high = limits[:, 0].min(), limits[:, 1].max()
-        for axes in mine:
-            axes.set_ylim(low, high)
-            axes.set_yticks(*decades(low, high))
-            axes.minorticks_off()
-    for axes in panels:
-        if not anything(axes):
-            axes.set_xticks([])
-            axes.set_yticks([])
-            note(axes, "every variance is 0" if curves(axes) else "not measured")
 
 
 def bias(run: Comparison, objective: str, gaussian: str) -> Drawing | None:

@@ -91,6 +91,7 @@ class Estimator(NamedTuple):
         samples_per_draw: 2 if a draw is used twice, as in antithetic noise; else 1.
         evaluations_per_draw: points x at which f (or its gradient) is evaluated for each draw, for
             each coordinate of the noise if negative.
+        evaluations_of: the same from the length K of eps for one point x, where it is no multiple.
         min_draws: the smallest batch that defines an estimate.
         own_terms: ``(f, gaussian, row of noise, at_mean) -> (Terms, f(x) - f(mean))`` in place of
             ``terms``, for estimators that look at f elsewhere than at x.
@@ -110,6 +111,7 @@ class Estimator(NamedTuple):
     knows: tuple[str, ...] = ()
     samples_per_draw: int = 1
     evaluations_per_draw: int = 1
+    evaluations_of: Callable[[int], int] | None = None
     min_draws: int = 1
     own_terms: Callable[[Function, Any, Array, AtMean], tuple[Terms, Array]] | None = None
     columns: Callable[[int], int] = int
@@ -136,6 +138,8 @@ class Estimator(NamedTuple):
 
     def evaluations(self, noise_dim: int) -> int:
         """Points at which f, its gradient or a Hessian-vector product is evaluated for a draw."""
+        if self.evaluations_of is not None:
+            return self.samples_per_draw * self.evaluations_of(noise_dim)
         count = self.evaluations_per_draw
         return count if count >= 0 else -count * noise_dim
 

@@ -40,10 +40,9 @@ def bonnet_price(probes: int | None = None) -> Estimator:
     Source: Bonnet 1964; Price 1958, "A useful theorem for nonlinear devices having Gaussian
     inputs"; Rezende, Mohamed, Wierstra 2014, equations 7 and 8; Hutchinson 1990 for the probes.
     """
-    blocks = 0 if probes is None else probes
 
-    def columns(noise_dim: int) -> int:
-        return noise_dim * (1 + (blocks or int(noise_dim > EXACT_DIM)))
+    def random(noise_dim: int) -> int:
+        return probes or int(noise_dim > EXACT_DIM)
 
     return Estimator(
         name="bonnet_price",
@@ -54,9 +53,10 @@ def bonnet_price(probes: int | None = None) -> Estimator:
         combine=plain_average,
         origin=gradient_at_mean,
         knows=("gradient",),
-        evaluations_per_draw=-1 if probes is None else 1 + probes,
+        evaluations_per_draw=-1,
+        evaluations_of=lambda noise_dim: 1 + random(noise_dim) if random(noise_dim) else noise_dim,
         own_terms=_own_terms,
-        columns=columns,
+        columns=lambda noise_dim: noise_dim * (1 + random(noise_dim)),
     )
 
 

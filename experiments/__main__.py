@@ -144,8 +144,7 @@ class BenchCommand:
     """Time the sweep against drawing its noise, and against other ways to write it."""
 
     what: Positional[Literal["limit", "estimators"]]
-    """What to time. limit: the sweep over sigma and batch size; estimators: each against its noise
-    and its evaluations of f, and against other libraries."""
+    """What to time: the sweep over sigma and batch size, or every estimator."""
     repeats: int = 7
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None

@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sigmaprop.experiments import estimators as experiment
 
 from sigmaprop.comparison import rows
-from sigmaprop.experiments import estimators as experiment
-from sigmaprop.reporting import estimators_html
+from sigmaprop.reporting import comparison_results, estimators_figures, estimators_html
 
+STUDIES = tuple(estimators_html.STUDIES)
 SIGMAS = (1.0, 0.1, 0.01)
 DIMS = (2, 8, 32)
 SECONDS = {"pathwise": 1e-6, "score_function": 1e-6, "measure_valued": 1e-5}
@@ -182,6 +183,36 @@ def make_run(directory, table=None, claims=CLAIMS, **config):
     if claims is not None:
         (directory / "conclusions.json").write_text(json.dumps(claims))
     return directory
+
+
+def made_of(tmp_path, table, claims=(), **config):
+    path = make_run(tmp_path / "run", table, claims, **config)
+    return comparison_results.read([path])[0]
+
+
+def every(run):
+    """All figures, by name."""
+    drawings = itertools.chain(
+        *(estimators_figures.draw_grid(run, *grid) for grid in run.grids()),
+        *(estimators_figures.draw_study(study, [run]) for study in STUDIES),
+    )
+    return {drawing.name: drawing for drawing in drawings}
+
+
+def line(axes, label):
+    (found,) = [ln for ln in axes.lines if ln.get_label() == label]
+    return found
+
+
+def values(found, **equal):
+    """The values of a made-up table, in its order."""
+    rows = table_of() if found is None else found
+    return [r["value"] for r in rows if all(r[name] == value for name, value in equal.items())]
+
+
+def of(study, label, wrt, metric, **equal):
+    named = {"study": study, "estimator": label, "noise": "iid", "wrt": wrt, "metric": metric}
+    return values(None, **named | equal)
 
 
 def test_a_made_up_row_has_the_columns_of_a_real_one():

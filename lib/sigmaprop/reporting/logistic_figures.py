@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sigmaprop.reporting.comparison_results import Comparison, Key, Series
 from sigmaprop.reporting.estimator_marks import draw_curve, mark_of, ordered, sample
@@ -122,6 +123,7 @@ def _zoom(panels: list[Axes], elbos: dict[Key, Series]) -> float:
     room = max(0.06 * (high - low), 1e-3 * abs(high), 1e-3)
     for axes in panels:
         axes.set_ylim(low - room, high + room)
+        axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.grid(True)
     return low - room
 
@@ -149,7 +151,7 @@ def _close_time(axes: Axes) -> None:
         left, right = 0.85 * joined.min(), 1.15 * joined.max()
         axes.set_xscale("log")
         axes.set_xlim(left, right)
-        if right > 20 * left:
+        if right > 100 * left:
             axes.set_xticks(*decades(left, right))
         else:
             fine_ticks(axes, left, right)
@@ -167,12 +169,11 @@ def _name_those_below(axes: Axes, elbos: dict[Key, Series], lowest: float) -> No
     if below:
         text = "below, at the end:\n" + "\n".join(below).replace("-", "−")
         axes.text(
-            0.97,
-            0.04,
+            0.03,
+            0.96,
             text,
             transform=axes.transAxes,
-            ha="right",
-            va="bottom",
+            va="top",
             fontsize=SMALL,
             color=MUTED,
         )

@@ -51,7 +51,7 @@ class Sheet:
         columns: panels in a row.
         height: of a panel, in inches.
         top: room above a panel for its title, in inches.
-        left: room for tick labels left of a panel, in inches, for each column.
+        left: room for tick labels left of a panel, in inches, for each column; empty: the usual.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Sheet:
         top: float = _TOP,
         left: Sequence[float] = (),
     ):
-        self.left = left or (_LEFT,) * columns
+        self.left = left
         self.figure = Figure(figsize=(WIDTH, 4))
         self.title = title
         self.columns = columns
@@ -101,10 +101,9 @@ class Sheet:
         height = _HEADER + rows * row + below
         self.figure.set_size_inches(WIDTH, height)
         edge = WIDTH - (0.95 if self.bars else 0)
-        width = (edge - sum(self.left)) / self.columns - _RIGHT
+        lefts, width = self._across(edge)
         for i, axes in enumerate(self.panels):
-            place = i % self.columns
-            left = place * (width + _RIGHT) + sum(self.left[: place + 1])
+            left = lefts[i % self.columns]
             bottom = height - _HEADER - (i // self.columns + 1) * row + _BOTTOM
             axes.set_position(_share(left, bottom, width, self.height, height))
         for axes in self.bars:
@@ -127,6 +126,15 @@ class Sheet:
             )
         _rasterize(self.figure)
         return self.figure
+
+    def _across(self, edge: float) -> tuple[list[float], float]:
+        """Where the panels of a row start, and how wide each is."""
+        if not self.left:
+            column = edge / self.columns
+            return [i * column + _LEFT for i in range(self.columns)], column - _LEFT - _RIGHT
+        width = (edge - sum(self.left)) / self.columns - _RIGHT
+        starts = [i * (width + _RIGHT) + sum(self.left[: i + 1]) for i in range(self.columns)]
+        return starts, width
 
 
 def _share(left: float, bottom: float, width: float, tall: float, height: float):

@@ -14,7 +14,7 @@ from sigmaprop.reporting.estimator_marks import draw_curve, marker, sample
 from sigmaprop.reporting.parts import close, explain_runs, explain_zeros, fine_ticks, range_of
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
 from sigmaprop.reporting.results import plain
-from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, handle, rule
+from sigmaprop.reporting.sheet import SIGMA, Drawing, Sheet, anything, curves, handle, rule
 from sigmaprop.reporting.style import INK, MUTED, PAPER, SMALL
 from sigmaprop.statistics import interval
 
@@ -52,6 +52,7 @@ def dimension(runs: Sequence[Comparison]) -> Drawing | None:
         _dims(axes, np.unique(np.concatenate([s.dim for s in found[0].values()])))
         if title == "variance to the mean" and anything(axes):
             _guide(axes, 1.0, "slope 1")
+            sheet.explain("slope 1", handle(MUTED, linestyle="-", linewidth=2.2, alpha=0.45))
     explain_zeros(sheet)
     explain_runs(sheet, runs)
     return Drawing(
@@ -92,16 +93,15 @@ def _dims(axes: Axes, dims: np.ndarray) -> None:
 
 
 def _guide(axes: Axes, slope: float, text: str) -> None:
-    """A wide line of a slope through the middle of the highest curve, with its name on it."""
-    lines = [ln for ln in axes.lines if not str(ln.get_label()).startswith(("theory", "level"))]
-    highest = max(lines, key=lambda ln: np.nanmax(np.asarray(ln.get_ydata(), float), initial=0))
-    x, y = (np.asarray(data, float) for data in (highest.get_xdata(), highest.get_ydata()))
-    known = np.isfinite(y) & (y > 0)
-    if known.sum() < 2:
-        return
-    ends = np.array([x[known].min(), x[known].max()])
-    middle = np.exp(np.log(y[known]).mean() - slope * np.log(x[known]).mean())
-    _line(axes, ends, 2.0 * middle * ends**slope, text)
+    """A wide line of a slope above all curves."""
+    highest = max(
+        curves(axes), key=lambda ln: np.nanmax(np.asarray(ln.get_ydata(), float), initial=0)
+    )
+    x, y = np.asarray(highest.get_xydata(), float).T
+    x, y = x[y > 0], y[y > 0]
+    if x.size > 1:
+        ends = np.array([x.min(), x.max()])
+        _line(axes, ends, 1.5 * np.max(y / x**slope) * ends**slope, text)
 
 
 def _line(axes: Axes, x: np.ndarray, y: np.ndarray, text: str) -> None:

@@ -67,7 +67,7 @@ def measure(
     setting: Setting,
     key: Array,
     clock: Callable[[], float] | None = None,
-    repeats: int = 3,
+    repeats: int = 5,
 ) -> Cell:
     """Runs the replicates at every Gaussian, with the same noise at each.
 

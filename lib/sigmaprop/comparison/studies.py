@@ -103,11 +103,11 @@ def suits(setting: Setting, objective: Objective, gaussian: Gaussian) -> bool:
     estimator, count = setting.estimator, setting.num_samples
     if estimator.name == "quadrature":
         return objective.dim <= 4 and count >= 9**objective.dim
-    if estimator.name == "bonnet_price":
-        return objective.smoothness == "smooth"
     if setting.noise == "orthogonal":
-        return count % gaussian.noise_dim == 0
-    return True
+        whole = count % gaussian.noise_dim == 0
+        if not whole or estimator.columns(gaussian.noise_dim) != gaussian.noise_dim:
+            return False
+    return estimator.name != "bonnet_price" or objective.smoothness == "smooth"
 
 
 def _bias_claims(
@@ -119,20 +119,22 @@ def _bias_claims(
         return []
     misses = objective.smoothness == "jump" and name in ("pathwise", "inverse_variance")
     made = []
-    exact = part_rows(truth.gradient, 0)
+    exact, count = part_rows(truth.gradient, 0), place.setting.num_samples
     for wrt, values in part_rows(cell.gradient, 2).items():
         if np.isnan(values[0]).any():
             continue
         along = relative_bias(values[0], exact[wrt])
         error = along.std(ddof=1) / np.sqrt(len(along))
-        text = (
-            f"{name_of(place.setting.label, place.setting.noise)}, {place.gaussian}: bias to {wrt}"
-        )
+        who = name_of(place.setting.label, place.setting.noise)
+        text = f"{who}, {place.gaussian}, {count} samples: bias to {wrt}"
         if misses:
             text += " (it misses the jump)"
         measured = interval(along.mean(), error, len(along))
         expected = -1.0 if misses else 0.0
-        made.append(claim(place.objective, text, expected, _BIAS_TOLERANCE, measured, sigma))
+        one = claim(place.objective, text, expected, _BIAS_TOLERANCE, measured, sigma)
+        # An interval too wide to hold would still fail by chance, one in a hundred.
+        wide = measured.high - measured.low > 2 * _BIAS_TOLERANCE
+        made.append(one._replace(verdict="not resolved") if wide else one)
     return made
 
 

@@ -55,7 +55,8 @@ def mixed(gamma: float | None = None) -> Estimator:
     With B = |pathwise - score|, e the confidence radius of the score function's estimate and a the
     weight of inverse variance, pathwise has the weight a if a B <= gamma - e, else
     max(0, gamma - e)/B. Pathwise and score function agree but for noise where f is continuous, so
-    the cut acts where f jumps.
+    the cut acts where f jumps. The reported variance takes the weight as given; where the cut acts
+    the weight varies with the draws too, and the true variance can be several times larger.
 
     Source: Suh, Simchowitz, Zhang, Tedrake 2022, "Do differentiable simulators give better policy
     gradients?", equation 8.

@@ -1,6 +1,6 @@
 """Which estimator of the gradient of E f(x), x ~ N(mean, covariance), should one use?
 
-    sigmaprop estimators                  # quick preset, about two minutes on 2 cores
+    sigmaprop estimators                  # quick preset, a few minutes on 2 cores
     sigmaprop estimators --preset full    # all Gaussians, all estimators, training to the end
 
 Expect: where f is smooth, pathwise with a control variate; where it jumps, the score function with
@@ -162,7 +162,7 @@ def _variance_curves(config: EstimatorsConfig, plan: Plan, tools: studies.Tools)
 def _dimension(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> studies.Found:
     del plan
     settings = [
-        Setting(label, "iid", 256, config.replicates)
+        Setting(label, "iid", 256, max(8, config.replicates // 4))
         for label in (
             "pathwise",
             "pathwise+at_mean",
@@ -182,12 +182,14 @@ def _coupling(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> stu
 
 def _learning_sigma(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> studies.Found:
     del config, plan
-    return studies.learning_sigma(tools, np.geomspace(0.1, 0.003, 6), 4096)
+    return studies.learning_sigma(tools, np.geomspace(0.1, 0.003, 6), 2048)
 
 
 def _piecewise_linear(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> studies.Found:
-    del config, plan
-    return studies.piecewise_linear(tools, 2**14)
+    del plan
+    return studies.piecewise_linear(
+        tools._replace(replicates=max(8, config.replicates // 2)), 2**14
+    )
 
 
 def _logistic(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> studies.Found:

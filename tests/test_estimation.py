@@ -1,4 +1,6 @@
-"""`estimate`: its noise stream, chunks, variance, and behaviour under jit and vmap."""
+"""`estimate`: its noise stream, chunks and dtypes, behaviour under jit and vmap, and purity."""
+
+import functools
 
 import hypothesis
 import hypothesis.strategies as st
@@ -8,143 +10,264 @@ import numpy as np
 import pytest
 
 import sigmaprop
-from sigmaprop import estimate, estimators
-from sigmaprop.gaussian import Diagonal, Isotropic
+from sigmaprop import MovingAverage, Options, estimate, estimators
+from sigmaprop.estimation import expectation
+from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank
+
+from .gradient_checks import NOISES, quick_jit
 
 GAUSSIAN = Isotropic(jnp.array([0.3, -0.7]), jnp.array(0.4))
 
 
 def f(x):
-    return jnp.sin(x[0] + 2 * x[1]) + x[1] ** 2
+    return jnp.sin(jnp.sum(x)) + jnp.sum(x**2) * x[0]
 
 
-def combinations():
-    for label in estimators.labels():
-        name, variate, _ = estimators.parse(label)
-        for noise in ("iid", "antithetic"):
-            if noise == "iid" or name not in ("at_mean", "antithetic_difference"):
-                yield name, noise, variate
+def gaussian_of(family, dim, dtype):
+    draw = np.random.default_rng(dim)
+    mean, scale = draw.normal(size=dim), draw.uniform(0.2, 1.0, size=dim)
+    lower = np.tril(draw.normal(size=(dim, dim)), -1) + np.diag(scale)
+    made = {
+        "isotropic": lambda: Isotropic(mean, scale[0]),
+        "diagonal": lambda: Diagonal(mean, scale),
+        "full": lambda: Full(mean, lower),
+        "low_rank": lambda: LowRank(mean, scale, draw.normal(size=(dim, 2))),
+    }[family]()
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), made)
 
 
-@hypothesis.settings(max_examples=3, deadline=None)
-@hypothesis.given(num_draws=st.integers(2, 60), chunk=st.integers(1, 80))
-@pytest.mark.parametrize("which", [0, 4])
-def test_a_chunk_size_never_changes_the_noise(which, num_draws, chunk):
-    name, noise, variate = list(combinations())[which]
-    num_samples = num_draws * (2 if noise == "antithetic" else 1)
-
-    def at(size):
-        return estimate(
-            f,
-            GAUSSIAN,
-            jax.random.key(1),
-            num_samples,
-            estimator=name,
-            noise=noise,
-            control_variate=variate,
-            chunk=size,
-        )
-
-    # The same draws summed in another order: a few eps of terms that are of order f / scale^2.
-    for one, other in zip(jax.tree.leaves(at(chunk)), jax.tree.leaves(at(None)), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-4, equal_nan=True)
+def whole(noise, units, noise_dim):
+    """A number of samples of so many units, and the options that go with it."""
+    match noise:
+        case "antithetic":
+            return 2 * units, Options()
+        case "orthogonal":
+            return units * noise_dim, Options()
+        case "sobol":
+            return 2 * 2 ** min(units, 5), Options(randomizations=2)
+    return units, Options()
 
 
-def repeated(name, noise, variate, num_samples, repeats, gaussian):
-    def one(key):
-        return estimate(
-            f, gaussian, key, num_samples, estimator=name, noise=noise, control_variate=variate
-        )
+@pytest.mark.parametrize("noise", NOISES)
+@hypothesis.settings(
+    max_examples=2, deadline=None, derandomize=True, phases=[hypothesis.Phase.generate]
+)
+@hypothesis.given(
+    family=st.sampled_from(["isotropic", "diagonal", "full", "low_rank"]),
+    name=st.sampled_from(["pathwise", "score_function", "bonnet_price"]),
+    dim=st.integers(1, 4),
+    units=st.integers(1, 20),
+    chunk=st.integers(1, 40),
+    dtype=st.sampled_from([jnp.float32, jnp.float64]),
+)
+def test_a_chunk_size_never_changes_the_noise(noise, family, name, dim, units, chunk, dtype):
+    with jax.enable_x64(dtype == jnp.float64):
+        gaussian = gaussian_of(family, dim, dtype)
+        num_samples, options = whole(noise, units, gaussian.noise_dim)
+        key = jax.random.key(1)
 
-    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(7), repeats))
+        def at(size):
+            return estimate(
+                f, gaussian, key, num_samples, estimator=name, noise=noise, chunk=size,
+                options=options,
+            )  # fmt: skip
 
-
-@pytest.mark.parametrize("combination", list(combinations()), ids=lambda c: "-".join(map(str, c)))
-def test_reported_variance_is_the_variance_of_the_estimate(combination):
-    # Over R independent estimates, both N Var(estimate) and the mean reported variance are known to
-    # about sqrt(kurtosis / R); 11 estimators x 3 components at 5 standard errors of the ratio, with
-    # the errors bootstrapped from the estimates themselves: false alarm below 1e-4 in all.
-    repeats, num_samples = 4000, 32
-    found = repeated(*combination, num_samples, repeats, GAUSSIAN)
-    for estimates, reported in zip(
-        jax.tree.leaves(found.gradient), jax.tree.leaves(found.variance), strict=True
-    ):
-        estimates = np.asarray(estimates, np.float64).reshape(repeats, -1)
-        reported = np.asarray(reported, np.float64).reshape(repeats, -1)
-        for e, r in zip(estimates.T, reported.T, strict=True):
-            if np.isnan(e).any() or not r.any():
-                assert np.isnan(e).all() == np.isnan(r).all()
-                continue
-            squares = num_samples * (e - e.mean()) ** 2
-            gap = squares.mean() - r.mean()
-            error = np.sqrt(squares.var() / repeats + r.var() / repeats)
-            assert abs(gap) < 5 * error
-
-
-@pytest.mark.parametrize("num_samples", [2, 8])
-def test_leave_one_out_is_unbiased_in_small_batches(num_samples):
-    # E f in closed form: d/dm of sin and square under N(m, s^2). 2 sizes x 3 components at 5 sem.
-    repeats = 20_000
-    found = repeated(
-        "score_function", "iid", "leave_one_out", num_samples, repeats, GAUSSIAN
-    ).gradient
-    m, s = np.asarray(GAUSSIAN.mean, np.float64), float(GAUSSIAN.scale)
-    damped = np.cos(m[0] + 2 * m[1]) * np.exp(-5 * s**2 / 2)
-    mean = np.array([damped, 2 * damped + 2 * m[1]])
-    scale = -5 * s * np.sin(m[0] + 2 * m[1]) * np.exp(-5 * s**2 / 2) + 2 * s
-    for estimates, exact in ((found.mean, mean), (found.scale[:, None], scale)):
-        error = np.std(np.asarray(estimates), axis=0) / np.sqrt(repeats)
-        assert np.all(np.abs(np.asarray(estimates).mean(axis=0) - exact) < 5 * error)
+        found = quick_jit(lambda: (at(chunk), at(None)))()
+    small, large = ((each.gradient, each.variance, each.value) for each in found)
+    # The same draws summed in another order, and float32 noise to its last place: both 1e-7 of
+    # terms of order f / scale^2, some 100, where another draw would be another number altogether.
+    for left, right in zip(jax.tree.leaves(small), jax.tree.leaves(large), strict=True):
+        assert left.dtype == right.dtype == dtype
+        size = 1e-5 * (1.0 + np.max(np.abs(np.nan_to_num(right))))
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=size, equal_nan=True)
 
 
-def test_one_sample_has_no_variance_and_no_baseline():
-    plain = estimate(f, GAUSSIAN, jax.random.key(0), 1)
-    assert np.all(np.isfinite(plain.gradient.mean))
-    assert np.all(np.isnan(plain.variance.mean))
-    alone = estimate(
-        f,
-        GAUSSIAN,
-        jax.random.key(0),
-        1,
-        estimator="score_function",
-        control_variate="leave_one_out",
-    )
-    assert np.all(np.isnan(alone.gradient.mean))
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_value_is_the_average_of_f_at_the_draws_whatever_the_estimator(noise):
+    count, options = whole(noise, 4, 2)
+    names = ("pathwise", "forward_difference")
 
+    def values():
+        key = jax.random.key(1)
+        found = [
+            estimate(f, GAUSSIAN, key, count, estimator=name, noise=noise, options=options).value
+            for name in names
+        ]
+        average = expectation(f, GAUSSIAN, key, count, noise=noise, options=options)
+        return *found, average
 
-def test_a_batch_of_gaussians_by_vmap():
-    means = jnp.array([[0.1, 0.2], [0.3, -0.7], [2.0, 1.0]])
-    scales = jnp.array([0.1, 0.4, 1.0])
-    batch = jax.vmap(lambda m, s: estimate(f, Isotropic(m, s), jax.random.key(1), 100))(
-        means, scales
-    )
-    alone = estimate(f, Isotropic(means[1], scales[1]), jax.random.key(1), 100)
-    np.testing.assert_allclose(batch.gradient.mean[1], alone.gradient.mean, rtol=1e-5)
+    found = np.array(quick_jit(values)())
+    np.testing.assert_allclose(found, np.full(3, found[0]), rtol=1e-5)
 
 
 def test_float64_estimates_use_the_same_noise():
-    with jax.enable_x64(True):
-        wide = Diagonal(jnp.array([0.3, -0.7], jnp.float64), jnp.array([0.4, 0.1], jnp.float64))
-        found = estimate(f, wide, jax.random.key(1), 100)
-        assert found.gradient.mean.dtype == jnp.float64
     narrow = Diagonal(jnp.array([0.3, -0.7]), jnp.array([0.4, 0.1]))
-    single = estimate(f, narrow, jax.random.key(1), 100)
-    np.testing.assert_allclose(found.gradient.mean, single.gradient.mean, rtol=1e-5)
+    single = quick_jit(lambda: estimate(f, narrow, jax.random.key(1), 100).gradient)()
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), narrow)
+        double = quick_jit(lambda: estimate(f, wide, jax.random.key(1), 100).gradient)()
+        assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(double))
+    np.testing.assert_allclose(double.mean, single.mean, rtol=1e-5)
+    np.testing.assert_allclose(double.scale, single.scale, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    "label",
     [
-        ({"num_samples": 0}, "num_samples is 0"),
-        ({"num_samples": 3, "noise": "antithetic"}, "even"),
-        ({"num_samples": 4, "chunk": 0}, "chunk is 0"),
-        ({"num_samples": 4, "estimator": "patwise"}, "pathwise"),
+        "pathwise+delta+fitted",
+        "score_function+mean",
+        "score_function+delta",
+        "score_function+moving_average",
+        "measure_valued",
+        "bonnet_price",
+        "mixed",
+        "second_order",
+        "quadrature",
     ],
 )
-def test_bad_arguments_are_refused(options, words):
-    count = options.pop("num_samples")
-    with pytest.raises(ValueError, match=words):
-        estimate(f, GAUSSIAN, jax.random.key(0), count, **options)
+def test_every_kind_of_estimator_keeps_the_dtype_of_the_gaussian(label):
+    # Whatever f's constants are: a float64 one must not promote a float32 Gaussian.
+    name, variate, options = estimators.parse(label)
+    count = 81 if name == "quadrature" else 6
+    constant = np.float64(2.0)
+    with jax.enable_x64(True):
+        shapes = jax.eval_shape(
+            functools.partial(
+                estimate,
+                lambda x: f(x) * constant,
+                gaussian_of("diagonal", 2, jnp.float32),
+                num_samples=count,
+                estimator=name,
+                control_variate=variate,
+                options=options,
+            ),
+            jax.random.key(0),
+        )
+    for tree in (shapes.gradient, shapes.variance):
+        assert {leaf.dtype for leaf in jax.tree.leaves(tree)} == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.parametrize("family", ["isotropic", "low_rank"])
+def test_a_batch_of_gaussians_by_vmap_is_one_by_one(family):
+    one = gaussian_of(family, 2, jnp.float32)
+
+    def run(gaussian):
+        found = estimate(
+            f,
+            gaussian,
+            jax.random.key(1),
+            50,
+            estimator="score_function",
+            control_variate="leave_one_out",
+        )
+        return found.gradient, found.variance
+
+    def both():
+        batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 1.5 * leaf]), one)
+        return jax.vmap(run)(batch), run(jax.tree.map(lambda leaf: 1.5 * leaf, one))
+
+    together, alone = quick_jit(both)()
+    for left, right in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(left[1], right, rtol=1e-4, atol=1e-4)
+
+
+def test_jit_changes_nothing():
+    def run(gaussian):
+        return estimate(f, gaussian, jax.random.key(1), 50).gradient
+
+    for plain, compiled in zip(
+        jax.tree.leaves(run(GAUSSIAN)), jax.tree.leaves(jax.jit(run)(GAUSSIAN)), strict=True
+    ):
+        np.testing.assert_allclose(plain, compiled, rtol=1e-5, atol=1e-6)
+
+
+def test_one_key_gives_a_stream_that_starts_alike():
+    # The first rows are the same for any number of samples.
+    def of(count):
+        return count * estimate(lambda x: x[0], GAUSSIAN, jax.random.key(2), count).value
+
+    whole_sum, part, eps = quick_jit(
+        lambda: (of(5), of(4), jax.random.normal(jax.random.key(2), (5, 2)))
+    )()
+    fifth = GAUSSIAN.mean[0] + GAUSSIAN.scale * eps[4, 0]
+    np.testing.assert_allclose(whole_sum - part, fifth, rtol=1e-5)
+
+
+@jax.custom_jvp
+def undifferentiable(x):
+    return f(x)
+
+
+@undifferentiable.defjvp
+def refuse(primals, tangents):
+    raise AssertionError("differentiated")
+
+
+def discrete(x):
+    """A loop of unknown length, which reverse mode refuses, and a jump."""
+    steps, _ = jax.lax.while_loop(
+        lambda carry: (carry[1] > 0.5) & (carry[0] < 20.0),
+        lambda carry: (carry[0] + 1.0, 0.7 * carry[1]),
+        (0.0, jnp.sum(x**2)),
+    )
+    return steps + jnp.sum(jnp.sign(x))
+
+
+VALUES_ALONE = (
+    "score_function",
+    "score_function+mean",
+    "score_function+mean+fitted",
+    "score_function+leave_one_out",
+    "score_function+leave_one_out+fitted",
+    "score_function+at_mean",
+    "score_function+at_mean+fitted",
+    "score_function+moving_average",
+    "measure_valued",
+    "measure_valued+uncoupled",
+    "forward_difference",
+    "antithetic_difference",
+    "quadrature",
+)
+
+
+@pytest.mark.parametrize("label", VALUES_ALONE)
+def test_the_derivative_of_f_is_not_used_by_estimators_of_values(label):
+    name, variate, options = estimators.parse(label)
+    for function in (undifferentiable, discrete):
+        for noise in NOISES:
+            if noise != "iid" and label != "score_function":
+                continue
+            jax.eval_shape(
+                lambda function=function, noise=noise: estimate(
+                    function, GAUSSIAN, jax.random.key(0), 128, estimator=name, noise=noise,
+                    control_variate=variate, options=options,
+                )
+            )  # fmt: skip
+
+
+def test_the_others_use_it():
+    for label in set(estimators.labels()) - set(VALUES_ALONE):
+        name, variate, options = estimators.parse(label)
+        with pytest.raises(AssertionError, match="differentiated"):
+            jax.eval_shape(
+                lambda name=name, variate=variate, options=options: estimate(
+                    undifferentiable, GAUSSIAN, jax.random.key(0), 128, estimator=name,
+                    control_variate=variate, options=options,
+                )
+            )  # fmt: skip
+
+
+def test_only_moving_average_returns_a_state():
+    def states():
+        key = jax.random.key(0)
+        carried = estimate(
+            f, GAUSSIAN, key, 4, estimator="score_function", control_variate="moving_average"
+        )
+        return estimate(f, GAUSSIAN, key, 4).state, carried.state
+
+    none, state = jax.eval_shape(states)
+    assert none is None
+    assert isinstance(state, MovingAverage)
 
 
 def test_the_package_exports_what_the_readme_names():

@@ -76,6 +76,7 @@ def test_one_unit_cannot_tell_its_variance(noise, num_samples):
     assert np.isfinite(found.value)
 
 
+@pytest.mark.slow
 def test_a_variance_is_never_negative():
     # 2 nets: the correction for what nets share may exceed the spread of two numbers.
     case = Case("score_function+leave_one_out", "sobol", "diagonal")

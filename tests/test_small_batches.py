@@ -42,7 +42,7 @@ def cases():
             yield pytest.param(label, count, marks=marks)
 
 
-@pytest.mark.parametrize(("label", "num_samples"), cases())
+@pytest.mark.parametrize(("label", "num_samples"), list(cases()))
 def test_no_control_variate_biases_a_small_batch(label, num_samples):
     case = Case(label, "iid", "diagonal")
     found = checks.run(case, function=smooth, num_samples=num_samples, repeats=REPEATS)

@@ -95,7 +95,6 @@ def test_the_leading_order_of_the_variance(label):
 
 
 SLOPES = {
-    ("pathwise", "iid", "chi"): (2, 0),
     ("pathwise", "antithetic", "chi"): (4, 2),
     ("pathwise+at_mean", "iid", "chi"): (2, 2),
     ("pathwise+delta", "iid", "chi"): (4, 4),

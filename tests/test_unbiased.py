@@ -88,13 +88,13 @@ def test_pathwise_sees_nothing_of_a_jump_and_the_score_function_all():
     missed = known.gradient.scale[JUMP] - known.no_jump.scale[JUMP]
     assert np.abs(missed).max() > 0.3
     assert np.abs(known.gradient.scale[KINK] - known.no_kink.scale[KINK]).max() > 0.3
-    with pytest.raises(AssertionError):
+    with pytest.raises(checks.Off):
         checks.check_unbiased(
             checks.found(Case("pathwise", "iid", "full")).gradient, known.gradient
         )
 
 
-@pytest.mark.parametrize("family", GAUSSIANS)
+@pytest.mark.parametrize("family", ["full", "low_rank"])
 def test_quadrature_agrees_with_the_closed_forms(family):
     # 21 nodes a side, 7.9 standard deviations: the smooth entry to rounding; a kink to 1/nodes^2.
     found = checks.run(Case("quadrature", "iid", family), num_samples=21**3, repeats=1)

@@ -222,7 +222,10 @@ def test_low_rank_forms_no_square_matrix(name):
     assert squares(shapes("full")), "the check sees nothing"
 
 
-@pytest.mark.parametrize("name", sorted({*objectives.names()} - {"digit_classifier"}))
+WITHOUT = ("digit_classifier", "leaky_relu_network", "softplus_network")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in objectives.names() if name not in WITHOUT))
 def test_closed_forms_form_no_square_matrix_of_a_low_rank_gaussian(name):
     options = {"units": 5} if name == "ridge_network" else {}
     objective = objectives.get(name, WIDE_DIM, **options)

@@ -21,8 +21,9 @@ EPS = np.finfo(np.float64).eps
 # weight of the quadrature, each of relative size EPS / 2; it multiplies a sum of magnitudes.
 NUM_ROUNDINGS = 100
 
-CLOSED = tuple(name for name in objectives.names() if name != "digit_classifier")
-SMOOTHNESS = {"absolute": "kink", "relu": "kink", "step": "jump"}
+WITHOUT = ("digit_classifier", "leaky_relu_network", "softplus_network")
+CLOSED = tuple(name for name in objectives.names() if name not in WITHOUT)
+SMOOTHNESS = {"absolute": "kink", "relu": "kink", "step": "jump", "leaky_relu_network": "kink"}
 SMOOTH = tuple(name for name in CLOSED if name not in SMOOTHNESS)
 SPREADS = np.array([0.05, 0.2, 0.5])
 
@@ -293,7 +294,8 @@ def test_bfloat16_has_a_value(name):
 def test_every_entry_is_well_formed(name):
     objective = objectives.get(name)
     assert objective.name == name
-    assert objective.dim == (64 if name in ("ridge_network", "digit_classifier") else 16)
+    dims = dict.fromkeys(WITHOUT[1:], 8) | dict.fromkeys(("ridge_network", WITHOUT[0]), 64)
+    assert objective.dim == dims.get(name, 16)
     assert objective.smoothness == SMOOTHNESS.get(name, "smooth")
     assert objective.formula
     assert objective.has_closed_form == (name in CLOSED)
@@ -303,7 +305,7 @@ def test_every_entry_is_well_formed(name):
     assert objective is objectives.get(name, objective.dim)
 
 
-@pytest.mark.parametrize("name", [name for name in objectives.names() if name not in SMOOTHNESS])
+@pytest.mark.parametrize("name", [*SMOOTH, "digit_classifier"])
 def test_the_point_of_a_smooth_objective_is_not_degenerate(name):
     value, gradient, hessian, to_laplacian = derivatives(objectives.get(name))
     assert np.abs(value) > 0.1
@@ -315,7 +317,18 @@ def test_the_point_of_a_smooth_objective_is_not_degenerate(name):
         assert np.linalg.norm(to_laplacian) > 0.1
 
 
-@pytest.mark.parametrize("name", SMOOTHNESS)
+def test_the_leaky_network_bends_for_autodiff_by_its_loss_alone():
+    # f = softplus(-D): where D is linear, Hess f = (1 - p)/p grad f grad f', p = 1 - exp(-f).
+    for name, bends in (("leaky_relu_network", False), ("softplus_network", True)):
+        value, gradient, hessian, _ = derivatives(objectives.get(name))
+        p = -np.expm1(-value)
+        by_loss = (1 - p) / p * np.outer(gradient, gradient)
+        gap = np.abs(hessian - by_loss).max()
+        assert (gap > 1e-3) == bends
+        assert bends or gap < NUM_ROUNDINGS * EPS
+
+
+@pytest.mark.parametrize("name", ["absolute", "relu", "step"])
 def test_the_point_of_a_kink_or_jump_lies_on_both_sides_of_it(name):
     point = objectives.get(name).point
     np.testing.assert_array_equal(np.abs(point), 0.05)

@@ -12,7 +12,7 @@ from .gradient_checks import GAUSSIANS, quick_jit
 from .gradient_checks import f as entries
 
 KEY, NUM_SAMPLES = 3, 24
-FAMILIES = ("isotropic", "full", "low_rank")
+FAMILIES = ("full", "low_rank")
 
 
 def f(x):

@@ -16,7 +16,6 @@ KEY, COUNT = 3, 24
 CHOICES = (
     ("pathwise", "antithetic", "delta"),
     ("score_function", "iid", "leave_one_out"),
-    ("measure_valued", "iid", None),
     ("forward_difference", "orthogonal", None),
     ("quadrature", "iid", None),
 )

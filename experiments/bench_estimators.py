@@ -89,12 +89,7 @@ class _Evaluated(NamedTuple):
 
 def _labels() -> tuple[str, ...]:
     """Labels of all estimators that draw noise."""
-    return tuple(label for label in known.labels() if _build(label).exact is None)
-
-
-def _build(label: str, noise: str = "iid") -> Estimator:
-    name, variate, options = known.parse(label)
-    return known.get(name, noise, variate, options)
+    return tuple(label for label in known.labels() if known.of_label(label).exact is None)
 
 
 def _evaluated(estimator: Estimator, noise_dim: int) -> list[_Evaluated]:
@@ -140,7 +135,7 @@ def _against_parts(
     what: str | None = None,
 ) -> Ratio:
     """One estimate against its parts."""
-    estimator = _build(label, noise)
+    estimator = known.of_label(label, noise)
     number = samples or _affordable(estimator, gaussian.noise_dim)
     return compare(
         _estimate(objective, gaussian, label, number, noise),
@@ -275,7 +270,7 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
             ratios.append(
                 _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
             )
-        parts = _parts(objective, gaussian, _build("pathwise"), NUM_SAMPLES)
+        parts = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
         parts[0] = _normals(NUM_SAMPLES, DIM, own=True)
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
@@ -320,7 +315,7 @@ def _memory() -> list[Ratio]:
     """Peak memory of whole processes: it must not grow with the number of samples."""
     ratios = []
     for label in MEMORY_LABELS:
-        points = sum(part.points for part in _evaluated(_build(label), DIM))
+        points = sum(part.points for part in _evaluated(known.of_label(label), DIM))
         few, many = (max(2, number // points) for number in MEMORY_SAMPLES)
         grown = _peak_mebibytes(label, many) / _peak_mebibytes(label, few)
         what = f"peak memory, {label}: {many} samples / {few}"
@@ -358,7 +353,7 @@ def _tfp(repeats: int) -> tuple[list[Ratio], str]:
         for label in ("pathwise", "score_function"):
             theirs = _tfp_gradient(tfp, objective, gaussian, label)
             ours = _estimate(objective, gaussian, label, NUM_SAMPLES)
-            parts = _parts(objective, gaussian, _build(label), NUM_SAMPLES)
+            parts = _parts(objective, gaussian, known.of_label(label), NUM_SAMPLES)
             ratios += [
                 compare(theirs, parts, repeats, None, f"{name}: {label}, theirs / its parts"),
                 compare(ours, parts, repeats, None, f"{name}: {label}, ours / its parts"),

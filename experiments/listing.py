@@ -95,8 +95,8 @@ def estimator_table() -> Table:
     """Every estimator: what it is, which gradients it gives, what a draw costs."""
     table = _table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
     for label in estimators.labels():
-        name, variate, options = estimators.parse(label)
-        estimator = estimators.get(name, "iid", variate, options)
+        name, variate, _ = estimators.parse(label)
+        estimator = estimators.of_label(label)
         text = _VARIANTS.get(label.rpartition("+")[2]) or _summary(estimators._TABLE[name, variate])
         _add(
             table, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator)

@@ -220,7 +220,7 @@ def _candidates(
         if expands and gaussian.noise_dim > _MOST_EXACT_DIM:
             continue
         try:
-            check_smoothness(f, _estimator(label, noise))
+            check_smoothness(f, estimators.of_label(label, noise))
         except ValueError:
             continue
         found.append((label, noise))
@@ -229,11 +229,6 @@ def _candidates(
 
 def _plain(label: str) -> str:
     return label.partition("+")[0]
-
-
-def _estimator(label: str, noise: str) -> Estimator:
-    name, variate, options = estimators.parse(label)
-    return estimators.get(name, noise, variate, options)
 
 
 def _pilot(
@@ -246,7 +241,7 @@ def _pilot(
     clock: Callable[[], float] | None,
 ) -> Evidence:
     """One candidate within its share of the evaluations."""
-    chosen = _estimator(label, noise)
+    chosen = estimators.of_label(label, noise)
     name, variate, options = estimators.parse(label)
     count = _samples(chosen, gaussian.noise_dim, share)
 

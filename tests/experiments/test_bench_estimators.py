@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sigmaprop import estimators as known
+
 
 @pytest.fixture
 def bench(monkeypatch):
@@ -66,7 +68,7 @@ def _sound(ratios) -> bool:
 
 def test_parts_are_what_a_draw_evaluates(bench):
     def parts(label, noise="iid", dim=64):
-        return [tuple(part) for part in bench._evaluated(bench._build(label, noise), dim)]
+        return [tuple(part) for part in bench._evaluated(known.of_label(label, noise), dim)]
 
     assert parts("pathwise") == parts("mixed") == [(("gradient",), 1)]
     assert parts("pathwise", "antithetic") == [(("gradient",), 2)]
@@ -97,7 +99,7 @@ def test_parts_call_f_as_often_as_the_estimator(bench):
         return len(calls)
 
     for label in ("score_function", "measure_valued", "measure_valued+uncoupled"):
-        estimator = bench._build(label)
+        estimator = known.of_label(label)
         points = sum(part.points for part in bench._evaluated(estimator, 3))
         # What is evaluated once, at the mean, does not depend on the number of samples.
         assert count(label, 7) - count(label, 5) == 2 * points

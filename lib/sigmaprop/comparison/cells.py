@@ -39,8 +39,7 @@ class Setting(NamedTuple):
     @property
     def estimator(self) -> estimators.Estimator:
         """The estimator itself."""
-        name, variate, options = self.choice
-        return estimators.get(name, self.noise, variate, options)
+        return estimators.of_label(self.label, self.noise)
 
 
 class Cell(NamedTuple):

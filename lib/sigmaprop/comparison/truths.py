@@ -40,10 +40,7 @@ def known_gradient(
     """
     if objective.has_closed_form:
         return _closed_form(objective, gaussian)
-    path, score = (
-        _sampled(objective, gaussian, key, num_samples, estimator, variate)
-        for estimator, variate in (("pathwise", None), ("score_function", "leave_one_out"))
-    )
+    path, score = _both(objective, gaussian, key, num_samples)
     return score if _disagree(path, score) else path
 
 
@@ -80,11 +77,17 @@ def _sampled(
 
 def jumps(objective: Objective, gaussian: Gaussian, key: Array, num_samples: int) -> bool:
     """Whether pathwise misses something: it differs from the score function by 5 errors."""
-    path, score = (
-        _sampled(objective, gaussian, key, num_samples, estimator, variate)
-        for estimator, variate in (("pathwise", None), ("score_function", "leave_one_out"))
+    return _disagree(*_both(objective, gaussian, key, num_samples))
+
+
+def _both(
+    objective: Objective, gaussian: Gaussian, key: Array, num_samples: int
+) -> tuple[KnownGradient, KnownGradient]:
+    """Pathwise and score function from the same antithetic draws."""
+    return (
+        _sampled(objective, gaussian, key, num_samples, "pathwise", None),
+        _sampled(objective, gaussian, key, num_samples, "score_function", "leave_one_out"),
     )
-    return _disagree(path, score)
 
 
 def _disagree(path: KnownGradient, score: KnownGradient) -> bool:

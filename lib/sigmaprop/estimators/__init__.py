@@ -43,6 +43,7 @@ __all__ = [
     "get",
     "labels",
     "names",
+    "of_label",
     "parse",
     "sweepable_labels",
 ]
@@ -103,7 +104,7 @@ def labels() -> tuple[str, ...]:
 
 def sweepable_labels() -> tuple[str, ...]:
     """Those that `sigmaprop.limit.sweep` can measure: functions of f and grad f at the draws."""
-    return tuple(label for label in labels() if _of_label(label).sweepable)
+    return tuple(label for label in labels() if of_label(label).sweepable)
 
 
 def parse(label: str) -> Choice:
@@ -145,9 +146,14 @@ def get(
     return estimator._replace(noise=noise)
 
 
-def _of_label(label: str) -> Estimator:
+def of_label(label: str, noise: str = "iid") -> Estimator:
+    """The estimator that a label stands for, with a noise scheme.
+
+    Raises:
+        ValueError: as `parse` and `get`.
+    """
     name, variate, options = parse(label)
-    return get(name, "iid", variate, options)
+    return get(name, noise, variate, options)
 
 
 def _build(name: str, control_variate: str | None, options: Options) -> Estimator:

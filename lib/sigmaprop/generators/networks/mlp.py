@@ -1,0 +1,147 @@
+"""Multilayer perceptrons."""
+
+import itertools
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.nn.initializers import Initializer
+from jaxtyping import Array
+
+from sigmaprop.generators.networks.base import (
+    LECUN,
+    Dense,
+    GeneratorOutput,
+    Network,
+    activation_named,
+    check_positive,
+    dtype_named,
+    network,
+    output_named,
+)
+
+
+class _Mlp(nnx.Module):
+    """Dense layers; the activation after all but the last, the output function after that."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        *,
+        rngs: nnx.Rngs,
+        activation: str = "identity",
+        output: str = "linear",
+        dtype: str = "float32",
+        kernel_init: Initializer | None = None,
+        output_init: Initializer = LECUN,
+        use_bias: bool = True,
+    ):
+        *hidden, last = itertools.pairwise(sizes)
+        self.activation, _, default_init = activation_named(activation)
+        self.output_function = output_named(output)
+        self.depth = len(hidden)
+        options: dict[str, Any] = {"rngs": rngs, "dtype": dtype_named(dtype)}
+        for layer, pair in enumerate(hidden):
+            dense = Dense(*pair, kernel_init=kernel_init or default_init, **options)
+            setattr(self, f"hidden_{layer}", dense)
+        self.output = Dense(*last, kernel_init=output_init, use_bias=use_bias, **options)
+
+    def layers(self, x: Array) -> tuple[Array, Array]:
+        """The output [B, O] and the last hidden layer [B, F], which is x if there is none."""
+        for layer in range(self.depth):
+            x = self.activation(getattr(self, f"hidden_{layer}")(x))
+        y = self.output(x).astype(jnp.float32)
+        return self.output_function(y), x.astype(jnp.float32)
+
+
+class _MlpGenerator(_Mlp):
+    def __call__(self, z: Array) -> GeneratorOutput:
+        return GeneratorOutput(*self.layers(z))
+
+
+class _MlpDiscriminator(_Mlp):
+    def __call__(self, x: Array, key: Array | None = None) -> Array:
+        del key
+        return self.layers(x)[0][:, 0]
+
+
+def build_generator(name: str, sizes: tuple[int, ...], **options: Any) -> Network:
+    """The generator of that name with layers of these sizes, the first Z and the last D."""
+    check_positive("latent_dim", sizes[0])
+    check_positive("dim", sizes[-1])
+    return network(
+        lambda rngs: _MlpGenerator(sizes, rngs=rngs, **options),
+        name=name,
+        smoothness=_smoothness(sizes, options),
+        in_dim=sizes[0],
+        out_dim=sizes[-1],
+        feature_dim=sizes[-2],
+    )
+
+
+def build_discriminator(name: str, sizes: tuple[int, ...], **options: Any) -> Network:
+    """The discriminator of that name with layers of these sizes, the first D and the last 1."""
+    check_positive("dim", sizes[0])
+    return network(
+        lambda rngs: _MlpDiscriminator(sizes, rngs=rngs, **options),
+        name=name,
+        smoothness=_smoothness(sizes, options),
+        in_dim=sizes[0],
+    )
+
+
+def _smoothness(sizes: tuple[int, ...], options: dict[str, Any]) -> Any:
+    """That of the activation where there is a hidden layer."""
+    check_positive("widths", *sizes[1:-1])
+    return "smooth" if len(sizes) == 2 else activation_named(options["activation"]).smoothness
+
+
+def mlp_generator(
+    latent_dim: int,
+    dim: int,
+    *,
+    widths: tuple[int, ...] = (256, 256),
+    activation: str = "relu",
+    output: str = "linear",
+    dtype: str = "float32",
+) -> Network:
+    """A generator of dense layers.
+
+    Kernels begin as He's (2015) normal before relu, leaky_relu, silu and gelu, as LeCun's (1998)
+    before the others and the output; biases begin at 0.
+
+    Args:
+        latent_dim: Z.
+        dim: D.
+        widths: of the hidden layers; none of them makes it linear, with z as its features.
+        activation: a name in ``ACTIVATIONS``.
+        output: "linear", "sigmoid" or "tanh".
+        dtype: in which products are computed, "float32" or "bfloat16"; parameters and outputs are
+            float32.
+
+    Returns:
+        A Network with ``apply(params, z [B, Z]) -> GeneratorOutput``.
+
+    Raises:
+        ValueError: a name or a size is unknown.
+    """
+    sizes = (latent_dim, *widths, dim)
+    return build_generator("mlp", sizes, activation=activation, output=output, dtype=dtype)
+
+
+def mlp_discriminator(
+    dim: int,
+    *,
+    widths: tuple[int, ...] = (256, 256),
+    activation: str = "leaky_relu",
+    dtype: str = "float32",
+) -> Network:
+    """A discriminator of dense layers; the options are those of `mlp_generator`.
+
+    Returns:
+        A Network with ``apply(params, x [B, D], key=None) -> logits [B]``; it reads no key.
+
+    Raises:
+        ValueError: a name or a size is unknown.
+    """
+    return build_discriminator("mlp", (dim, *widths, 1), activation=activation, dtype=dtype)

@@ -1,0 +1,239 @@
+"""The two players: what all replicas of a program share, what each has of its own, and the state.
+
+A `Game` is static: it decides what is compiled. `Knobs` are arrays: replicas of one game differ in
+seed, arm, rates and weights, and run side by side in one executable.
+"""
+
+import math
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from sigmaprop.generators import observation, spectral
+from sigmaprop.generators.entropy import HmcState
+from sigmaprop.generators.losses import Loss
+from sigmaprop.generators.networks.base import Network
+from sigmaprop.generators.observation import NoiseKnobs, Observation
+from sigmaprop.generators.optimizers import Optimizer, Rate
+from sigmaprop.generators.schedule import Given
+
+STREAMS = {
+    name: number
+    for number, name in enumerate(
+        (
+            "init",
+            "data",
+            "latent_discriminator",
+            "latent_generator",
+            "noise_real",
+            "noise_discriminator",
+            "noise_generator",
+            "instance_discriminator",
+            "instance_generator",
+            "dropout_discriminator",
+            "dropout_generator",
+            "penalty",
+            "entropy",
+            "evaluation",
+        ),
+        start=1,
+    )
+}
+"""The purposes of random numbers; each folds its own constant into the replica's key."""
+
+METRICS = (
+    "discriminator_loss",
+    "generator_loss",
+    "logit_real",
+    "logit_fake",
+    "sigma",
+    "sigma_slope",
+    "sigma_slope_squared",
+    "at_floor",
+    "at_ceiling",
+    "hmc_acceptance",
+)
+"""What a step tells, in this order; averaged over windows of steps."""
+
+NOT_DIVERGED = -1
+
+
+class Game(NamedTuple):
+    """What is the same for all replicas of one program.
+
+    Attributes:
+        generator: latent to mean and features.
+        discriminator: x to logits.
+        observation: the noise behind the generator.
+        loss: of both players.
+        optimizer: of both networks.
+        sigma_optimizer: of what makes the noise.
+        batch_size: examples of each kind in a step.
+        latent: distribution of z, of mean 0 and variance 1.
+        discriminator_steps: for each step of the generator, each with its own batch.
+        simultaneous: both players move from the same point; else the discriminator goes first.
+        gradient: "pathwise" differentiates the discriminator at x, "at_mean" at the mean.
+        sigma_gradient: label of the estimator of the gradient to the noise's parameters.
+        noise_samples: draws of the noise for each latent, where `sigma_gradient` or `gradient` asks
+            for more than back-propagation through one of them.
+        penalties: those that the program holds.
+        penalty_points: whether they are taken at examples without noise or as they are seen.
+        spectral_norm: whether the discriminator's kernels are divided by their spectral norms.
+        shared: whether some replica adds its noise to real examples too.
+        instance_noise: whether some replica adds noise to all that the discriminator sees.
+        instance_nodes: 0 draws that noise; else its expectation is taken at so many nodes.
+        entropy: whether some replica's generator is paid for its entropy.
+        average: whether a moving average of the generator is kept.
+    """
+
+    generator: Network
+    discriminator: Network
+    observation: Observation
+    loss: Loss
+    optimizer: Optimizer
+    sigma_optimizer: Optimizer
+    batch_size: int
+    latent: Literal["normal", "uniform"] = "normal"
+    discriminator_steps: int = 1
+    simultaneous: bool = False
+    gradient: str = "pathwise"
+    sigma_gradient: str = "pathwise"
+    noise_samples: int = 1
+    penalties: tuple[str, ...] = ()
+    penalty_points: Literal["clean", "noised"] = "noised"
+    spectral_norm: bool = False
+    shared: bool = False
+    instance_noise: bool = False
+    instance_nodes: int = 0
+    entropy: bool = False
+    average: bool = False
+
+
+class Rates(NamedTuple):
+    """Learning rates: of the generator's network, of the discriminator, of the noise."""
+
+    generator: Rate
+    discriminator: Rate
+    sigma: Rate
+
+
+class Knobs(NamedTuple):
+    """What one replica has of its own.
+
+    Attributes:
+        key: of all its random numbers; replicas to be paired share it.
+        noise: its arm.
+        shared: whether real examples get noise of the same scale.
+        rates: learning rates.
+        penalties: weight of each penalty of the game.
+        instance_noise: std of the noise on all examples, by step.
+        entropy_weight: what the generator is paid for a nat.
+        ema_decay: of the moving average of generator and noise.
+        rows: the rows of the data that it trains on, None for all. [n]
+    """
+
+    key: Key[Array, ""]
+    noise: NoiseKnobs
+    shared: Bool[Array, ""]
+    rates: Rates
+    penalties: dict[str, Float[Array, ""]]
+    instance_noise: Given
+    entropy_weight: Float[Array, ""]
+    ema_decay: Float[Array, ""]
+    rows: Int[Array, " n"] | None = None
+
+
+class Player(NamedTuple):
+    """The generator: its network's parameters, and the raw ones of its noise."""
+
+    network: Any
+    noise: dict[str, Any]
+
+
+class Moments(NamedTuple):
+    """The optimisers' states."""
+
+    generator: Any
+    noise: Any
+    discriminator: Any
+
+
+class State(NamedTuple):
+    """A replica between two steps.
+
+    Attributes:
+        player: the generator.
+        discriminator: parameters.
+        moments: the optimisers' states.
+        average: moving average of the generator, None where none is kept.
+        spectral: left singular vectors of the discriminator's kernels, or None.
+        hmc: what the sampler of the entropy's gradient adapts, or None.
+        diverged_at: the step whose losses were not finite, after which nothing moves; -1.
+        window: sums of the metrics over the steps of the current window, [M].
+    """
+
+    player: Player
+    discriminator: Any
+    moments: Moments
+    average: Player | None
+    spectral: Any
+    hmc: HmcState | None
+    diverged_at: Int[Array, ""]
+    window: Float[Array, " M"]
+
+
+def streams(key: Key[Array, ""]) -> dict[str, Key[Array, ""]]:
+    """One key for each purpose; it does not depend on what else is drawn."""
+    return {name: jax.random.fold_in(key, number) for name, number in STREAMS.items()}
+
+
+def init(game: Game, knobs: Knobs) -> State:
+    """The state before step 0."""
+    keys = jax.random.split(streams(knobs.key)["init"], 4)
+    network = game.generator.init(keys[0])
+    discriminator = game.discriminator.init(keys[1])
+    noise = observation.init(game.observation, knobs.noise, keys[2])
+    player = Player(network, noise)
+    moments = Moments(
+        game.optimizer.init(network),
+        game.sigma_optimizer.init(noise),
+        game.optimizer.init(discriminator),
+    )
+    return State(
+        player,
+        discriminator,
+        moments,
+        player if game.average else None,
+        spectral.init(discriminator, keys[3]) if game.spectral_norm else None,
+        HmcState.start(game.generator.in_dim) if game.entropy else None,
+        jnp.asarray(NOT_DIVERGED, jnp.int32),
+        jnp.zeros(len(METRICS)),
+    )
+
+
+def latent(game: Game, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
+    """Latents of mean 0 and variance 1, [num, Z]."""
+    shape = (num, game.generator.in_dim)
+    if game.latent == "uniform":
+        edge = math.sqrt(3.0)
+        return jax.random.uniform(key, shape, minval=-edge, maxval=edge)
+    return jax.random.normal(key, shape)
+
+
+class Draws(NamedTuple):
+    """The standard normal noise of a batch: [B, D] and [B, R] (None without a factor)."""
+
+    eps: Float[Array, "B D"]
+    zeta: Float[Array, "B R"] | None
+
+
+def draws(game: Game, key: Key[Array, ""], num: int) -> Draws:
+    """Noise of ``num`` samples; what the factor needs comes from a key of its own."""
+    shape = (num, game.observation.dim)
+    if "low_rank" not in game.observation.components:
+        return Draws(jax.random.normal(key, shape), None)
+    own = jax.random.fold_in(key, 1)
+    zeta = jax.random.normal(own, (num, game.observation.rank))
+    return Draws(jax.random.normal(key, shape), zeta)

@@ -1,0 +1,87 @@
+r"""Losses of the two players, as functions of the discriminator's logits.
+
+Each is a mean over examples of a function of one logit, so the generator's loss of one sample is
+the f of E f(mean + scale eps), and every estimator of this project applies to it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sigmaprop.names import unknown
+
+
+class Loss(NamedTuple):
+    r"""Three functions of logits l, entry by entry; every player minimises.
+
+    Attributes:
+        name: for the command line.
+        real: what the discriminator pays for a real example.
+        fake: what it pays for a generated one.
+        generator: what the generator pays for its own.
+    """
+
+    name: str
+    real: Callable[[Array], Array]
+    fake: Callable[[Array], Array]
+    generator: Callable[[Array], Array]
+
+    def discriminator(self, real: Float[Array, " B"], fake: Float[Array, " B"]) -> Float[Array, ""]:
+        """The discriminator's loss, from the logits of real and generated examples."""
+        return jnp.mean(self.real(real)) + jnp.mean(self.fake(fake))
+
+
+def names() -> tuple[str, ...]:
+    """The losses' names."""
+    return tuple(_TABLE)
+
+
+def get(name: str) -> Loss:
+    """The loss of this name.
+
+    Raises:
+        ValueError: unknown name; the nearest is named.
+
+    Source: Goodfellow et al. 2014, "Generative adversarial nets", equation 1 (minimax) and section
+    3 (non_saturating); Mao et al. 2017, "Least squares GANs", equation 9 with a = 0, b = c = 1;
+    Lim, Ye 2017, "Geometric GAN", equations 13 and 14 (hinge); Arjovsky, Chintala, Bottou 2017,
+    "Wasserstein GAN", equation 2.
+    """
+    if name not in _TABLE:
+        raise unknown("loss", name, _TABLE)
+    return _TABLE[name]
+
+
+def _softplus_of_negative(logit: Array) -> Array:
+    """``-log D`` with D = sigmoid(l)."""
+    return jax.nn.softplus(-logit)
+
+
+_TABLE = {
+    loss.name: loss
+    for loss in (
+        Loss("non_saturating", _softplus_of_negative, jax.nn.softplus, _softplus_of_negative),
+        Loss(
+            "minimax",
+            _softplus_of_negative,
+            jax.nn.softplus,
+            lambda logit: -jax.nn.softplus(logit),
+        ),
+        Loss(
+            "least_squares",
+            lambda logit: 0.5 * (logit - 1.0) ** 2,
+            lambda logit: 0.5 * logit**2,
+            lambda logit: 0.5 * (logit - 1.0) ** 2,
+        ),
+        Loss(
+            "hinge",
+            lambda logit: jax.nn.relu(1.0 - logit),
+            lambda logit: jax.nn.relu(1.0 + logit),
+            jnp.negative,
+        ),
+        Loss("wasserstein", jnp.negative, lambda logit: logit, jnp.negative),
+    )
+}

@@ -1,0 +1,119 @@
+"""Optimisers whose learning rate is an array, so that every replica of a program has its own.
+
+Rates, decays and momenta are absolute functions of the step: a resumed run and a run in other
+chunks take the same steps.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from sigmaprop.names import unknown
+
+
+class Rate(NamedTuple):
+    """A learning rate that may decay: ``max(start / decay^step, smallest)``.
+
+    Attributes:
+        start: at step 0, [].
+        decay: divisor of each step, >= 1; 1 keeps the rate as it is. []
+        smallest: where the decay ends, [].
+    """
+
+    start: Float[Array, ""]
+    decay: Float[Array, ""]
+    smallest: Float[Array, ""]
+
+    def at(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """The rate of a step, []."""
+        decayed = self.start * jnp.exp(-step.astype(jnp.float32) * jnp.log(self.decay))
+        return jnp.maximum(decayed, jnp.minimum(self.smallest, self.start))
+
+
+def rate(start: float, decay: float = 1.0, smallest: float = 0.0) -> Rate:
+    """A rate of one replica."""
+    return Rate(*(jnp.asarray(value, jnp.float32) for value in (start, decay, smallest)))
+
+
+class Optimizer(NamedTuple):
+    """Two pure functions.
+
+    Attributes:
+        init: ``params -> state``.
+        update: ``(gradient, state, params, rate [], step []) -> (params, state)``.
+    """
+
+    init: Callable[[Any], Any]
+    update: Callable[..., tuple[Any, Any]]
+
+
+def names() -> tuple[str, ...]:
+    """The optimisers' names."""
+    return ("adam", "sgd")
+
+
+def get(
+    name: str,
+    *,
+    b1: float = 0.5,
+    b2: float = 0.99,
+    momentum: tuple[float, float] = (0.0, 0.0),
+    momentum_steps: int = 1,
+) -> Optimizer:
+    """An optimiser by its name.
+
+    Args:
+        name: "adam" or "sgd".
+        b1: Adam's decay of the first moment.
+        b2: Adam's decay of the second moment.
+        momentum: of sgd, at step 0 and from ``momentum_steps`` on, linear in between.
+        momentum_steps: > 0.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in names():
+        raise unknown("optimizer", name, names())
+    return adam(b1, b2) if name == "adam" else sgd(momentum, momentum_steps)
+
+
+def adam(b1: float, b2: float, eps: float = 1e-8) -> Optimizer:
+    """Adam, with optax's moments.
+
+    Source: Kingma, Ba 2015, "Adam", algorithm 1.
+    """
+    moments = optax.scale_by_adam(b1, b2, eps)
+
+    def update(gradient: Any, state: Any, params: Any, rate: Array, step: Array) -> Any:
+        del step  # optax counts the steps of its own state, which are the same
+        direction, state = moments.update(gradient, state, params)
+        return jax.tree.map(lambda p, d: p - rate * d, params, direction), state
+
+    return Optimizer(moments.init, update)
+
+
+def sgd(momentum: tuple[float, float], momentum_steps: int) -> Optimizer:
+    """Gradient descent with heavy-ball momentum; the rate enters the velocity, as in Pylearn2.
+
+    Source: Polyak 1964; Sutskever et al. 2013, "On the importance of initialization and momentum
+    in deep learning", equation 1.
+    """
+    first, last = momentum
+    plain = first == last == 0.0
+
+    def init(params: Any) -> Any:
+        return () if plain else jax.tree.map(jnp.zeros_like, params)
+
+    def update(gradient: Any, state: Any, params: Any, rate: Array, step: Array) -> Any:
+        if plain:
+            return jax.tree.map(lambda p, g: p - rate * g, params, gradient), state
+        share = jnp.clip(step / momentum_steps, 0.0, 1.0)
+        kept = (first + (last - first) * share).astype(jnp.float32)
+        state = jax.tree.map(lambda v, g: kept * v - rate * g, state, gradient)
+        return jax.tree.map(lambda p, v: p + v, params, state), state
+
+    return Optimizer(init, update)

@@ -1,0 +1,209 @@
+"""Many replicas of one game in one compiled program.
+
+The replicas lie along the leading axis of state and knobs, sharded over the devices of a mesh. On
+each device they run in groups of ``replica_chunk``: one group after the other, the replicas of a
+group vectorised. On a CPU a group is one replica, which is the fastest there and gives every
+replica the bits that it would have alone; an accelerator vectorises.
+
+A call runs the steps from ``start`` to ``stop``, which are arguments of the program: one executable
+serves every chunk, and no number depends on where the chunks are cut.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
+
+from sigmaprop.generators import game as games
+from sigmaprop.generators.game import METRICS, Game, Knobs, Player, State
+from sigmaprop.generators.step import Fakes, generate, step
+
+AXIS = "replica"
+_ACCELERATOR_CHUNK = 1024
+
+
+class Layout(NamedTuple):
+    """Where replicas run.
+
+    Attributes:
+        mesh: one axis, `AXIS`, over the devices.
+        replica_chunk: replicas of a device that are vectorised together.
+    """
+
+    mesh: jax.sharding.Mesh
+    replica_chunk: int
+
+    def padded(self, num: int) -> int:
+        """The number of replicas that fills every device's groups."""
+        unit = self.mesh.size * self.replica_chunk
+        return -(-num // unit) * unit
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Of arrays whose leading axis counts replicas."""
+        return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+
+def layout(
+    num: int, replica_chunk: int | None = None, devices: Sequence[Any] | None = None
+) -> Layout:
+    """A layout for ``num`` replicas.
+
+    Args:
+        num: replicas, > 0.
+        replica_chunk: None for the default of the backend: 1 on a CPU; elsewhere all replicas of a
+            device, up to 1024.
+        devices: None for all local ones; no more are used than there are replicas.
+    """
+    devices = list(jax.local_devices() if devices is None else devices)[:num]
+    mesh = jax.make_mesh((len(devices),), (AXIS,), (AxisType.Auto,), devices=devices)
+    if replica_chunk is None:
+        each = -(-num // len(devices))
+        replica_chunk = 1 if devices[0].platform == "cpu" else min(each, _ACCELERATOR_CHUNK)
+    return Layout(mesh, replica_chunk)
+
+
+class Engine(NamedTuple):
+    """The compiled functions of one game.
+
+    Attributes:
+        layout: where replicas run.
+        num: replicas asked for; arrays hold ``layout.padded(num)``, the rest repeats the last.
+        every: steps of a window of metrics.
+        max_windows: most windows of one call of ``run``.
+        init: ``knobs -> state``.
+        run: ``(state, knobs, data, start, stop) -> (state, windows [R, W, M])``; the state that is
+            given is consumed. Row w averages the metrics over window ``start // every + w``, once
+            its last step has been run.
+        map: ``(function of (state, knobs, *rest) of one replica, state, knobs, *rest)`` of all, to be
+            called under jit; what is in ``rest`` is the same for every replica.
+    """
+
+    layout: Layout
+    num: int
+    every: int
+    max_windows: int
+    init: Callable[[Knobs], State]
+    run: Callable[..., tuple[State, Float[Array, "R W M"]]]
+    map: Callable[..., Any]
+
+    def place(self, knobs: Knobs) -> Knobs:
+        """Knobs of ``num`` replicas, padded and on their devices."""
+        return jax.device_put(_pad(knobs, self.layout.padded(self.num)), self.layout.sharding)
+
+    def replicate(self, tree: Any) -> Any:
+        """An array that every device holds whole, such as the data."""
+        return jax.device_put(tree, NamedSharding(self.layout.mesh, PartitionSpec()))
+
+
+def engine(
+    game: Game,
+    num: int,
+    *,
+    every: int = 20,
+    max_windows: int = 64,
+    replica_chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Engine:
+    """Builds the program of ``num`` replicas of a game; nothing is compiled yet.
+
+    Args:
+        game: what the replicas share.
+        num: how many, > 0.
+        every: steps that metrics are averaged over, > 0.
+        max_windows: most windows that one call of ``run`` may touch.
+        replica_chunk: see `layout`.
+        devices: see `layout`.
+    """
+    place = layout(num, replica_chunk, devices)
+    spread = functools.partial(_over_replicas, place)
+
+    def run(state: State, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
+        def one(state: State, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
+            return _steps(game, every, max_windows, state, knobs, data, start, stop)
+
+        return spread(one, (state, knobs), (data, start, stop))
+
+    def mapped(function: Callable[..., Any], state: Any, knobs: Knobs, *rest: Any) -> Any:
+        return spread(function, (state, knobs), rest)
+
+    return Engine(
+        place,
+        num,
+        every,
+        max_windows,
+        jax.jit(lambda knobs: spread(lambda own: games.init(game, own), (knobs,), ())),
+        jax.jit(run, donate_argnums=0),
+        mapped,
+    )
+
+
+def stack(knobs: Sequence[Knobs]) -> Knobs:
+    """Knobs of single replicas along a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *knobs)
+
+
+def sample(game: Game, player: Player, knobs: Knobs, key: Array, num: int, t: Array) -> Fakes:
+    """``num`` examples of one replica with the sigma of step ``t``: [num, D]."""
+    z = games.latent(game, jax.random.fold_in(key, 1), num)
+    return generate(game, player, knobs, z, games.draws(game, jax.random.fold_in(key, 2), num), t)
+
+
+def _steps(
+    game: Game,
+    every: int,
+    max_windows: int,
+    state: State,
+    knobs: Knobs,
+    data: Array,
+    start: Array,
+    stop: Array,
+) -> tuple[State, Array]:
+    """The steps of one replica, and the averages of its metrics by window."""
+    keys = games.streams(knobs.key)
+
+    def body(t: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+        state, windows = carry
+        state, told = step(game, knobs, state, data, keys, t)
+        total = jnp.where(t % every == 0, told, state.window + told)
+        row = t // every - start // every
+        windows = jax.lax.dynamic_update_slice(windows, total[None] / every, (row, 0))
+        return state._replace(window=total), windows
+
+    windows = jnp.zeros((max_windows, len(METRICS)))
+    return jax.lax.fori_loop(start, stop, body, (state, windows))
+
+
+def _over_replicas(
+    place: Layout, function: Callable[..., Any], each: tuple[Any, ...], shared: tuple[Any, ...]
+) -> Any:
+    """``function`` of every replica: devices side by side, groups in turn, a group vectorised."""
+    chunk = place.replica_chunk
+
+    def on_device(each: tuple[Any, ...], shared: tuple[Any, ...]) -> Any:
+        if chunk == 1:
+            return jax.lax.map(lambda own: function(*own, *shared), each)
+        grouped = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), each)
+        many = jax.vmap(lambda own: function(*own, *shared))
+        found = jax.lax.map(many, grouped)
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), found)
+
+    split, whole = PartitionSpec(AXIS), PartitionSpec()
+    return jax.shard_map(
+        on_device, mesh=place.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
+    )(each, shared)
+
+
+def _pad(tree: Any, num: int) -> Any:
+    """The last replica again, until there are ``num``."""
+
+    def pad(leaf: Array) -> Array:
+        rows = np.minimum(np.arange(num), leaf.shape[0] - 1)
+        return leaf[rows]
+
+    return jax.tree.map(pad, tree)

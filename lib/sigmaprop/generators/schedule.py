@@ -1,0 +1,72 @@
+"""Numbers that are given for each step: sigma schedules that differ between replicas of a program.
+
+`sigmaprop.schedules` has the same curves as float64 functions of the host, for sweeps; here kind
+and ends are arrays, so that a vmap over replicas can hold a different schedule in each.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from sigmaprop.names import unknown
+
+KINDS = ("constant", "linear", "cosine", "exponential")
+
+
+class Given(NamedTuple):
+    """A sigma for each step.
+
+    Attributes:
+        first: at step 0, in units of x, >= 0. []
+        last: from step ``steps`` on, []; > 0 for "exponential", whose floor it is.
+        kind: index into `KINDS`, [].
+        steps: length of the way from first to last, [].
+    """
+
+    first: Float[Array, ""]
+    last: Float[Array, ""]
+    kind: Int[Array, ""]
+    steps: Int[Array, ""]
+
+
+def given(kind: str, first: float, last: float, steps: int) -> Given:
+    """A schedule of one replica.
+
+    Raises:
+        ValueError: unknown kind (the nearest is named), or ends that it excludes.
+    """
+    if kind not in KINDS:
+        raise unknown("sigma schedule", kind, KINDS)
+    if kind == "exponential" and min(first, last) <= 0:
+        raise ValueError(
+            f"an exponential sigma schedule runs between positive sigmas, not {first} and {last}"
+        )
+    if steps < 1:
+        raise ValueError(f"a sigma schedule of {steps} steps; it needs at least 1")
+    return Given(
+        jnp.asarray(first, jnp.float32),
+        jnp.asarray(first if kind == "constant" else last, jnp.float32),
+        jnp.asarray(KINDS.index(kind), jnp.int32),
+        jnp.asarray(steps, jnp.int32),
+    )
+
+
+def at(schedule: Given, step: Int[Array, ""]) -> Float[Array, ""]:
+    """Sigma of a step: ``first`` at 0, ``last`` from ``schedule.steps`` on.
+
+    Constant schedules give ``first`` itself at every step, without rounding.
+    """
+    first, last = schedule.first, schedule.last
+    t = jnp.clip(step / schedule.steps, 0.0, 1.0).astype(first.dtype)
+    straight = first + (last - first) * t
+    half_cosine = last + (first - last) * 0.5 * (1.0 + jnp.cos(jnp.pi * t))
+    positive = jnp.maximum(first, 1e-30), jnp.maximum(last, 1e-30)
+    geometric = jnp.exp(jnp.log(positive[0]) * (1.0 - t) + jnp.log(positive[1]) * t)
+    curves = jnp.stack([first, straight, half_cosine, jnp.clip(geometric, *_ordered(first, last))])
+    inside = jnp.sum(jnp.where(jnp.arange(len(KINDS)) == schedule.kind, curves, 0.0))
+    return jnp.where(t >= 1.0, last, jnp.where(t <= 0.0, first, inside))
+
+
+def _ordered(first: Array, last: Array) -> tuple[Array, Array]:
+    return jnp.minimum(first, last), jnp.maximum(first, last)

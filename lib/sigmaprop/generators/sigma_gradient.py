@@ -1,0 +1,135 @@
+"""The generator's gradient by any estimator of the library.
+
+The generator's loss of one sample is f(x) with x ~ N(mean(z), Sigma(z)). An estimator gives
+dE f/d(mean, scale, factor) for the Gaussian of each latent; what remains is the chain rule to the
+parameters that made these Gaussians, one vector-Jacobian product.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from sigmaprop.estimation import check_smoothness, estimate
+from sigmaprop.estimators import of_label, parse
+from sigmaprop.gaussian import Diagonal, LowRank
+from sigmaprop.generators.observation import Spread
+from sigmaprop.names import unknown
+
+LABELS = (
+    "pathwise",
+    "pathwise+at_mean",
+    "pathwise+delta",
+    "score_function",
+    "score_function+at_mean",
+    "score_function+delta",
+    "bonnet_price",
+)
+"""Estimators that can carry the gradient to the noise; all need one draw or more for a latent."""
+
+GRADIENTS = ("pathwise", "at_mean")
+
+
+class Critic(NamedTuple):
+    """The generator's loss of one sample, as estimators take it.
+
+    Attributes:
+        loss: x [D] to [].
+        smoothness: "smooth" or "kink", of the discriminator.
+        name: for messages.
+    """
+
+    loss: Callable[[Array], Array]
+    smoothness: str
+    name: str = "the discriminator"
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """f(x)."""
+        return self.loss(x)
+
+
+def check(sigma_gradient: str, smoothness: str, name: str) -> None:
+    """Refuses an unknown estimator, and Price's rule where the discriminator has kinks.
+
+    Raises:
+        ValueError: naming the estimator and what forbids it.
+    """
+    if sigma_gradient not in LABELS:
+        raise unknown("sigma-gradient", sigma_gradient, LABELS)
+    if sigma_gradient == "bonnet_price" and smoothness != "smooth":
+        raise ValueError(
+            f"--sigma-gradient bonnet_price has no meaning with the discriminator {name}: its "
+            "activation has kinks, and the second derivative in them is invisible to automatic "
+            "differentiation; choose --discriminator-activation softplus, or another "
+            f"--sigma-gradient ({', '.join(label for label in LABELS if label != 'bonnet_price')})"
+        )
+
+
+def gaussians(mean: Float[Array, "B D"], spread: Spread) -> Diagonal | LowRank:
+    """The Gaussian of each sample, stacked along the leading axis."""
+    scale = jnp.broadcast_to(spread.scale, mean.shape)
+    if spread.factor is None:
+        return Diagonal(mean, scale)
+    factor = jnp.broadcast_to(spread.factor, (mean.shape[0], *spread.factor.shape))
+    return LowRank(mean, scale, factor)
+
+
+def cotangent(
+    critic: Critic,
+    stacked: Diagonal | LowRank,
+    key: Key[Array, ""],
+    *,
+    gradient: str,
+    sigma_gradient: str,
+    num_samples: int,
+) -> tuple[Float[Array, " B"], Any]:
+    """Losses and gradients of each sample's Gaussian.
+
+    Args:
+        critic: f.
+        stacked: one Gaussian for each latent, leading axis B.
+        key: of the noise; each latent has its own.
+        gradient: how the mean is differentiated, of `GRADIENTS`.
+        sigma_gradient: how the rest is, of `LABELS`.
+        num_samples: draws for each latent.
+
+    Returns:
+        (E f of each Gaussian [B], Gaussian-shaped gradients [B, ...]). To a scale of exactly 0 the
+        gradient is set to 0: an arm with that scale does not learn it.
+    """
+    check_smoothness(critic, of_label(sigma_gradient))
+    keys = jax.random.split(key, stacked.mean.shape[0])
+
+    def by(label: str) -> Any:
+        choice = parse(label)
+
+        def one(gaussian: Any, key: Array) -> tuple[Array, Any]:
+            found = estimate(
+                critic,
+                gaussian,
+                key,
+                num_samples,
+                estimator=choice.name,
+                control_variate=choice.control_variate,
+            )
+            return found.value, found.gradient
+
+        return jax.vmap(one)(stacked, keys)
+
+    value, found = by(sigma_gradient)
+    frozen = stacked.scale == 0
+    scale = jnp.where(frozen, 0.0, found.scale)
+    # A rule that is exact in the mean only on average would be a third estimator: the mean is
+    # always differentiated as `gradient` says.
+    mean = found.mean if _same_mean(gradient, sigma_gradient) else by(gradient)[1].mean
+    if isinstance(found, LowRank):
+        factor = jnp.where(frozen[..., None], 0.0, found.factor)
+        return value, LowRank(mean, scale, factor)
+    return value, Diagonal(mean, scale)
+
+
+def _same_mean(gradient: str, sigma_gradient: str) -> bool:
+    """Whether the estimator of the noise differentiates the mean in the way that is asked for."""
+    return gradient == "pathwise" and sigma_gradient in ("pathwise", "pathwise+at_mean")

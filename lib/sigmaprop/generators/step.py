@@ -1,0 +1,377 @@
+"""One step of the game of one replica: the discriminator's move, then the generator's.
+
+Noise is fresh and independent for real and generated examples, and for the two players. The
+discriminator judges real and generated examples in one pass. A step whose losses are not finite is
+not taken, and none is after it: the replica keeps its last state, its `diverged_at` names the step.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from sigmaprop.estimation import expectation
+from sigmaprop.gaussian import Isotropic
+from sigmaprop.generators import entropy, observation, regularizers, schedule, spectral
+from sigmaprop.generators import sigma_gradient as by_estimator
+from sigmaprop.generators.game import (
+    NOT_DIVERGED,
+    Draws,
+    Game,
+    Knobs,
+    Moments,
+    Player,
+    State,
+    draws,
+    latent,
+)
+from sigmaprop.generators.observation import Spread
+
+Keys = dict[str, Array]
+
+
+class Fakes(NamedTuple):
+    """Generated examples.
+
+    Attributes:
+        mean: mu(z), [B, D].
+        x: mean and noise, [B, D].
+        spread: of the noise.
+        z: latents, [B, Z].
+    """
+
+    mean: Float[Array, "B D"]
+    x: Float[Array, "B D"]
+    spread: Spread
+    z: Float[Array, "B Z"]
+
+
+def step(
+    game: Game, knobs: Knobs, state: State, data: Float[Array, "N D"], keys: Keys, t: Int[Array, ""]
+) -> tuple[State, Float[Array, " M"]]:
+    """The state after step ``t``, and what the step tells, in the order of `METRICS`.
+
+    Args:
+        game: what all replicas share.
+        knobs: the replica's own.
+        state: before the step.
+        data: training examples.
+        keys: from `game.streams`.
+        t: absolute number of the step.
+    """
+    before = state
+    seen = _Losses(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
+    for turn in range(game.discriminator_steps):
+        state, seen = _move_discriminator(game, knobs, state, data, _at(keys, t, turn), t)
+    judge = before if game.simultaneous else state
+    state, own = _move_generator(game, knobs, state, judge, _at(keys, t, 0), t)
+    told = jnp.stack([seen.loss, own.loss, seen.real, seen.fake, *own.told])
+    finite = jnp.isfinite(seen.loss) & jnp.isfinite(own.loss)
+    alive = finite & (before.diverged_at == NOT_DIVERGED)
+    kept = jax.tree.map(lambda new, old: jnp.where(alive, new, old), state, before)
+    first = ~finite & (before.diverged_at == NOT_DIVERGED)
+    return kept._replace(diverged_at=jnp.where(first, t, before.diverged_at)), told
+
+
+def generate(
+    game: Game, player: Player, knobs: Knobs, z: Array, noise: Draws, t: Int[Array, ""]
+) -> Fakes:
+    """Examples of given latents and noise, [B, D], with the sigma of step ``t``."""
+    made = game.generator.apply(player.network, z)
+    sigma = schedule.at(knobs.noise.given, t)
+    spread = observation.spread(game.observation, player.noise, made.features, sigma, knobs.noise)
+    return Fakes(made.mean, made.mean + spread.noise(*noise), spread, z)
+
+
+class _Losses(NamedTuple):
+    """The discriminator's loss, and its mean logits of real and generated examples."""
+
+    loss: Array
+    real: Array
+    fake: Array
+
+
+class _Own(NamedTuple):
+    """The generator's loss, and the rest of what a step tells."""
+
+    loss: Array
+    told: tuple[Array, ...]
+
+
+def _at(keys: Keys, t: Array, turn: int) -> Keys:
+    """The keys of a step; of a further turn of the discriminator within it."""
+    found = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
+    if turn == 0:
+        return found
+    return {name: jax.random.fold_in(key, turn) for name, key in found.items()}
+
+
+def _move_discriminator(
+    game: Game, knobs: Knobs, state: State, data: Array, keys: Keys, t: Array
+) -> tuple[State, _Losses]:
+    size = game.batch_size
+    z = latent(game, keys["latent_discriminator"], size)
+    noise = draws(game, keys["noise_discriminator"], size)
+    fakes = generate(game, state.player, knobs, z, noise, t)
+    clean = _examples(knobs, data, keys["data"], size)
+    real = _with_shared_noise(game, knobs, clean, fakes.spread, keys["noise_real"])
+
+    def loss(params: Any) -> tuple[Array, tuple[_Losses, Any]]:
+        effective, singular = _normalised(game, params, state.spectral)
+        total, seen = _discriminator_loss(game, knobs, effective, real, fakes.x, keys, t)
+        if game.penalties:
+            noised = game.penalty_points == "noised"
+            points = (real, fakes.x) if noised else (clean, fakes.mean)
+            total = total + _penalty(game, knobs, effective, *points, keys)
+        return total, (seen._replace(loss=total), singular)
+
+    gradient, (seen, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
+    rate = knobs.rates.discriminator.at(t)
+    params, moments = game.optimizer.update(
+        gradient, state.moments.discriminator, state.discriminator, rate, t
+    )
+    moved = state._replace(
+        discriminator=params,
+        moments=state.moments._replace(discriminator=moments),
+        spectral=singular,
+    )
+    return moved, seen
+
+
+def _move_generator(
+    game: Game, knobs: Knobs, state: State, judge: State, keys: Keys, t: Array
+) -> tuple[State, _Own]:
+    """The generator's move against the discriminator of ``judge``."""
+    z = latent(game, keys["latent_generator"], game.batch_size)
+    effective, _ = _normalised(game, judge.discriminator, judge.spectral)
+    per_example = _generator_loss(game, knobs, effective, keys, t)
+    push, hmc = _entropy_push(game, knobs, state, z, keys, t)
+    if _by_autodiff(game):
+        found = _backpropagate(game, knobs, state.player, z, per_example, push, keys, t)
+    else:
+        found = _estimate(game, knobs, state.player, z, per_example, push, keys, t)
+    network, network_moments = game.optimizer.update(
+        found.gradient.network,
+        state.moments.generator,
+        state.player.network,
+        knobs.rates.generator.at(t),
+        t,
+    )
+    noise, noise_moments = game.sigma_optimizer.update(
+        found.gradient.noise,
+        state.moments.noise,
+        state.player.noise,
+        knobs.rates.sigma.at(t),
+        t,
+    )
+    noise = observation.project(game.observation, noise, knobs.noise.bounds)
+    player = Player(network, noise)
+    moved = state._replace(
+        player=player,
+        moments=Moments(network_moments, noise_moments, state.moments.discriminator),
+        average=_average(state.average, player, knobs.ema_decay),
+        hmc=hmc,
+    )
+    return moved, _Own(found.loss, _told(game, knobs, found, hmc))
+
+
+class _Found(NamedTuple):
+    """The generator's loss, its gradient, and the noise that it was taken with."""
+
+    loss: Array
+    gradient: Player
+    spread: Spread
+
+
+def _by_autodiff(game: Game) -> bool:
+    """Whether one backward pass gives the gradient that the game asks for."""
+    plain = game.sigma_gradient == "pathwise" and game.noise_samples == 1
+    return plain and (game.gradient == "pathwise" or not game.observation.components)
+
+
+def _backpropagate(
+    game: Game,
+    knobs: Knobs,
+    player: Player,
+    z: Array,
+    per_example: Callable[[Array], Array],
+    push: Array | None,
+    keys: Keys,
+    t: Array,
+) -> _Found:
+    noise = draws(game, keys["noise_generator"], game.batch_size)
+
+    def loss(player: Player) -> tuple[Array, tuple[Array, Spread]]:
+        fakes = generate(game, player, knobs, z, noise, t)
+        seen = fakes.mean if game.gradient == "at_mean" else fakes.x
+        value = jnp.mean(per_example(seen))
+        total = value if push is None else value + jnp.mean(jnp.sum(push * fakes.x, axis=-1))
+        return total, (value, fakes.spread)
+
+    gradient, (value, spread) = jax.grad(loss, has_aux=True)(player)
+    return _Found(value, gradient, spread)
+
+
+def _estimate(
+    game: Game,
+    knobs: Knobs,
+    player: Player,
+    z: Array,
+    per_example: Callable[[Array], Array],
+    push: Array | None,
+    keys: Keys,
+    t: Array,
+) -> _Found:
+    """The gradient by the library's estimators, carried to the parameters by the chain rule."""
+    noise = draws(game, keys["noise_generator"], game.batch_size)
+
+    def stacked(player: Player) -> tuple[Any, Spread]:
+        fakes = generate(game, player, knobs, z, noise, t)
+        return (by_estimator.gaussians(fakes.mean, fakes.spread), fakes.x), fakes.spread
+
+    (gaussians, x), pull, spread = jax.vjp(stacked, player, has_aux=True)
+    critic = by_estimator.Critic(
+        lambda point: per_example(point[None])[0], game.discriminator.smoothness
+    )
+    losses, each = by_estimator.cotangent(
+        critic,
+        gaussians,
+        jax.random.fold_in(keys["noise_generator"], 2),
+        gradient=game.gradient,
+        sigma_gradient=game.sigma_gradient,
+        num_samples=game.noise_samples,
+    )
+    mean = jax.tree.map(lambda leaf: leaf / game.batch_size, each)
+    to_x = jnp.zeros_like(x) if push is None else push / game.batch_size
+    (gradient,) = pull((mean, to_x))
+    return _Found(jnp.mean(losses), gradient, spread)
+
+
+def _examples(knobs: Knobs, data: Array, key: Array, num: int) -> Array:
+    """Training examples drawn with replacement, [num, D]."""
+    if knobs.rows is None:
+        return data[jax.random.randint(key, (num,), 0, data.shape[0])]
+    return data[knobs.rows[jax.random.randint(key, (num,), 0, knobs.rows.shape[0])]]
+
+
+def _with_shared_noise(game: Game, knobs: Knobs, clean: Array, spread: Spread, key: Array) -> Array:
+    """Real examples with noise of the generator's scale, where the replica shares it."""
+    if not game.shared:
+        return clean
+    noise = spread.noise(*draws(game, key, clean.shape[0]))
+    return clean + jnp.where(knobs.shared, noise, 0.0)
+
+
+def _normalised(game: Game, params: Any, singular: Any) -> tuple[Any, Any]:
+    """The discriminator's parameters as it uses them."""
+    if not game.spectral_norm:
+        return params, singular
+    return spectral.normalise(params, singular)
+
+
+def _discriminator_loss(
+    game: Game, knobs: Knobs, params: Any, real: Array, fake: Array, keys: Keys, t: Array
+) -> tuple[Array, _Losses]:
+    size = real.shape[0]
+    both = jnp.concatenate([real, fake])
+    std = schedule.at(knobs.instance_noise, t)
+    if game.instance_noise and not game.instance_nodes:
+        both = both + std * jax.random.normal(keys["instance_discriminator"], both.shape)
+    logits = _discriminate(game, params, both, keys["dropout_discriminator"])
+    seen = _Losses(jnp.zeros(()), jnp.mean(logits[:size]), jnp.mean(logits[size:]))
+    if not game.instance_nodes:
+        return game.loss.discriminator(logits[:size], logits[size:]), seen
+    expected = _expected(game, params, std)
+    return jnp.mean(expected(game.loss.real, real)) + jnp.mean(expected(game.loss.fake, fake)), seen
+
+
+def _generator_loss(
+    game: Game, knobs: Knobs, params: Any, keys: Keys, t: Array
+) -> Callable[[Array], Array]:
+    """What the generator pays for each example: x [B, D] to [B]."""
+    std = schedule.at(knobs.instance_noise, t)
+    if game.instance_nodes:
+        expected = _expected(game, params, std)
+        return lambda x: expected(game.loss.generator, x)
+
+    def per_example(x: Array) -> Array:
+        if game.instance_noise:
+            x = x + std * jax.random.normal(keys["instance_generator"], x.shape)
+        logits = _discriminate(game, params, x, keys["dropout_generator"])
+        return game.loss.generator(logits)
+
+    return per_example
+
+
+def _discriminate(game: Game, params: Any, x: Array, key: Array) -> Array:
+    return game.discriminator.apply(params, x, key if game.discriminator.uses_key else None)
+
+
+def _expected(game: Game, params: Any, std: Array) -> Callable[[Callable, Array], Array]:
+    """Losses averaged over instance noise by quadrature: (loss of a logit, x [B, D]) to [B]."""
+
+    def averaged(loss: Callable[[Array], Array], x: Array) -> Array:
+        def of_one(point: Array) -> Array:
+            return loss(game.discriminator.apply(params, point[None])[0])
+
+        def one(mean: Array) -> Array:
+            return expectation(
+                of_one,
+                Isotropic(mean, std),
+                jax.random.key(0),  # quadrature draws nothing
+                game.instance_nodes,
+                estimator="quadrature",
+            )
+
+        return jax.vmap(one)(x)
+
+    return averaged
+
+
+def _penalty(game: Game, knobs: Knobs, params: Any, real: Array, fake: Array, keys: Keys) -> Array:
+    between = None
+    if "gradient_penalty" in game.penalties:
+        share = jax.random.uniform(keys["penalty"], (real.shape[0], 1))
+        between = share * real + (1.0 - share) * fake
+    return regularizers.penalty(
+        knobs.penalties,
+        lambda x: game.discriminator.apply(params, x),
+        regularizers.Points(real, fake, between),
+    )
+
+
+def _entropy_push(
+    game: Game, knobs: Knobs, state: State, z: Array, keys: Keys, t: Array
+) -> tuple[Array | None, Any]:
+    """What is added to the cotangent of x so that the generator ascends its entropy, [B, D]."""
+    if not game.entropy:
+        return None, state.hmc
+    noise = draws(game, keys["noise_generator"], game.batch_size)
+    fakes = generate(game, state.player, knobs, z, noise, t)
+    scale = jnp.maximum(jnp.abs(fakes.spread.scale), knobs.noise.bounds.floor)
+    negative_score, hmc = entropy.score(
+        lambda one: game.generator.apply(state.player.network, one[None]).mean[0],
+        fakes.x,
+        z,
+        scale,
+        keys["entropy"],
+        state.hmc,
+    )
+    return -knobs.entropy_weight * jax.lax.stop_gradient(negative_score), hmc
+
+
+def _average(average: Player | None, player: Player, decay: Array) -> Player | None:
+    if average is None:
+        return None
+    return jax.tree.map(lambda kept, new: decay * kept + (1.0 - decay) * new, average, player)
+
+
+def _told(game: Game, knobs: Knobs, found: _Found, hmc: Any) -> tuple[Array, ...]:
+    """Sigma, the slope of the loss along its raw parameters and its square, bounds, acceptance."""
+    sigma = observation.root_mean_square(found.spread, game.observation.dim)
+    slope = observation.slope(found.gradient.noise)
+    acceptance = jnp.zeros(()) if hmc is None else hmc.acceptance
+    low, high = observation.at_bounds(found.spread, knobs.noise)
+    return sigma, slope, slope**2, low, high, acceptance

@@ -80,8 +80,8 @@ class Engine(NamedTuple):
         run: ``(state, knobs, data, start, stop) -> (state, windows [R, W, M])``; the state that is
             given is consumed. Row w averages the metrics over window ``start // every + w``, once
             its last step has been run.
-        map: ``(function of (state, knobs, *rest) of one replica, state, knobs, *rest)`` of all, to be
-            called under jit; what is in ``rest`` is the same for every replica.
+        map: ``(function, state, knobs, *rest)``: the function of (state, knobs, *rest) of one
+            replica, for all of them; ``rest`` is the same for each. To be called under jit.
     """
 
     layout: Layout

@@ -346,7 +346,7 @@ def _entropy_push(
     game: Game, knobs: Knobs, state: State, z: Array, keys: Keys, t: Array
 ) -> tuple[Array | None, Any]:
     """What is added to the cotangent of x so that the generator ascends its entropy, [B, D]."""
-    if not game.entropy:
+    if not game.entropy or state.hmc is None:
         return None, state.hmc
     noise = draws(game, keys["noise_generator"], game.batch_size)
     fakes = generate(game, state.player, knobs, z, noise, t)

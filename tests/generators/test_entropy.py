@@ -1,0 +1,202 @@
+"""The gradient of a generator's entropy: linear generators in closed form, others by quadrature."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from sigmaprop.generators import entropy
+from sigmaprop.generators.entropy import HmcState
+
+DIM, LATENT, COUNT = 4, 2, 4096
+WEIGHT = np.array([[1.0, 0.5], [0.0, -1.0], [0.7, 0.2], [0.3, 0.3]])
+BIAS = np.array([1.0, 0.0, -1.0, 2.0])
+X = np.array([2.0, 1.0, -1.5, 2.2])
+SCALE = 0.5
+SCALES = np.array([0.3, 0.5, 0.7, 0.9])
+FACTOR = np.array([[0.4], [-0.4], [0.2], [0.0]])
+# Two-sided normal quantile: each test has at most 8 comparisons, a false alarm in 10,000.
+QUANTILE = norm.isf(0.5e-4 / 8)
+
+
+def linear(z):
+    return jnp.asarray(WEIGHT) @ z + jnp.asarray(BIAS)
+
+
+def within(samples, exact):
+    """Whether the mean over the first axis is the exact value, up to its standard error."""
+    samples = np.asarray(samples, np.float64)
+    error = samples.std(0, ddof=1) / np.sqrt(len(samples))
+    return np.all(np.abs(samples.mean(0) - exact) < QUANTILE * error)
+
+
+def posterior(noise_covariance):
+    """Mean and Cholesky factor of p(z|X) of the linear generator."""
+    precision = np.linalg.inv(noise_covariance)
+    covariance = np.linalg.inv(np.eye(LATENT) + WEIGHT.T @ precision @ WEIGHT)
+    return covariance @ WEIGHT.T @ precision @ (X - BIAS), np.linalg.cholesky(covariance)
+
+
+@pytest.mark.parametrize(
+    ("scale", "factor"),
+    [
+        (np.array(SCALE), None),
+        (SCALES, None),
+        (np.tile(SCALES, (COUNT, 1)), None),
+        (lambda z: jnp.asarray(SCALES), None),
+        (SCALES, FACTOR),
+    ],
+    ids=["one", "per coordinate", "per sample", "function", "with a factor"],
+)
+def test_the_score_of_a_linear_generator_is_exact_on_average(scale: Any, factor):
+    known = SCALES if callable(scale) else np.broadcast_to(scale, (COUNT, DIM))[0]
+    scale = scale if callable(scale) else jnp.asarray(scale)
+    noise = np.diag(known**2) + (0 if factor is None else factor @ factor.T)
+    mean, root = posterior(noise)
+    z = mean + np.random.default_rng(0).standard_normal((COUNT, LATENT)) @ root.T
+    found, _ = entropy.score(
+        linear,
+        jnp.tile(jnp.asarray(X), (COUNT, 1)),
+        jnp.asarray(z),
+        scale,
+        jax.random.key(1),
+        HmcState.start(LATENT),
+        factor=factor,
+    )
+    assert within(found, np.linalg.solve(WEIGHT @ WEIGHT.T + noise, X - BIAS))
+
+
+def test_the_score_of_noise_that_depends_on_the_latent_agrees_with_quadrature():
+    def mean(z):
+        return jnp.tanh(2.0 * z)
+
+    def scale(z):
+        return jnp.exp(-1.0 + 0.5 * z)
+
+    grid = np.linspace(-9.0, 9.0, 20_001)
+    x = 0.6
+    means, scales = np.tanh(2.0 * grid), np.exp(-1.0 + 0.5 * grid)
+    density = norm.pdf(grid) * norm.pdf(x, means, scales)
+    exact = np.average((x - means) / scales**2, weights=density)
+    cumulative = np.cumsum(density) / density.sum()
+    z = np.interp(np.random.default_rng(0).random(COUNT), cumulative, grid)
+    found, _ = entropy.score(
+        mean,
+        jnp.full((COUNT, 1), x),
+        jnp.asarray(z)[:, None],
+        scale,
+        jax.random.key(1),
+        HmcState.start(1),
+    )
+    assert within(found, exact)
+
+
+def pulled_back(state, key, **options: Any):
+    """Draws of dH/dlog sigma of the linear generator, [COUNT], and the state."""
+    key_z, key_eps, key_chain = jax.random.split(key, 3)
+    z = jax.random.normal(key_z, (COUNT, LATENT))
+    eps = jax.random.normal(key_eps, (COUNT, DIM))
+
+    def sample(log_sigma):
+        return jax.vmap(linear)(z) + jnp.exp(log_sigma) * eps
+
+    log_sigma = jnp.log(SCALE)
+    negative_score, state = entropy.score(
+        linear, sample(log_sigma), z, jnp.exp(log_sigma), key_chain, state, **options
+    )
+    return jnp.sum(negative_score * jax.jvp(sample, (log_sigma,), (1.0,))[1], axis=-1), state
+
+
+def test_the_gradient_of_the_entropy_to_log_sigma_is_that_of_half_the_log_determinant():
+    def half_log_det(log_sigma):
+        covariance = WEIGHT @ WEIGHT.T + np.exp(2.0 * log_sigma) * np.eye(DIM)
+        return 0.5 * np.linalg.slogdet(covariance)[1]
+
+    h, at = 1e-4, np.log(SCALE)
+    exact = (half_log_det(at + h) - half_log_det(at - h)) / (2 * h)
+    draw = jax.jit(functools.partial(pulled_back, num_burn_in=20))
+    state = HmcState.start(LATENT)
+    found, _ = draw(state, jax.random.key(0))
+    assert within(found, exact)
+    # A chain that has hardly left z gives the gradient of the entropy of p(x|z), which is DIM.
+    stuck, _ = draw(state._replace(log_step_size=jnp.asarray(-12.0)), jax.random.key(0))
+    assert within(stuck, DIM)
+    assert exact < 0.7 * DIM
+
+
+def acceptance_by_numpy(scale, largest_step, num_leapfrog=5):
+    """Acceptance of each chain's first move, written out for the linear generator. [COUNT]"""
+    rng = np.random.default_rng(0)
+    z, momentum = rng.standard_normal((2, COUNT, LATENT))
+    x = z @ WEIGHT.T + BIAS + scale * rng.standard_normal((COUNT, DIM))
+    step = largest_step * rng.uniform(0.5, 1.0, (COUNT, 1))
+
+    def energy(z, momentum):
+        residual = (x - z @ WEIGHT.T - BIAS) / scale
+        return 0.5 * (np.sum(residual**2, 1) + np.sum(z**2, 1) + np.sum(momentum**2, 1))
+
+    def force(z):
+        return (x - z @ WEIGHT.T - BIAS) @ WEIGHT / scale**2 - z
+
+    before = energy(z, momentum)
+    for _ in range(num_leapfrog):
+        momentum = momentum + 0.5 * step * force(z)
+        z = z + step * momentum
+        momentum = momentum + 0.5 * step * force(z)
+    return np.exp(np.minimum(before - energy(z, momentum), 0.0))
+
+
+def test_the_leapfrog_sees_the_likelihood():
+    scale = 0.05
+    step = 0.7 * scale
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal((COUNT, LATENT))
+    x = z @ WEIGHT.T + BIAS + scale * rng.standard_normal((COUNT, DIM))
+
+    def acceptance(mean_fn):
+        state = HmcState(jnp.log(step), jnp.zeros(()))
+        options: Any = {"num_burn_in": 0, "num_samples": 1}
+        inputs = jnp.asarray(x), jnp.asarray(z), jnp.asarray(scale)
+        return entropy.score(mean_fn, *inputs, jax.random.key(0), state, **options)[1].acceptance
+
+    expected = acceptance_by_numpy(scale, step)
+    # The same distribution on both sides, so the difference of two means.
+    error = QUANTILE * np.sqrt(2.0) * expected.std() / np.sqrt(COUNT)
+    assert abs(acceptance(linear) - expected.mean()) < error
+    blind = acceptance(lambda z: jax.lax.stop_gradient(linear(z)))
+    assert blind < expected.mean() - 10 * error
+
+
+def test_the_acceptance_comes_to_its_target_from_both_sides():
+    def step(state, key):
+        _, state = pulled_back(state, key)
+        return state, state
+
+    @jax.jit
+    def run(log_step_size):
+        start = HmcState(log_step_size, jnp.zeros(()))
+        return jax.lax.scan(step, start, jax.random.split(jax.random.key(0), 200))[1]
+
+    low, high = run(jnp.log(0.01)), run(jnp.log(5.0))
+    for states in (low, high):
+        late = states.acceptance[100:]
+        # Acceptance lies in [0, 1], so its std is at most 1/2, even if a chain's moves all agree;
+        # twice that, for the step size follows the acceptance of the call before.
+        assert np.all(np.abs(late - 0.67) < 2 * QUANTILE * 0.5 / np.sqrt(COUNT))
+    assert low.log_step_size[0] < low.log_step_size[-1]
+    assert high.log_step_size[0] > high.log_step_size[-1]
+
+
+def test_no_gradient_flows_through_the_score():
+    z = jnp.ones((2, LATENT))
+
+    def total(scale):
+        x = jax.vmap(linear)(z) + scale
+        found, _ = entropy.score(linear, x, z, scale, jax.random.key(0), HmcState.start(LATENT))
+        return jnp.sum(found)
+
+    assert jax.jit(jax.grad(total))(SCALE) == 0.0

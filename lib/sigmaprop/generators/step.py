@@ -345,12 +345,26 @@ def _penalty(game: Game, knobs: Knobs, params: Any, real: Array, fake: Array, ke
 def _entropy_push(
     game: Game, knobs: Knobs, state: State, z: Array, keys: Keys, t: Array
 ) -> tuple[Array | None, Any]:
-    """What is added to the cotangent of x so that the generator ascends its entropy, [B, D]."""
+    """What is added to the cotangent of x so that the generator ascends its entropy, [B, D].
+
+    The latents and the noise are those of the generator's own step: the score is taken at the
+    samples that the gradient runs through. A scale of 0 counts as the floor; the weight of an arm
+    that has it is 0.
+    """
     if not game.entropy or state.hmc is None:
         return None, state.hmc
     noise = draws(game, keys["noise_generator"], game.batch_size)
-    fakes = generate(game, state.player, knobs, z, noise, t)
-    scale = jnp.maximum(jnp.abs(fakes.spread.scale), knobs.noise.bounds.floor)
+
+    def made(z: Array) -> Fakes:
+        return generate(game, state.player, knobs, z, noise, t)
+
+    def scale(z: Array) -> Array:
+        found = made(z[None]).spread.scale
+        return jnp.maximum(
+            jnp.abs(found[0] if found.ndim == 2 else found), knobs.noise.bounds.floor
+        )
+
+    fakes = made(z)
     negative_score, hmc = entropy.score(
         lambda one: game.generator.apply(state.player.network, one[None]).mean[0],
         fakes.x,
@@ -358,6 +372,7 @@ def _entropy_push(
         scale,
         keys["entropy"],
         state.hmc,
+        factor=fakes.spread.factor,
     )
     return -knobs.entropy_weight * jax.lax.stop_gradient(negative_score), hmc
 

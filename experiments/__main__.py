@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 
@@ -24,6 +24,7 @@ from .config import (
     EstimatorsConfig,
     LimitConfig,
 )
+from .gan_config import GAN_PRESETS, GanConfig, swept
 
 Positional = tyro.conf.Positional
 
@@ -85,6 +86,67 @@ class EstimatorsCommand:
     given beside it win."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GanCommandOptions(GanConfig):
+    """What to train, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GanCommand:
+    """Train GAN generators N(mean(z), Sigma(z)) in every treatment of sigma, and compare them.
+
+    All combinations of swept options run with every seed, side by side in one compiled program.
+    Without options it runs the preset `digits`. It ends with a comparison of the arms and the path
+    of an HTML report. A run that was stopped goes on with `sigmaprop resume`.
+    """
+
+    gan: Annotated[GanCommandOptions, tyro.conf.arg(name="")]
+    preset: Literal["digits", "ring", "grid", "fashion", "goodfellow2014"] = "digits"
+    """Options to start from; options given beside it win. digits: 8x8 images, about a minute on 2
+    cores; ring, grid: mixtures whose modes can be counted; fashion: DCGAN on fashion_mnist;
+    goodfellow2014: the networks and rates of that paper on mnist. The last two are for a GPU and
+    need `sigmaprop data prepare`."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResumeCommand:
+    """Go on with a run that was stopped, to the same numbers as if it had not been.
+
+    The same bits are promised on the same machine with the same versions, flags, devices and
+    replica chunk; differences are named. Before its first checkpoint a run starts at step 0.
+    """
+
+    run: Positional[Path]
+    """Directory of the run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCommand:
+    """Prepare image sets for training without TensorFlow, or list what there is.
+
+    `sigmaprop data list` shows every set. `sigmaprop data prepare fashion_mnist` downloads through
+    tensorflow-datasets (extra `prepare`) and writes one compact file, which can be carried to
+    another machine; with --from it reads the original files from a directory, without network.
+    """
+
+    what: Positional[Literal["list", "prepare"]]
+    """What to do."""
+    name: Positional[tuple[str, ...]] = ()
+    """prepare: the set, a name in tensorflow-datasets."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """prepare: directory of the original files, as published or compressed anew. None: download."""
+    out: Path | None = None
+    """prepare: directory for the file. None: the cache, where training looks for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +269,7 @@ def _dispatch(arguments: list[str]) -> int:
     command, action = _COMMANDS[name]
     if not {"-h", "--help"} & set(rest):
         _refuse(lambda: words.check(command, rest))
-    return action(rest)
+    return action(words.with_flags(command, rest))
 
 
 def _overview(arguments: list[str]) -> NoReturn:
@@ -259,12 +321,61 @@ def _estimators(arguments: list[str]) -> int:
     return _launch("estimators", config, command.run_dir, base, origin)
 
 
+def _gan(arguments: list[str]) -> int:
+    base, origin = _starting_point(arguments, "gan", GanConfig, GAN_PRESETS)
+    default = GanCommand(GanCommandOptions(**vars(base)))
+    command = _parse(GanCommand, arguments, default=default, name="gan")
+    options = vars(command.gan)
+    sweep = _refuse(lambda: _without_overridden(options["sweep"], arguments))
+    config = _refuse(lambda: GanConfig(**(options | {"sweep": sweep})))
+    _prepare_jax(deterministic=config.deterministic)
+    return _launch("gan", config, command.run_dir, base, origin)
+
+
+def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
+    """The sweep without the options that the user gave one value: flags win over presets."""
+    given = {option for option, _ in words.given(arguments)}
+    single = [name for name in swept(sweep) if f"--{name.replace('_', '-')}" in given]
+    for name in single:
+        flag = name.replace("_", "-")
+        if f"--sweep.{flag}" in given:
+            raise ValueError(f"--{flag} and --sweep.{flag} exclude each other; give one")
+    return dataclasses.replace(sweep, **dict.fromkeys(single))
+
+
+def _resume(arguments: list[str]) -> int:
+    command = _parse(ResumeCommand, arguments, name="resume")
+    from sigmaprop import runs
+
+    _prepare_jax(deterministic=_report_user_errors(lambda: runs.was_deterministic(command.run)))
+    from . import launch, registry
+
+    return _report_user_errors(lambda: launch.resume(registry.of_run(command.run), command.run))
+
+
+def _data(arguments: list[str]) -> int:
+    command = _parse(DataCommand, arguments, name="data")
+    if command.what == "prepare" and len(command.name) != 1:
+        raise UserError(
+            f"data prepare takes one data set, not {len(command.name)}; "
+            "`sigmaprop data list` shows them"
+        )
+    if command.what == "list" and (command.name or command.source or command.out):
+        raise UserError("data list takes no further words; leave them out")
+    from . import data
+
+    if command.what == "list":
+        return _report_user_errors(data.show)
+    name, source, out = command.name[0], command.source, command.out
+    return _report_user_errors(lambda: _refuse(lambda: data.prepare(name, source, out)))
+
+
 def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Path | None) -> int:
     _prepare_jax()
     from . import launch, registry
 
     changed = None if origin is None else (base, origin)
-    experiment = registry.EXPERIMENTS[name]
+    experiment = registry.get(name)
     return _report_user_errors(lambda: launch.launch(experiment, config, run_dir, changed))
 
 
@@ -373,13 +484,16 @@ def _bench(arguments: list[str]) -> int:
     return _report_user_errors(lambda: bench.limit_sweep(command.repeats, command.out))
 
 
-def _prepare_jax() -> None:
+def _prepare_jax(*, deterministic: bool = False) -> None:
     """Sets what JAX reads when it starts, unless the user has set it."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
         flags = f"{flags} --xla_force_host_platform_device_count={count or 1}"
         os.environ["XLA_FLAGS"] = flags.strip()
+    for flag in _DETERMINISTIC if deterministic else ():
+        if flag.split("=")[0] not in os.environ["XLA_FLAGS"]:
+            os.environ["XLA_FLAGS"] += f" {flag}"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         _set_compilation_cache()
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -403,10 +517,15 @@ def _set_compilation_cache() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
 
 
+_DETERMINISTIC = ("--xla_gpu_deterministic_ops=true", "--xla_gpu_autotune_level=0")
+"""What a GPU needs to give the same bits twice; without effect on a CPU."""
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (LimitCommand, _limit),
     "estimators": (EstimatorsCommand, _estimators),
+    "gan": (GanCommand, _gan),
+    "resume": (ResumeCommand, _resume),
+    "data": (DataCommand, _data),
     "advise": (AdviseCommand, _advise),
     "list": (ListCommand, _list),
     "replay": (ReplayCommand, _replay),

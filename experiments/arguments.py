@@ -42,6 +42,18 @@ def check(command: type, words: Sequence[str]) -> None:
                 raise _refusal(option, kinds[option], value)
 
 
+def with_flags(command: type, words: Sequence[str]) -> list[str]:
+    """The words, with True behind every switch that is given without a value."""
+    kinds = dict(_options(command))
+    found = []
+    for number, word in enumerate(words):
+        found.append(word)
+        switch = kinds.get(word.replace("_", "-")) is bool
+        if switch and (number + 1 == len(words) or words[number + 1].startswith("--")):
+            found.append("True")
+    return found
+
+
 def given(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     """The options among the words, each with the words up to the next option."""
     found: list[tuple[str, list[str]]] = []
@@ -60,16 +72,19 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     return None if values[0] == "None" else values[0]
 
 
-def _options(command: type) -> Iterator[tuple[str, Any]]:
-    """(Flag, type) of every option; a nested dataclass gives its own, without a prefix."""
+def _options(command: type, prefix: str = "--") -> Iterator[tuple[str, Any]]:
+    """(Flag, type) of every option; those of a nested dataclass have its name before them."""
     marked = typing.get_type_hints(command, include_extras=True)
     for name, kind in typing.get_type_hints(command).items():
         if marked[name] == tyro.conf.Positional[kind]:
             continue
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            yield from _options(kind)
+        flag = prefix + name.replace("_", "-")
+        if not (dataclasses.is_dataclass(kind) and isinstance(kind, type)):
+            yield flag, kind
+        elif marked[name] is not kind:  # marked as `OmitArgPrefixes` or `UNPREFIXED`
+            yield from _options(kind, prefix)
         else:
-            yield "--" + name.replace("_", "-"), kind
+            yield from _options(kind, flag + ".")
 
 
 def _allows(kind: Any, word: str) -> bool:
@@ -106,6 +121,10 @@ def _choices(kind: Any) -> Iterator[str]:
         yield from (str(member) for member in typing.get_args(kind))
     elif typing.get_origin(kind) is tuple:
         yield from _choices(typing.get_args(kind)[0])
+    elif typing.get_origin(kind) in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(kind) if member is not types.NoneType]
+        if len(members) == 1:
+            yield from _choices(members[0])
 
 
 def _describe(kind: Any) -> str:

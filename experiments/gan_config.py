@@ -28,7 +28,7 @@ class GanOptions:
     """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; or an image set that
     `sigmaprop data prepare` has made: mnist, fashion_mnist, kmnist, cifar10, cifar100,
     svhn_cropped."""
-    data: DataOptions = DataOptions()
+    data: DataOptions = dataclasses.field(default_factory=DataOptions)
     """What to make of the data."""
     redraw_split: bool = False
     """Whether each seed draws which rows train and validate anew; else the split fixed by name."""
@@ -183,13 +183,19 @@ GanSweep = dataclasses.make_dataclass(
 )
 GanSweep.__module__ = __name__
 GanSweep.__doc__ = Sweep.__doc__
+_QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
+
+
+def _arms(*names: str) -> Sweep:
+    """A sweep over arms."""
+    return GanSweep(arm=names)  # pyright: ignore[reportCallIssue]
 
 
 @dataclasses.dataclass(frozen=True)
 class GanConfig(GanOptions):
     """Train GAN generators in every treatment of sigma, many replicas in one compiled program."""
 
-    sweep: GanSweep = GanSweep(arm=("zero", "fixed", "global", "per_pixel"))  # pyright: ignore
+    sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))
     """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
     steps: int = 2500
     """Steps of the generator, 1 to 10^8."""
@@ -337,7 +343,7 @@ GAN_PRESETS = {
     "digits": GanConfig(),
     "ring": GanConfig(
         dataset="ring",
-        sweep=GanSweep(arm=("zero", "fixed", "global", "heteroscedastic")),  # pyright: ignore
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
         latent_dim=8,
         batch_size=128,
         sigma=0.01,
@@ -348,7 +354,7 @@ GAN_PRESETS = {
     ),
     "grid": GanConfig(
         dataset="grid",
-        sweep=GanSweep(arm=("zero", "fixed", "global", "heteroscedastic")),  # pyright: ignore
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
         latent_dim=8,
         batch_size=128,
         sigma=0.05,
@@ -360,7 +366,7 @@ GAN_PRESETS = {
     "fashion": GanConfig(
         dataset="fashion_mnist",
         data=DataOptions(symmetric=True),
-        sweep=GanSweep(arm=("zero", "fixed", "global", "per_pixel")),  # pyright: ignore
+        sweep=_arms(*_QUICK_ARMS),
         generator="dcgan",
         discriminator="dcgan",
         channels=32,
@@ -374,7 +380,7 @@ GAN_PRESETS = {
     ),
     "goodfellow2014": GanConfig(
         dataset="mnist",
-        sweep=GanSweep(arm=("zero",)),  # pyright: ignore
+        sweep=_arms("zero"),
         generator="goodfellow2014",
         discriminator="goodfellow2014",
         output="sigmoid",

@@ -48,6 +48,9 @@ class Experiment(NamedTuple):
         values: columns of numbers.
         timed: metrics that a clock goes into; no repetition gives the same bits.
         write_report: ``(directory, run directories)``.
+        summary: ``(directory, claims, terminal)``, prints what was found.
+        unit: what progress counts.
+        resumable: whether `sigmaprop resume` can go on with a run that was stopped.
     """
 
     command: str
@@ -60,6 +63,9 @@ class Experiment(NamedTuple):
     values: Sequence[str]
     timed: Sequence[str]
     write_report: Callable[[Path, tuple[Path, ...]], None]
+    summary: Callable[[Path, list[Any], Terminal], None]
+    unit: str = "samples"
+    resumable: bool = False
 
 
 def launch(
@@ -82,10 +88,30 @@ def launch(
         base, file = origin
         changed, total = configs.changes(config, base)
         terminal.say(f"{changed} of {total} options changed from {file}")
-    with _run(experiment, run_dir, config) as run:
+    with _run(experiment, runs.create(run_dir, experiment.command, config)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
-    _write_report(experiment, run.directory)
-    _print_conclusions(run.directory, claims, terminal)
+    _finish(experiment, run.directory, claims, terminal)
+    return 0
+
+
+def resume(experiment: Experiment, directory: Path) -> int:
+    """``sigmaprop resume``: goes on with a run that was stopped, to the same bits."""
+    terminal = Terminal()
+    if not experiment.resumable:
+        raise runs.RunError(
+            f"{directory} is a run of `sigmaprop {experiment.command}`, which keeps no checkpoints;"
+            f" start anew with `sigmaprop {experiment.command} --config {directory}`"
+        )
+    found = runs.resume(directory, experiment.command, experiment.config)
+    if found.run is None:
+        terminal.say(f"{directory} is complete already; nothing to resume")
+        return 0
+    for line in found.differences:
+        terminal.say(f"differs: {line}")
+    with _run(experiment, found.run) as run:
+        plan = _prepared(experiment, run.config)
+        claims = _measure(experiment, run.config, plan, run, terminal)
+    _finish(experiment, run.directory, claims, terminal)
     return 0
 
 
@@ -99,7 +125,7 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
         *_source_differences(directory),
     ):
         terminal.say(f"differs: {line}")
-    with _run(experiment, run_dir, before.config) as run:
+    with _run(experiment, runs.create(run_dir, experiment.command, before.config)) as run:
         _measure(experiment, before.config, plan, run, terminal)
     after = runs.load(run.directory, experiment.config, command=experiment.command)
     first, second = (_untimed(experiment, found.metrics) for found in (before, after))
@@ -141,7 +167,7 @@ def _save_sources(run: runs.Run, config: Any) -> None:
             "sha256": own_objective.source_sha256(name),
             "source": own_objective.source(name),
         }
-        for name in config.objective
+        for name in getattr(config, "objective", ())
         if own_objective.is_own(name)
     }
     if own:
@@ -174,17 +200,16 @@ def _prepared(experiment: Experiment, config: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _run(experiment: Experiment, directory: Path | None, config: Any) -> Iterator[runs.Run]:
+def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
     """A run that tells where it lies when it is stopped."""
-    run = runs.create(directory, experiment.command, config)
     try:
         with run:
             yield run
     except (KeyboardInterrupt, runs.Terminated) as error:
-        error.add_note(
-            f"{run.directory} is marked interrupted; start anew with "
-            f"`sigmaprop {experiment.command} --config {run.directory}`"
-        )
+        again = f"start anew with `sigmaprop {experiment.command} --config {run.directory}`"
+        if experiment.resumable:
+            again = f"go on with `sigmaprop resume {run.directory}`"
+        error.add_note(f"{run.directory} is marked interrupted; {again}")
         raise
 
 
@@ -203,7 +228,7 @@ def _measure(
     with np.errstate(all="ignore"):
         if terminal.is_terminal:
             return _with_bar(experiment, config, plan, run, terminal, total)
-        return experiment.run(config, plan, run, _plain_progress(terminal, total))
+        return experiment.run(config, plan, run, PlainProgress(terminal, total, experiment.unit))
 
 
 def _with_bar(
@@ -217,7 +242,7 @@ def _with_bar(
     counted = (
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.completed:,} of {task.total:,} samples"),
+        TextColumn("{task.completed:,} of {task.total:,} " + experiment.unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -225,33 +250,52 @@ def _with_bar(
     columns = (SpinnerColumn(), TimeElapsedColumn()) if total is None else counted
     bar = Progress(TextColumn("{task.description}"), *columns, console=terminal)
     with bar:
-        task = bar.add_task("compiling", total=total)
-        return experiment.run(
-            config,
-            plan,
-            run,
-            lambda what, done=0: bar.update(task, description=what, advance=done),
-        )
+        return experiment.run(config, plan, run, BarProgress(bar, total, terminal))
 
 
-def _plain_progress(terminal: Terminal, total: int | None) -> Callable[..., None]:
-    start = time.monotonic()
-    done, last = 0, start - PLAIN_PERIOD
+class BarProgress:
+    """Progress on a terminal: what is being done, and how much of it is done."""
 
-    def report(what: str, more: int = 0) -> None:
-        nonlocal done, last
-        done += more
+    def __init__(self, bar: Progress, total: int | None, terminal: Terminal):
+        self._bar, self._terminal = bar, terminal
+        self._task = bar.add_task("compiling", total=total)
+
+    def __call__(self, what: str, done: int = 0) -> None:
+        """Shows what is being done, ``done`` units after the last call."""
+        self._bar.update(self._task, description=what, advance=done)
+
+    def say(self, sentence: str) -> None:
+        """Prints a sentence that stays."""
+        self._terminal.say(sentence)
+
+
+class PlainProgress:
+    """Progress where the output is no terminal: a line every `PLAIN_PERIOD` seconds."""
+
+    def __init__(self, terminal: Terminal, total: int | None, unit: str):
+        self._terminal, self._total, self._unit = terminal, total, unit
+        self._start = time.monotonic()
+        self._done, self._last = 0, self._start - PLAIN_PERIOD
+
+    def __call__(self, what: str, done: int = 0) -> None:
+        """Tells what is being done, ``done`` units after the last call."""
+        self._done += done
         now = time.monotonic()
-        if now - last < PLAIN_PERIOD and done != total:
+        if now - self._last < PLAIN_PERIOD and self._done != self._total:
             return
-        last = now
-        if total is None:
-            terminal.say(f"{now - start:.0f} s: {what}")
-            return
-        left = (now - start) * (total - done) / done
-        terminal.say(f"{what}: {done:,} of {total:,} samples, about {left:.0f} s left")
+        self._last = now
+        if self._total is None:
+            self.say(f"{now - self._start:.0f} s: {what}")
+        elif self._done == 0:
+            self.say(f"{what}: 0 of {self._total:,} {self._unit}")
+        else:
+            left = (now - self._start) * (self._total - self._done) / self._done
+            count = f"{self._done:,} of {self._total:,} {self._unit}"
+            self.say(f"{what}: {count}, about {left:.0f} s left")
 
-    return report
+    def say(self, sentence: str) -> None:
+        """Prints a sentence that stays."""
+        self._terminal.say(sentence)
 
 
 def _write_report(experiment: Experiment, target: Path, directories: Sequence[Path] = ()) -> None:
@@ -265,12 +309,20 @@ def _write_report(experiment: Experiment, target: Path, directories: Sequence[Pa
         ) from error
 
 
-def _print_conclusions(directory: Path, claims: list[Any], terminal: Terminal) -> None:
+def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None:
+    """The summary of an experiment that judges claims."""
     from sigmaprop.reporting import tables
 
+    del directory
     for table in tables.claims_by_objective(claims):
         terminal.print(table)
     terminal.print(tables.summary(claims), soft_wrap=True)
+
+
+def _finish(experiment: Experiment, directory: Path, claims: list[Any], terminal: Terminal) -> None:
+    """Writes the report, then prints what was found and where it lies."""
+    _write_report(experiment, directory)
+    experiment.summary(directory, claims, terminal)
     count = len(list((directory / "figures").glob("*.svg")))
     terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")
     terminal.say(f"report:  {directory / 'report.html'}")

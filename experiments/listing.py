@@ -8,16 +8,16 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 
-from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from sigmaprop import estimators, noise, objectives, schedules
 from sigmaprop.comparison import FAMILIES
 from sigmaprop.estimators import sweepable_labels
 from sigmaprop.estimators.base import Estimator
 
+from . import gan_listing
 from .config import ESTIMATORS_PRESETS, LIMIT_PRESETS, LimitConfig
+from .listing_tables import add, table
 from .terminal import Terminal
 
 _VARIANTS = {
@@ -48,7 +48,7 @@ _DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", Fa
 def show() -> int:
     """Prints all tables."""
     terminal = Terminal()
-    for table in (
+    for found in (
         objective_table(),
         estimator_table(),
         noise_table(),
@@ -56,8 +56,9 @@ def show() -> int:
         schedule_table(),
         preset_table(),
         comparison_preset_table(),
+        *gan_listing.tables(),
     ):
-        terminal.print(table)
+        terminal.print(found)
     terminal.say("E f: whether the smoothed function is known in closed form.")
     terminal.say("--objective also takes path/to/file.py:function, a function of your own.")
     swept = f"`sigmaprop limit` takes the estimators {', '.join(sweepable_labels())}."
@@ -67,11 +68,11 @@ def show() -> int:
 
 def objective_table() -> Table:
     """Every objective: formula, dimensions, smoothness, whether E f is known."""
-    table = _table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
+    found = table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
     for name in objectives.names():
         formula, smoothness, closed = describe(name)
-        _add(table, name, formula, dims(name), smoothness, "yes" if closed else "no")
-    return table
+        add(found, name, formula, dims(name), smoothness, "yes" if closed else "no")
+    return found
 
 
 def describe(name: str) -> tuple[str, str, bool]:
@@ -93,15 +94,13 @@ def dims(name: str) -> str:
 
 def estimator_table() -> Table:
     """Every estimator: what it is, which gradients it gives, what a draw costs."""
-    table = _table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
+    found = table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
     for label in estimators.labels():
         name, variate, _ = estimators.parse(label)
         estimator = estimators.of_label(label)
         text = _VARIANTS.get(label.rpartition("+")[2]) or _summary(estimators._TABLE[name, variate])
-        _add(
-            table, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator)
-        )
-    return table
+        add(found, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator))
+    return found
 
 
 def gradients(estimator: Estimator) -> str:
@@ -126,51 +125,51 @@ def cost(estimator: Estimator) -> str:
 
 def noise_table() -> Table:
     """Every noise scheme."""
-    table = _table("Noise (--noise)", "name", "what it is")
+    found = table("Noise (--noise)", "name", "what it is")
     for name in noise.NAMES:
-        _add(table, name, _NOISE[name])
-    return table
+        add(found, name, _NOISE[name])
+    return found
 
 
 def gaussian_table() -> Table:
     """Every family of Gaussians."""
-    table = _table("Gaussians (--gaussian)", "name", "covariance, as comparisons set it")
+    found = table("Gaussians (--gaussian)", "name", "covariance, as comparisons set it")
     for name in FAMILIES:
-        _add(table, name, _GAUSSIANS[name])
-    return table
+        add(found, name, _GAUSSIANS[name])
+    return found
 
 
 def schedule_table() -> Table:
     """Every schedule with five of its values."""
-    table = _table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
+    found = table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
     for name in schedules.names():
         values = schedules.sigmas(name, 1.0, 1e-4, 5)
-        _add(
-            table,
+        add(
+            found,
             name,
             _summary(schedules._TABLE[name]),
             " ".join(f"{value:.2g}" for value in values),
         )
-    return table
+    return found
 
 
 def preset_table() -> Table:
     """Every preset: what it runs."""
-    table = _table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
+    found = table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
     for name, config in LIMIT_PRESETS.items():
-        _add(table, name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
-    return table
+        add(found, name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
+    return found
 
 
 def comparison_preset_table() -> Table:
     """Every preset of `sigmaprop estimators`: what its grid runs."""
-    table = _table("Presets of estimators (--preset)", "name", "grid", "sigmas")
+    found = table("Presets of estimators (--preset)", "name", "grid", "sigmas")
     for name, config in ESTIMATORS_PRESETS.items():
         grid = f"{', '.join(config.objective)}; {len(config.estimators)} estimators; " + ", ".join(
             config.gaussian
         )
-        _add(table, name, grid, " ".join(f"{sigma:g}" for sigma in config.sigmas))
-    return table
+        add(found, name, grid, " ".join(f"{sigma:g}" for sigma in config.sigmas))
+    return found
 
 
 def _sigmas(config: LimitConfig) -> str:
@@ -183,17 +182,3 @@ def _summary(function: Callable) -> str:
     """The first line of a docstring, in lines that leave room for two more columns."""
     first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
     return textwrap.fill(first, 44)
-
-
-def _table(title: str, *headings: str) -> Table:
-    """A table that fits into 80 columns; its first column is never broken."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    table.columns[0].no_wrap = True
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    """A row of cells in which brackets are brackets, not styles."""
-    table.add_row(*(Text(cell) for cell in cells))

@@ -8,8 +8,11 @@ from sigmaprop.names import unknown
 
 from . import estimators, limit
 from .config import EstimatorsConfig, LimitConfig
-from .launch import Experiment
+from .launch import Experiment, print_claims
 from .terminal import counted
+
+NAMES = ("limit", "estimators", "gan")
+"""Commands whose runs can be replayed and reported on."""
 
 
 def of_run(directory) -> Experiment:
@@ -20,9 +23,18 @@ def of_run(directory) -> Experiment:
     """
     runs.state(directory)
     name = runs.load_command(directory)
-    if name not in EXPERIMENTS:
-        raise runs.RunError(f"{directory}: {unknown('command', name, EXPERIMENTS)}")
-    return EXPERIMENTS[name]
+    if name not in NAMES:
+        raise runs.RunError(f"{directory}: {unknown('command', name, NAMES)}")
+    return get(name)
+
+
+def get(name: str) -> Experiment:
+    """The experiment of a command; networks are imported only for the one that has them."""
+    if name == "gan":
+        from .gan import EXPERIMENT
+
+        return EXPERIMENT
+    return _EXPERIMENTS[name]
 
 
 def _prepare_limit(config: LimitConfig) -> limit.Plan:
@@ -71,7 +83,7 @@ def _estimators_report(target, directories) -> None:
     estimators_html.write(target, directories)
 
 
-EXPERIMENTS = {
+_EXPERIMENTS = {
     "limit": Experiment(
         command="limit",
         config=LimitConfig,
@@ -83,6 +95,7 @@ EXPERIMENTS = {
         values=limit.limit_table.VALUES,
         timed=(),
         write_report=_limit_report,
+        summary=print_claims,
     ),
     "estimators": Experiment(
         command="estimators",
@@ -95,5 +108,6 @@ EXPERIMENTS = {
         values=estimators.VALUES,
         timed=estimators.TIMED,
         write_report=_estimators_report,
+        summary=print_claims,
     ),
 }

@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterable
 
+_MOST_LISTED = 40
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for an unknown ``name`` of some ``kind``: it names the nearest one, then all."""
+    """The error for an unknown ``name`` of some ``kind``: the nearest one, then all but too many."""
     known = tuple(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.0) or [""]
-    return ValueError(
-        f"unknown {kind} {name!r}; did you mean {near[0]!r}? Known: {', '.join(known)}"
-    )
+    rest = f"Known: {', '.join(known)}" if len(known) <= _MOST_LISTED else "--help lists them all"
+    return ValueError(f"unknown {kind} {name!r}; did you mean {near[0]!r}? {rest}")

@@ -234,3 +234,11 @@ def slope(gradient: dict[str, Any]) -> Float[Array, ""]:
     if "low_rank" in gradient:
         total = total + jnp.sum(gradient["low_rank"]["raw"])
     return total
+
+
+def coordinates(spread: Spread, num: int, dim: int) -> Float[Array, "num D"]:
+    """The standard deviation of the noise in each coordinate of ``num`` samples."""
+    variance = jnp.broadcast_to(spread.scale**2, (num, dim))
+    if spread.factor is not None:
+        variance = variance + jnp.sum(spread.factor**2, axis=-1)
+    return jnp.sqrt(variance)

@@ -1,0 +1,164 @@
+"""What does the noise at the end of a generator do, and is it worth learning?
+
+    sigmaprop gan                        # digits: sigma = 0, fixed, learned, learned per pixel
+    sigmaprop gan --preset ring          # a mixture whose modes can be counted
+    sigmaprop gan --sweep.arm zero fixed global --sweep.learning-rate 1e-4 1e-3 --seeds 16
+
+Every arm trains with the same seeds, all of them side by side in one compiled program. Expect, on
+clean data: every learned sigma falls, nearly as fast as its learning rate lets it, and the arms
+differ by less than their seeds do.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import runs, signals
+from sigmaprop.files import atomic
+from sigmaprop.generators import evaluation
+from sigmaprop.generators.evaluation import Reference
+from sigmaprop.metrics import real_against_real
+
+from . import gan_comparison, gan_tables
+from .gan_config import GanConfig
+from .gan_plan import Plan, Replica, prepare
+from .gan_training import train
+from .gan_work import SHOWN, make_reference
+from .launch import Experiment
+from .terminal import Terminal, counted
+
+_NULL_DRAWS = 200
+_STREAM_NULL = 1
+
+
+def total_work(config: GanConfig, plan: Plan) -> int:
+    """Replica-steps of the whole run: what a progress bar counts to."""
+    return len(plan.replicas) * config.steps
+
+
+def run(
+    config: GanConfig,
+    plan: Plan,
+    directory: runs.Run,
+    progress: Callable[..., None] = lambda what, done=0: None,
+) -> list[Any]:
+    """Trains every replica, from its last checkpoint if there is one, and compares the arms.
+
+    Args:
+        config: the options, as recorded.
+        plan: from `prepare`.
+        directory: the run directory to write into.
+        progress: called with what is being done and the replica-steps since the last call.
+
+    Returns:
+        The comparison of the arms, see `gan_comparison`.
+    """
+    reference = make_reference(config, plan)
+    _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
+    _write_real(directory, plan)
+    with signals.deferred() as stop:
+        for index in range(len(plan.groups)):
+            train(config, plan, index, directory, reference, progress, stop)
+    progress("real against real")
+    _write_json(directory, "reference.json", real_scores(config, plan, reference))
+    runs.merge_parts(directory)
+    found = gan_comparison.compare(directory.directory)
+    _write_json(directory, "comparison.json", gan_comparison.as_json(found))
+    return found
+
+
+def real_scores(config: GanConfig, plan: Plan, reference: Reference) -> dict[str, Any]:
+    """Each distance between real examples and other real examples: what no generator can beat.
+
+    As many examples stand for generated ones as scores take, or as many as there are.
+    """
+    splits = plan.dataset.splits
+    held_out = getattr(splits, config.held_out)[: config.eval_samples]
+    pool = plan.dataset.x[np.concatenate([splits.train, held_out])]
+    num = min(config.eval_samples, len(pool) - len(held_out))
+    key = jax.random.fold_in(reference.key, _STREAM_NULL)
+    found = {}
+    for number, name in enumerate(evaluation.DISTANCES):
+
+        def statistic(x: jax.Array, y: jax.Array, number: int = number) -> jax.Array:
+            return evaluation.distances(x, y, reference)[number]
+
+        null = jax.jit(
+            lambda pool, key, statistic=statistic: real_against_real.null(
+                pool, key, statistic, num, _NULL_DRAWS, num_held_out=len(held_out)
+            )
+        )(jnp.asarray(pool), key)
+        found[name] = {
+            "mean": float(null.mean),
+            "median": float(null.median),
+            "percentile_95": float(null.percentile_95),
+        }
+    return {"num_samples": num, "num_held_out": len(held_out), "distances": found}
+
+
+def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:
+    """A replica for replicas.json."""
+    cell = replica.cell
+    return {
+        "replica": replica.number,
+        "cell": cell.number,
+        "label": cell.label,
+        "arm": cell.options.arm,
+        "seed": replica.seed,
+        "swept": cell.values,
+        "learns": cell.options.arm not in ("zero", "fixed", "scheduled"),
+    }
+
+
+def _write_json(directory: runs.Run, name: str, content: Any) -> None:
+    path = directory.directory / name
+    runs.write_atomic(path, json.dumps(content, indent=1))
+    runs.include(directory, path)
+
+
+def _write_real(directory: runs.Run, plan: Plan) -> None:
+    """Some training examples for the report."""
+    rows = plan.dataset.splits.train[:SHOWN]
+    path = directory.directory / "real.npz"
+    with atomic(path) as file:
+        np.savez(file, x=plan.dataset.x[rows], shape=np.asarray(plan.dataset.shape))
+    runs.include(directory, path)
+
+
+def _headline(config: GanConfig, plan: Plan) -> str:
+    sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
+    programs = counted(len(plan.groups), "program")
+    return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
+
+
+def _report(target: Path, directories: tuple[Path, ...]) -> None:
+    from sigmaprop.reporting import gan_html
+
+    gan_html.write(target, directories)
+
+
+def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
+    for table in gan_comparison.terminal_tables(directory, found):
+        terminal.print(table)
+
+
+EXPERIMENT = Experiment(
+    command="gan",
+    config=GanConfig,
+    prepare=lambda config: prepare(config),
+    headline=_headline,
+    total=total_work,
+    run=lambda *arguments: run(*arguments),
+    keys=gan_tables.KEYS,
+    values=gan_tables.VALUES,
+    timed=(),
+    write_report=_report,
+    summary=_summary,
+    unit="replica-steps",
+    resumable=True,
+)

@@ -1,0 +1,181 @@
+"""The host's side of training: chunks of steps, and what is done between them.
+
+Nothing here decides a number: chunks are cut by the clock, and the engine gives the same numbers
+however they are cut. What must happen at a step (scores, the measurement of the gap) ends a chunk.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+
+from sigmaprop import checkpoints, runs, signals
+from sigmaprop.files import atomic
+from sigmaprop.generators.evaluation import Reference
+from sigmaprop.generators.game import METRICS, NOT_DIVERGED, State
+
+from . import gan_tables
+from .gan_config import GanConfig
+from .gan_gap import gap_rows
+from .gan_plan import Plan
+from .gan_work import MAX_WINDOWS, Work, set_up
+
+CHUNK_SECONDS = 0.5
+"""Work between two looks at signals and progress."""
+_SHORTEST_CHUNK = 20
+_EARLY = (0.1, 0.25, 0.4, 0.6)
+
+Progress = Callable[..., None]
+
+
+def train(
+    config: GanConfig,
+    plan: Plan,
+    index: int,
+    directory: runs.Run,
+    reference: Reference,
+    progress: Progress,
+    stop: signals.Stop,
+) -> None:
+    """Trains one group from where its last checkpoint left it, or from step 0.
+
+    Args:
+        config: the options.
+        plan: from `prepare`.
+        index: of the group.
+        directory: gets metrics, checkpoints and pictures.
+        reference: what to score against.
+        progress: takes a text and the replica-steps done.
+        stop: whether the user or the system asked to stop.
+
+    Raises:
+        KeyboardInterrupt, Terminated: after a checkpoint, if so.
+    """
+    offset = index * config.steps
+    work = set_up(config, plan, plan.groups[index], reference)
+    count = len(work.numbers)
+    progress("compiling")
+    state, now = _restore(directory, work, offset, config.steps, progress)
+    progress("compiling", now * count)
+    pictures = _pictures_path(directory, index)
+    if now == config.steps and pictures.exists():
+        runs.include(directory, pictures)
+        return
+    state, _ = work.engine.run(state, work.knobs, work.data, now, now)
+    jax.block_until_ready(state)
+    rows: list[pa.Table] = []
+    marks = sorted({*evaluation_steps(config), *gap_steps(config), config.steps})
+    chunk, saved = _SHORTEST_CHUNK, time.monotonic()
+    while now < config.steps:
+        until = min([now + chunk, *(mark for mark in marks if mark > now)])
+        started = time.monotonic()
+        state, windows = work.engine.run(state, work.knobs, work.data, now, until)
+        found = np.asarray(windows)[:count]
+        chunk = _next_chunk(config, until - now, time.monotonic() - started)
+        rows.append(gan_tables.windows(config, work, found, now, until))
+        rows += _measured(config, work, state, until)
+        progress(_tell(config, work, found, now, until), (until - now) * count)
+        now = until
+        due = time.monotonic() - saved >= config.checkpoint_seconds
+        if due or now == config.steps or stop.requested is not None:
+            runs.append_part(directory, offset + now, pa.concat_tables(rows))
+            checkpoints.save(directory.directory, offset + now, state)
+            rows, saved = [], time.monotonic()
+        stop.raise_if_requested()
+    _tell_divergence(work, state, progress)
+    _save_pictures(pictures, work, state, now)
+    runs.include(directory, pictures)
+
+
+def evaluation_steps(config: GanConfig) -> tuple[int, ...]:
+    """Steps after which every replica is scored: a few early, the others in the last fifth."""
+    late = np.linspace(0.8 * config.steps, config.steps, config.evaluations + 1)[1:]
+    early = [share * config.steps for share in _EARLY]
+    return tuple(sorted({max(1, round(step)) for step in (*early, *late)}))
+
+
+def gap_steps(config: GanConfig) -> tuple[int, ...]:
+    """Steps after which the gap of Goodfellow's substitution is measured."""
+    count = config.gap_evaluations
+    return tuple(sorted({max(1, round((n + 1) * config.steps / count)) for n in range(count)}))
+
+
+def _measured(config: GanConfig, work: Work, state: State, step: int) -> list[pa.Table]:
+    """Scores, gap and divergence, at the steps that they belong to."""
+    rows = []
+    if step in evaluation_steps(config):
+        found = work.score(state, work.held_out, work.knobs, work.reference, jnp.asarray(step))
+        rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
+    if step in gap_steps(config):
+        rows.append(gap_rows(config, work, state, step))
+    if step == config.steps:
+        rows.append(gan_tables.divergence(work, state, step))
+    return rows
+
+
+def _restore(
+    directory: runs.Run, work: Work, offset: int, steps: int, progress: Progress
+) -> tuple[State, int]:
+    """The state of the group's last good checkpoint and its step, or a fresh one and 0."""
+    fresh = work.engine.init(work.knobs)
+    there = [step for step in checkpoints.steps(directory.directory) if step > offset]
+    if not there:
+        return fresh, 0
+    if max(there) > offset + steps:  # a later group has begun
+        return fresh, steps
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), fresh
+    )
+    found = checkpoints.latest(directory.directory, abstract, say=progress)
+    if found is None or found[0] <= offset:
+        return fresh, 0
+    return found[1], found[0] - offset
+
+
+def _next_chunk(config: GanConfig, steps: int, elapsed: float) -> int:
+    """Steps that take about `CHUNK_SECONDS`."""
+    wanted = CHUNK_SECONDS * steps / max(elapsed, 1e-6)
+    most = (MAX_WINDOWS - 1) * config.metrics_every
+    return max(1, int(min(max(wanted, _SHORTEST_CHUNK), most)))
+
+
+def _tell(config: GanConfig, work: Work, found: np.ndarray, now: int, until: int) -> str:
+    """Losses of all replicas, and the sigma of each arm, in the window that is under way."""
+    every = config.metrics_every
+    row = until // every - now // every
+    row -= until % every == 0 and row > 0
+    last = found[:, row] * (every / (until % every or every))
+    named = dict(zip(METRICS, np.nanmean(last, axis=0), strict=True))
+    sigma = last[:, METRICS.index("sigma")]
+    arms = {}
+    for replica, value in zip(work.group.replicas, sigma, strict=True):
+        arms.setdefault(replica.cell.options.arm, []).append(value)
+    shown = " ".join(f"{arm} {np.nanmean(values):.3g}" for arm, values in arms.items())
+    return (
+        f"step {until:,}: D {named['discriminator_loss']:.2f} G {named['generator_loss']:.2f}, "
+        f"sigma {shown}"
+    )
+
+
+def _tell_divergence(work: Work, state: State, progress: Progress) -> None:
+    at = np.asarray(state.diverged_at)[: len(work.numbers)]
+    for replica, when in zip(work.group.replicas, at, strict=True):
+        if when != NOT_DIVERGED:
+            name = f"replica {replica.number} ({replica.cell.label}, seed {replica.seed})"
+            progress(f"{name} diverged at step {when:,} and was frozen there")
+
+
+def _pictures_path(directory: runs.Run, index: int) -> Any:
+    return directory.directory / f"samples-{index}.npz"
+
+
+def _save_pictures(path: Any, work: Work, state: State, step: int) -> None:
+    """Examples of every replica, by weights, for the report."""
+    found = work.pictures(state, work.knobs, jnp.asarray(step))
+    arrays = {name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()}
+    with atomic(path) as file:
+        np.savez(file, replica=np.asarray(work.numbers), **arrays)

@@ -9,8 +9,6 @@ from typing import Literal, NamedTuple
 
 from sigmaprop.names import unknown
 
-from . import store
-
 Kind = Literal["mixture", "gaussian", "linear_gaussian", "image"]
 
 SYNTHETIC_ROWS = (50_000, 5_000, 10_000)
@@ -106,6 +104,8 @@ def kind(name: str) -> Kind:
     """
     if name in CATALOGUE:
         return CATALOGUE[name].kind
+    from . import store  # it imports numpy, which --help can do without
+
     if store.is_name(name) and store.path(name).exists():
         return "image"
     raise unknown("data set", name, CATALOGUE)

@@ -116,7 +116,8 @@ def test_constraints_hold_jax_back_on_the_oldest_python_only():
 def test_extras_and_entry_point():
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    assert {"cuda12", "cuda13", "tpu", "prepare", "peers", "dev"} == extras.keys()
+    expected = {"cuda12", "cuda13", "tpu", "prepare", "tensorboard", "peers", "dev"}
+    assert expected == extras.keys()
     for name in ["cuda12", "cuda13", "tpu"]:
         assert extras[name] == [f"jax[{name}]"]
     assert project["scripts"] == {"sigmaprop": "sigmaprop.experiments.__main__:main"}

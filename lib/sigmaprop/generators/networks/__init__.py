@@ -1,1 +1,213 @@
-"""Networks."""
+"""Generators and discriminators, by name.
+
+``get_generator(name, latent_dim, shape)`` and ``get_discriminator(name, shape)`` build one;
+``generator_names()`` and ``discriminator_names()`` list them. Images go in and come out as flat
+vectors [H W C], row after row, channels last.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sigmaprop.generators.networks.base import (
+    ACTIVATIONS,
+    OUTPUTS,
+    GeneratorOutput,
+    Network,
+    Params,
+    network,
+    num_params,
+)
+from sigmaprop.generators.networks.dcgan import dcgan_discriminator, dcgan_generator
+from sigmaprop.generators.networks.decoders import WU_SIZES, wu_decoder
+from sigmaprop.generators.networks.goodfellow import (
+    GENERATOR_WIDTHS,
+    MAXOUT_WIDTHS,
+    goodfellow_discriminator,
+    goodfellow_generator,
+)
+from sigmaprop.generators.networks.linear import (
+    bilinear_discriminator,
+    constant_generator,
+    linear_generator,
+)
+from sigmaprop.generators.networks.mlp import mlp_discriminator, mlp_generator
+from sigmaprop.names import unknown
+
+__all__ = [
+    "ACTIVATIONS",
+    "OUTPUTS",
+    "GeneratorOutput",
+    "Network",
+    "Params",
+    "bilinear_discriminator",
+    "constant_generator",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "discriminator_names",
+    "generator_names",
+    "get_discriminator",
+    "get_generator",
+    "goodfellow_discriminator",
+    "goodfellow_generator",
+    "linear_generator",
+    "mlp_discriminator",
+    "mlp_generator",
+    "network",
+    "num_params",
+    "wu_decoder",
+]
+
+
+class _Entry(NamedTuple):
+    """How to build a network of (latent_dim,) shape and options; which options stand fixed."""
+
+    build: Callable[..., Network]
+    fixed: Mapping[str, Any]
+
+
+def _wu(name: str) -> _Entry:
+    latent_dim, *widths = WU_SIZES[name]
+
+    def build(_: int, shape: tuple[int, ...], **options: Any) -> Network:
+        return wu_decoder(name, math.prod(shape), **options)
+
+    fixed = {"latent_dim": latent_dim, "widths": tuple(widths), "activation": "tanh"}
+    return _Entry(build, fixed)
+
+
+def _flat(build: Callable[..., Network]) -> Callable[..., Network]:
+    """A builder of shape from one of dim."""
+    return lambda *sizes, **options: build(*sizes[:-1], math.prod(sizes[-1]), **options)
+
+
+def _narrow(build: Callable[..., Network]) -> Callable[..., Network]:
+    """A builder that takes ``widths`` of one entry from one that takes ``width``."""
+
+    def narrowed(*sizes: Any, widths: tuple[int, ...] = (64,), **options: Any) -> Network:
+        if len(widths) != 1:
+            raise ValueError(
+                f"dcgan takes one width, that of the layer next to the image, as in (64,), "
+                f"not widths {tuple(widths)}"
+            )
+        return build(*sizes, width=widths[0], **options)
+
+    return narrowed
+
+
+_GENERATORS: Mapping[str, _Entry] = {
+    "mlp": _Entry(_flat(mlp_generator), {}),
+    "linear": _Entry(
+        _flat(linear_generator), {"widths": (), "activation": "identity", "output": "linear"}
+    ),
+    "goodfellow2014": _Entry(
+        _flat(goodfellow_generator), {"widths": GENERATOR_WIDTHS, "activation": "relu"}
+    ),
+    "dcgan": _Entry(_narrow(dcgan_generator), {}),
+    "wu10": _wu("wu10"),
+    "wu50": _wu("wu50"),
+}
+
+_DISCRIMINATORS: Mapping[str, _Entry] = {
+    "mlp": _Entry(_flat(mlp_discriminator), {"dropout": False}),
+    "goodfellow2014": _Entry(
+        _flat(goodfellow_discriminator), {"widths": MAXOUT_WIDTHS, "activation": "maxout"}
+    ),
+    "dcgan": _Entry(_narrow(dcgan_discriminator), {"dropout": False}),
+}
+
+
+def generator_names() -> tuple[str, ...]:
+    """What `get_generator` takes."""
+    return tuple(_GENERATORS)
+
+
+def discriminator_names() -> tuple[str, ...]:
+    """What `get_discriminator` takes."""
+    return tuple(_DISCRIMINATORS)
+
+
+def get_generator(
+    name: str,
+    latent_dim: int,
+    shape: tuple[int, ...],
+    *,
+    widths: tuple[int, ...] | None = None,
+    activation: str | None = None,
+    output: str | None = None,
+    dtype: str = "float32",
+) -> Network:
+    """The generator of that name.
+
+    Args:
+        name: one of ``generator_names()``.
+        latent_dim: Z; "wu10" and "wu50" take 10 and 50 alone.
+        shape: of one x, (D,) or (H, W, C).
+        widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
+            network's own.
+        activation: a name in ``ACTIVATIONS``.
+        output: "linear", "sigmoid" or "tanh".
+        dtype: in which products are computed, "float32" or "bfloat16".
+
+    Returns:
+        A Network with ``apply(params, z [B, Z]) -> GeneratorOutput``.
+
+    Raises:
+        ValueError: a name is unknown, a size is none, or the network has no such option.
+    """
+    if name not in _GENERATORS:
+        raise unknown("generator", name, _GENERATORS)
+    entry = _GENERATORS[name]
+    _check_fixed(f"generator {name!r}", entry, {"latent_dim": latent_dim})
+    given = {"widths": widths, "activation": activation, "output": output}
+    free = _check_fixed(f"generator {name!r}", entry, given)
+    return entry.build(latent_dim, shape, dtype=dtype, **free)
+
+
+def get_discriminator(
+    name: str,
+    shape: tuple[int, ...],
+    *,
+    widths: tuple[int, ...] | None = None,
+    activation: str | None = None,
+    dropout: bool | None = None,
+    dtype: str = "float32",
+) -> Network:
+    """The discriminator of that name.
+
+    Args:
+        name: one of ``discriminator_names()``.
+        shape: of one x, (D,) or (H, W, C).
+        widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
+            network's own.
+        activation: a name in ``ACTIVATIONS``.
+        dropout: whether a key means dropout, of "goodfellow2014".
+        dtype: in which products are computed, "float32" or "bfloat16".
+
+    Returns:
+        A Network with ``apply(params, x [B, D], key=None) -> logits [B]``.
+
+    Raises:
+        ValueError: a name is unknown, a size is none, or the network has no such option.
+    """
+    if name not in _DISCRIMINATORS:
+        raise unknown("discriminator", name, _DISCRIMINATORS)
+    entry = _DISCRIMINATORS[name]
+    given = {"widths": widths, "activation": activation, "dropout": dropout}
+    free = _check_fixed(f"discriminator {name!r}", entry, given)
+    return entry.build(shape, dtype=dtype, **free)
+
+
+def _check_fixed(what: str, entry: _Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given and are free; refuses others than the fixed ones."""
+    free = {}
+    for option, value in given.items():
+        value = tuple(value) if isinstance(value, list) else value
+        if value is not None and option not in entry.fixed:
+            free[option] = value
+        elif value is not None and value != entry.fixed[option]:
+            raise ValueError(
+                f"{what} has {option} {entry.fixed[option]!r}, not {value!r}; "
+                f"leave {option} as it is, or take the network 'mlp'"
+            )
+    return free

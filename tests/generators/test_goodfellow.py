@@ -61,6 +61,8 @@ def test_dropout_of_three_layers_is_binomial():
     np.testing.assert_array_equal(net.apply(params, ones), 240.0)
     keep = 0.8 * 0.5 * 0.5
     counts = keep * np.asarray(net.apply(params, ones, jax.random.key(0)), np.float64)
+    # Whole numbers, if it is by these probabilities that it divides.
+    np.testing.assert_allclose(counts, np.round(counts), rtol=8 * 2.0**-24)
     variance = 240 * keep * (1 - keep)
     assert abs(counts.mean() - 240 * keep) < ERRORS * math.sqrt(variance / 1000)
     # The excess kurtosis of a binomial, below .01 here, is left out of the error.

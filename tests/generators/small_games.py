@@ -1,0 +1,120 @@
+"""Small games, and replicas of them; the tests of the engine share it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sigmaprop.generators import (
+    game as games,
+)
+from sigmaprop.generators import (
+    losses,
+    observation,
+    optimizers,
+    parameterisation,
+    replicas,
+    schedule,
+)
+from sigmaprop.generators.networks.base import Network
+
+LEARNED = tuple(name for name, component in observation.ARMS.items() if component)
+GIVEN = tuple(name for name, component in observation.ARMS.items() if component is None)
+SCHEDULE = ("linear", 0.5, 0.1, 20)
+"""Sigma of the arm "scheduled"."""
+
+
+def make(
+    generator: Network,
+    discriminator: Network,
+    arms: tuple[str, ...] = ("global",),
+    *,
+    loss: str = "non_saturating",
+    optimizer: optimizers.Optimizer | None = None,
+    name: str = "log",
+    rank: int = 2,
+    batch_size: int = 16,
+    **options: Any,
+) -> games.Game:
+    """A game whose program holds what these arms need."""
+    adam = optimizers.get("adam")
+    return games.Game(
+        generator,
+        discriminator,
+        observation.Observation(
+            generator.out_dim,
+            generator.feature_dim,
+            observation.components(arms),
+            parameterisation.get(name),
+            rank,
+        ),
+        losses.get(loss),
+        optimizer or adam,
+        optimizer or adam,
+        batch_size,
+        **options,
+    )
+
+
+def knobs(
+    game: games.Game,
+    arm: str = "global",
+    *,
+    seed: int = 0,
+    sigma: float = 0.2,
+    rate: float = 1e-3,
+    rates: tuple[float, float, float] | None = None,
+    bounds: tuple[float, float] = (1e-4, 10.0),
+    penalties: dict[str, float] | None = None,
+    shared: bool = False,
+    instance_noise: float = 0.0,
+    ema_decay: float = 0.999,
+    rows: Any = None,
+) -> games.Knobs:
+    """A replica: sigma is what is given to the arm, or where it starts."""
+    given = {"zero": ("constant", 0.0, 0.0, 1), "fixed": ("constant", sigma, sigma, 1)}
+    given["scheduled"] = SCHEDULE
+    number = lambda value: jnp.asarray(value, jnp.float32)  # noqa: E731
+    gates = observation.gates(arm, game.observation.components)
+    return games.Knobs(
+        key=jax.random.fold_in(jax.random.key(0), seed),
+        noise=observation.NoiseKnobs(
+            schedule.given(*given.get(arm, given["zero"])),
+            {name: jnp.asarray(gate) for name, gate in gates.items()},
+            number(sigma),
+            parameterisation.Bounds(*map(number, bounds)),
+        ),
+        shared=jnp.asarray(shared),
+        rates=games.Rates(*map(optimizers.rate, rates or (rate, rate, rate))),
+        penalties={name: number((penalties or {}).get(name, 0.0)) for name in game.penalties},
+        instance_noise=schedule.given("constant", instance_noise, instance_noise, 1),
+        entropy_weight=number(0.0),
+        ema_decay=number(ema_decay),
+        rows=rows,
+    )
+
+
+def run(
+    game: games.Game,
+    each: list[games.Knobs],
+    data: Any,
+    cuts: tuple[int, ...],
+    **options: Any,
+) -> tuple[games.State, Any]:
+    """State and last windows of the replicas that were asked for, after the steps up to the cuts.
+
+    Args:
+        game: what they share.
+        each: their knobs.
+        data: training examples, [N, D].
+        cuts: where each call stops, the first beginning at 0.
+        **options: of the engine.
+    """
+    engine = replicas.engine(game, len(each), **options)
+    own, everywhere = engine.place(replicas.stack(each)), engine.replicate(data)
+    state, windows, start = engine.init(own), None, 0
+    for stop in cuts:
+        state, windows = engine.run(state, own, everywhere, start, stop)
+        start = stop
+    asked = lambda leaf: leaf[: len(each)]  # noqa: E731
+    return jax.tree.map(asked, state), asked(windows)

@@ -4,6 +4,7 @@ Rates, decays and momenta are absolute functions of the step: a resumed run and 
 chunks take the same steps.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,23 +21,28 @@ class Rate(NamedTuple):
 
     Attributes:
         start: at step 0, [].
-        decay: divisor of each step, >= 1; 1 keeps the rate as it is. []
+        log_decay: log of the divisor of each step, >= 0; 0 keeps the rate as it is. []
         smallest: where the decay ends, [].
     """
 
     start: Float[Array, ""]
-    decay: Float[Array, ""]
+    log_decay: Float[Array, ""]
     smallest: Float[Array, ""]
 
     def at(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """The rate of a step, []."""
-        decayed = self.start * jnp.exp(-step.astype(jnp.float32) * jnp.log(self.decay))
+        decayed = self.start * jnp.exp(-step.astype(jnp.float32) * self.log_decay)
         return jnp.maximum(decayed, jnp.minimum(self.smallest, self.start))
 
 
 def rate(start: float, decay: float = 1.0, smallest: float = 0.0) -> Rate:
-    """A rate of one replica."""
-    return Rate(*(jnp.asarray(value, jnp.float32) for value in (start, decay, smallest)))
+    """A rate of one replica.
+
+    The log is taken here, in float64: as a float32 number a divisor of 1.000004 is 1.3% farther
+    from 1.
+    """
+    values = (start, math.log(decay), smallest)
+    return Rate(*(jnp.asarray(value, jnp.float32) for value in values))
 
 
 class Optimizer(NamedTuple):

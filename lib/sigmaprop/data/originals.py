@@ -79,7 +79,9 @@ def verify(name: str, file: Path, checksum: str) -> None:
     try:
         found, expected = _digest(file), checksum
         if found != expected and file.name in CONTENT.get(name, {}):
-            found, expected = _content_digest(file) or found, CONTENT[name][file.name]
+            content = _content_digest(file)
+            if content is not None:
+                found, expected = content, CONTENT[name][file.name]
     except OSError as error:
         raise RunError(
             f"cannot read {file} ({error.strerror}); give --from the folder with {name}'s files"

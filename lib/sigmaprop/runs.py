@@ -2,20 +2,17 @@
 
 A run directory holds ``config.json``, ``environment.json``, ``status.json``, ``lock``,
 ``metrics.parquet`` (``metrics/part-*.parquet`` while running) and, once complete, ``manifest.json``
-with the sha256 of what a replay relies on. Every file is written under a temporary name and then
-renamed: it is whole or absent.
+with the sha256 of what a replay relies on; where a run has them, ``checkpoints`` and
+``resumes.json``. Every file is written under a temporary name and then renamed: it is whole or
+absent.
 """
 
-import dataclasses
 import itertools
 import os
-import reprlib
-import signal
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sigmaprop import configs
 from sigmaprop.configs import load_command, load_config
@@ -29,13 +26,15 @@ from sigmaprop.files import (
     verify_manifest,
     write_atomic,
     write_json,
-    write_manifest,
     writing,
 )
+from sigmaprop.lifecycle import Run, State, Terminated, state, write_status
+from sigmaprop.resuming import Resumed, resume
 from sigmaprop.tables import (
     Difference,
     append_part,
     compare_tables,
+    drop_parts_after,
     merge_parts,
     read_metrics,
     write_metrics,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Difference",
     "Finished",
+    "Resumed",
     "Run",
     "RunError",
     "State",
@@ -54,64 +54,19 @@ __all__ = [
     "append_part",
     "compare_tables",
     "create",
+    "drop_parts_after",
     "include",
     "load",
     "load_command",
     "load_config",
     "merge_parts",
     "read_metrics",
+    "resume",
     "state",
     "verify",
     "write_atomic",
     "write_metrics",
 ]
-
-State = Literal["running", "complete", "interrupted", "failed"]
-
-
-class Terminated(SystemExit):
-    """SIGTERM arrived inside a run; the process ends with status 143."""
-
-
-@dataclasses.dataclass
-class Run:
-    """A run that this process owns; a context manager that records how it ended.
-
-    Attributes:
-        directory: where its files lie.
-        command: the experiment's name.
-        config: its frozen dataclass.
-        extra: further files, relative to ``directory``, for the manifest.
-    """
-
-    directory: Path
-    command: str
-    config: Any
-    _lock: int
-    extra: list[str] = dataclasses.field(default_factory=list)
-    _handles_sigterm: bool = False
-
-    def __enter__(self) -> "Run":
-        # A handler that the host program installed is left alone.
-        if threading.current_thread() is threading.main_thread():
-            self._handles_sigterm = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if self._handles_sigterm:
-            signal.signal(signal.SIGTERM, _terminate)
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        try:
-            if error is None:
-                _complete(self)
-            else:
-                _record(self, error)
-        except BaseException as failure:
-            _record(self, failure)
-            raise
-        finally:
-            if self._handles_sigterm:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.close(self._lock)
 
 
 class Finished(NamedTuple):
@@ -146,34 +101,13 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
         os.close(run._lock)
         raise _refusal(directory)
     try:
-        _write_status(run, "running", None)
+        write_status(run, "running", None)
         write_atomic(directory / "config.json", text)
         write_json(directory / "environment.json", environment(getattr(config, "seed", None)))
     except BaseException as error:
         run.__exit__(type(error), error, error.__traceback__)
         raise
     return run
-
-
-def state(directory: Path) -> State:
-    """How a run stands; one that says "running" while no process holds its lock was interrupted.
-
-    Raises:
-        RunError: if ``directory`` is no run directory or its status is damaged.
-    """
-    path = Path(directory) / "status.json"
-    alive = holder(path.parent) is not None  # first: a run may end between the two looks
-    if not path.exists():
-        raise RunError(f"{directory} is no run directory: it holds no status.json; choose another")
-    content = read_json(path)
-    status = content.get("status") if isinstance(content, dict) else None
-    for known in get_args(State):
-        if status == known:
-            return "interrupted" if known == "running" and not alive else known
-    raise RunError(
-        f"{path} is damaged: status is {reprlib.repr(status)}, not one of "
-        f"{', '.join(get_args(State))}; repeat the run"
-    )
 
 
 def include(run: Run, path: Path) -> None:
@@ -264,32 +198,3 @@ def _refusal(directory: Path) -> RunError:
     return RunError(
         f"--run-dir {directory} already holds a run ({found}); choose another or delete it"
     )
-
-
-def _terminate(number: int, frame: Any) -> None:
-    raise Terminated(128 + number)
-
-
-def _record(run: Run, error: BaseException) -> None:
-    """Writes how ``error`` ended the run; a full disk must not hide the error itself."""
-    with suppress(RunError):
-        if isinstance(error, Terminated):
-            _write_status(run, "interrupted", "SIGTERM")
-        elif isinstance(error, KeyboardInterrupt):
-            _write_status(run, "interrupted", "Ctrl-C")
-        else:
-            _write_status(run, "failed", f"{type(error).__name__}: {error}"[:1000])
-
-
-def _write_status(run: Run, status: State, reason: str | None) -> None:
-    content = {"schema": 1, "status": status, "reason": reason, "pid": os.getpid()}
-    write_json(run.directory / "status.json", content | {"time": datetime.now(UTC).isoformat()})
-
-
-def _complete(run: Run) -> None:
-    """Merges the metrics, writes the manifest, and only then the status "complete"."""
-    merge_parts(run)
-    metrics = ["metrics.parquet"] if (run.directory / "metrics.parquet").exists() else []
-    names = ["config.json", "environment.json", *metrics, *run.extra]
-    write_manifest(run.directory, names)
-    _write_status(run, "complete", None)

@@ -1,8 +1,10 @@
 """Metrics tables: parquet files with checksums, and a comparison bit by bit."""
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -47,7 +49,8 @@ def write_metrics(run: "Run", table: "pa.Table") -> None:
     Raises:
         RunError: if it cannot be written.
     """
-    _write_whole(run.directory, [table])
+    _write(run.directory / "metrics.parquet", [table])
+    drop_parts(run)
 
 
 def append_part(run: "Run", step: int, table: "pa.Table") -> None:
@@ -65,8 +68,49 @@ def merge_parts(run: "Run") -> None:
     Raises:
         RunError: if a part is damaged or has other columns, or the result cannot be written.
     """
+    join_parts(run)
+    drop_parts(run)
+
+
+def join_parts(run: "Run") -> None:
+    """Makes ``metrics.parquet`` of the parts, in the order of their steps, and keeps them.
+
+    Raises:
+        RunError: if a part is damaged or has other columns, or the result cannot be written.
+    """
     if parts := _parts(run.directory):
-        _write_whole(run.directory, _read(parts))
+        _write(run.directory / "metrics.parquet", _read(parts))
+
+
+def drop_parts(run: "Run") -> None:
+    """Removes the parts, all of them at once: a process killed meanwhile leaves none that count."""
+    parts = run.directory / "metrics"
+    doomed = run.directory / ".metrics.tmp"
+    shutil.rmtree(doomed, ignore_errors=True)
+    with suppress(OSError):
+        os.replace(parts, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def drop_parts_after(run: "Run", step: int) -> None:
+    """Removes what was recorded after a checkpoint, before the steps behind it are repeated.
+
+    A ``metrics.parquet`` that was joined of these parts, by a run that was then stopped, goes too.
+
+    Args:
+        run: the run.
+        step: of the checkpoint; parts of later steps are removed. -1 removes all.
+
+    Raises:
+        RunError: if one of them cannot be removed.
+    """
+    parts = _parts(run.directory)
+    with writing(run.directory):
+        if parts:
+            (run.directory / "metrics.parquet").unlink(missing_ok=True)
+        for part in parts:
+            if _step(part) > step:
+                part.unlink()
 
 
 def read_metrics(directory: Path) -> "pa.Table":
@@ -122,13 +166,9 @@ def _parts(directory: Path) -> list[Path]:
     return sorted(paths, key=lambda path: (len(path.name), path.name))
 
 
-def _write_whole(directory: Path, tables: Iterable["pa.Table"]) -> None:
-    """Writes ``metrics.parquet``, then removes the parts."""
-    _write(directory / "metrics.parquet", tables)
-    parts = directory / "metrics"
-    if parts.exists():
-        with writing(parts):
-            shutil.rmtree(parts)
+def _step(part: Path) -> int:
+    """The step in a part's name."""
+    return int(part.stem.removeprefix("part-"))
 
 
 def _write(path: Path, tables: Iterable["pa.Table"]) -> None:

@@ -345,12 +345,21 @@ def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
 
 def _resume(arguments: list[str]) -> int:
     command = _parse(ResumeCommand, arguments, name="resume")
-    from sigmaprop import runs
-
-    _prepare_jax(deterministic=_report_user_errors(lambda: runs.was_deterministic(command.run)))
+    _prepare_jax(deterministic=_was_deterministic(command.run))
     from . import launch, registry
 
     return _report_user_errors(lambda: launch.resume(registry.of_run(command.run), command.run))
+
+
+def _was_deterministic(directory: Path) -> bool:
+    """Whether a run asked for --deterministic; what is wrong with its config is told later."""
+    from sigmaprop.files import RunError, read_json
+
+    try:
+        content = read_json(directory / "config.json")
+        return content["config"].get("deterministic") is True
+    except (RunError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _data(arguments: list[str]) -> int:
@@ -425,7 +434,8 @@ def _report_user_errors(action: Callable[[], Any]) -> Any:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise UserError(
-            f"out of memory ({str(error)[:200]}); lower --dim, --chunk or --num-sigmas"
+            f"out of memory ({str(error)[:200]}); lower --dim, --chunk or --num-sigmas; for gan "
+            "--seeds, --replica-chunk or --batch-size"
         ) from error
 
 

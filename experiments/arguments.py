@@ -30,6 +30,14 @@ def check(command: type, words: Sequence[str]) -> None:
         ValueError: naming the option, its value and what is allowed.
     """
     kinds = dict(_options(command))
+    first = _first_positional(command)
+    if (
+        first is not None
+        and words
+        and not words[0].startswith("-")
+        and not _allows(first, words[0])
+    ):
+        raise _refusal("the first word", first, words[0])
     seen = set()
     for option, values in given(words):
         if option not in kinds:
@@ -70,6 +78,15 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     """The option's first value, None where it is not given or is the word None."""
     values = dict(given(words)).get(option) or [None]
     return None if values[0] == "None" else values[0]
+
+
+def _first_positional(command: type) -> Any:
+    """The type of the first word that is no option; None where the command takes none."""
+    marked = typing.get_type_hints(command, include_extras=True)
+    for name, kind in typing.get_type_hints(command).items():
+        if marked[name] == tyro.conf.Positional[kind]:
+            return kind
+    return None
 
 
 def _options(command: type, prefix: str = "--") -> Iterator[tuple[str, Any]]:

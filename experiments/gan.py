@@ -10,7 +10,6 @@ differ by less than their seeds do.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from sigmaprop.metrics import real_against_real
 from . import gan_comparison, gan_tables
 from .gan_config import GanConfig
 from .gan_plan import Plan, Replica, prepare
-from .gan_training import train
+from .gan_training import Progress, Silent, train
 from .gan_work import SHOWN, make_reference
 from .launch import Experiment
 from .terminal import Terminal, counted
@@ -45,7 +44,7 @@ def run(
     config: GanConfig,
     plan: Plan,
     directory: runs.Run,
-    progress: Callable[..., None] = lambda what, done=0: None,
+    progress: Progress | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -53,11 +52,12 @@ def run(
         config: the options, as recorded.
         plan: from `prepare`.
         directory: the run directory to write into.
-        progress: called with what is being done and the replica-steps since the last call.
+        progress: told what is being done.
 
     Returns:
         The comparison of the arms, see `gan_comparison`.
     """
+    progress = progress or Silent()
     reference = make_reference(config, plan)
     _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
     _write_real(directory, plan)
@@ -66,7 +66,6 @@ def run(
             train(config, plan, index, directory, reference, progress, stop)
     progress("real against real")
     _write_json(directory, "reference.json", real_scores(config, plan, reference))
-    runs.merge_parts(directory)
     found = gan_comparison.compare(directory.directory)
     _write_json(directory, "comparison.json", gan_comparison.as_json(found))
     return found

@@ -5,8 +5,8 @@ however they are cut. What must happen at a step (scores, the measurement of the
 """
 
 import time
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,25 @@ CHUNK_SECONDS = 0.5
 _SHORTEST_CHUNK = 20
 _EARLY = (0.1, 0.25, 0.4, 0.6)
 
-Progress = Callable[..., None]
+
+class Progress(Protocol):
+    """Where the user is told how far the work is."""
+
+    def __call__(self, what: str, done: int = 0) -> None:
+        """What is being done, and the replica-steps done since the last call."""
+
+    def say(self, sentence: str) -> None:
+        """A sentence that is to stay on the screen."""
+
+
+class Silent:
+    """A `Progress` that tells nobody."""
+
+    def __call__(self, what: str, done: int = 0) -> None:
+        """Nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""
 
 
 def train(
@@ -60,6 +78,8 @@ def train(
     count = len(work.numbers)
     progress("compiling")
     state, now = _restore(directory, work, offset, config.steps, progress)
+    if now:
+        progress.say(f"going on from step {now:,} of group {index + 1}")
     progress("compiling", now * count)
     pictures = _pictures_path(directory, index)
     if now == config.steps and pictures.exists():
@@ -122,18 +142,12 @@ def _restore(
 ) -> tuple[State, int]:
     """The state of the group's last good checkpoint and its step, or a fresh one and 0."""
     fresh = work.engine.init(work.knobs)
-    there = [step for step in checkpoints.steps(directory.directory) if step > offset]
-    if not there:
-        return fresh, 0
-    if max(there) > offset + steps:  # a later group has begun
-        return fresh, steps
-    abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), fresh
-    )
-    found = checkpoints.latest(directory.directory, abstract, say=progress)
-    if found is None or found[0] <= offset:
-        return fresh, 0
-    return found[1], found[0] - offset
+    if max(checkpoints.steps(directory.directory), default=0) > offset + steps:
+        return fresh, steps  # a later group has begun
+    found = checkpoints.latest(directory.directory, fresh, say=progress.say, after=offset)
+    state, begin = (fresh, 0) if found is None else (found[1], found[0] - offset)
+    runs.drop_parts_after(directory, offset + begin)
+    return state, begin
 
 
 def _next_chunk(config: GanConfig, steps: int, elapsed: float) -> int:
@@ -166,14 +180,14 @@ def _tell_divergence(work: Work, state: State, progress: Progress) -> None:
     for replica, when in zip(work.group.replicas, at, strict=True):
         if when != NOT_DIVERGED:
             name = f"replica {replica.number} ({replica.cell.label}, seed {replica.seed})"
-            progress(f"{name} diverged at step {when:,} and was frozen there")
+            progress.say(f"{name} diverged at step {when:,} and was frozen there")
 
 
-def _pictures_path(directory: runs.Run, index: int) -> Any:
+def _pictures_path(directory: runs.Run, index: int) -> Path:
     return directory.directory / f"samples-{index}.npz"
 
 
-def _save_pictures(path: Any, work: Work, state: State, step: int) -> None:
+def _save_pictures(path: Path, work: Work, state: State, step: int) -> None:
     """Examples of every replica, by weights, for the report."""
     found = work.pictures(state, work.knobs, jnp.asarray(step))
     arrays = {name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()}

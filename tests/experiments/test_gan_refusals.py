@@ -1,0 +1,75 @@
+"""`gan`, `resume` and `data`: bad input is one sentence, status 2, nothing left on disk."""
+
+import pytest
+
+OPTIONS = [
+    ("--arm globl", "'globl'", "did you mean 'global'"),
+    ("--sweep.arm zero globl", "'globl'", "did you mean 'global'"),
+    ("--sweep.arm zero zero", "--sweep.arm names zero twice", "once"),
+    ("--sweep.arm", "--sweep.arm is empty", "at least one"),
+    ("--arm zero --sweep.arm zero fixed", "--arm and --sweep.arm exclude", "give one"),
+    ("--dataset rng", "unknown data set 'rng'", "did you mean 'ring'"),
+    ("--preset digit", "'digit'", "did you mean 'digits'"),
+    ("--sigma-floor 2 --sigma-ceiling 1", "--sigma-floor 2", "not below --sigma-ceiling 1"),
+    ("--sigma-floor 0", "--sigma-floor is 0.0", "between"),
+    ("--sigma-start 20", "--sigma-start 20", "outside --sigma-floor"),
+    ("--sweep.sigma-start .1 20", "--sigma-start 20", "outside --sigma-floor"),
+    ("--sigma -1", "--sigma is -1.0", "between 0"),
+    ("--sigma nan", "--sigma is nan", "finite"),
+    ("--arm scheduled --sigma-last 0", "--sigma-schedule exponential", "above 0"),
+    ("--arm low_rank --rank 65", "--rank is 65", "between 1 and 64"),
+    ("--arm low_rank --rank 3 --dataset ring", "--rank is 3", "between 1 and 2"),
+    ("--sigma-gradient bonnet_price", "bonnet_price has no meaning", "has kinks"),
+    ("--sigma-gradient bonnet", "'bonnet'", "did you mean 'bonnet_price'"),
+    ("--generator dcgan", "dcgan", "(8, 8)"),
+    (
+        "--generator linear --output sigmoid --dataset kmnist",
+        "kmnist is not prepared",
+        "data prepare",
+    ),
+    ("--dataset mnist", "mnist is not prepared", "sigmaprop data prepare mnist"),
+    ("--simultaneous --discriminator-steps 2", "--discriminator-steps 2", "exclude each other"),
+    ("--arm zero --entropy-weight .1", "--entropy-weight 0.1", "arm zero"),
+    ("--deterministic --replica-chunk 4", "--replica-chunk 4 and --deterministic", "leave one out"),
+    ("--data.logit .1 --data.symmetric", "logit=0.1", "choose one"),
+    ("--dataset ring --data.resize 4", "resize=4 means nothing for ring", "leave it out"),
+    ("--data.num 5000", "5000", "1197"),
+    ("--steps 0", "--steps is 0", "between 1"),
+    ("--seeds 0", "--seeds is 0", "between 1"),
+    ("--batch-size 0", "--batch-size is 0", "between 1"),
+    ("--learning-rate inf", "--learning-rate is inf", "finite"),
+    ("--loss hing", "'hing'", "did you mean 'hinge'"),
+    ("--gap-sigmas 0", "--gap-sigmas", "above 0"),
+    ("--widths 0", "widths", "not 0"),
+    ("--latent-dim 5 --generator wu10 --dataset ring", "wu10", "latent_dim"),
+]
+
+
+@pytest.mark.parametrize(("options", "names", "remedy"), OPTIONS, ids=[o[0] for o in OPTIONS])
+def test_one_sentence_and_nothing_on_disk(sigmaprop, tmp_path, options, names, remedy):
+    ended = sigmaprop("gan", *options.split())
+    assert ended.status == 2, ended.err
+    assert ended.out == ""
+    (line,) = ended.err.strip().splitlines()
+    assert line.startswith("sigmaprop: ")
+    assert names in line, line
+    assert remedy in line, line
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "remedy"),
+    [
+        ("resume nowhere", "nowhere", "no run directory"),
+        ("data prepare", "takes one data set, not 0", "data list"),
+        ("data prepare mnist kmnist", "takes one data set, not 2", "data list"),
+        ("data list mnist", "takes no further words", "leave them out"),
+        ("data show", "'show'", "did you mean"),
+    ],
+)
+def test_other_commands(sigmaprop, words, names, remedy):
+    ended = sigmaprop(*words.split())
+    assert ended.status == 2
+    (line,) = ended.err.strip().splitlines()
+    assert names in line
+    assert remedy in line

@@ -1,0 +1,297 @@
+"""What runs of `sigmaprop gan` hold, in the form that their comparison and report are made from."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sigmaprop.files import RunError, read_json
+from sigmaprop.reporting.gan_scores import METRICS, Comparison, from_json
+from sigmaprop.reporting.results import grouped, label, told
+from sigmaprop.runs import read_metrics
+
+LAST = 0.2
+"""The share of a run that its comparison is about: its end."""
+_WORDS = ("metric", "of", "weights")
+_NUMBERS = ("step", "replica", "sigma", "value")
+
+
+class Key(NamedTuple):
+    """What names a series: metric, of ("mean", "x", or empty), weights ("last", "average", "")."""
+
+    metric: str
+    of: str = ""
+    weights: str = ""
+
+
+class Series(NamedTuple):
+    """One metric of all replicas.
+
+    Attributes:
+        step: steps of the generator taken, ascending. [T]
+        value: NaN where it was not measured, and after a divergence. [R, T]
+    """
+
+    step: np.ndarray
+    value: np.ndarray
+
+    def end(self, steps: int) -> "Series":
+        """The last fifth of a run of so many steps."""
+        chosen = self.step > (1 - LAST) * steps
+        return Series(self.step[chosen], self.value[:, chosen])
+
+
+class Cell(NamedTuple):
+    """A combination of swept values.
+
+    Attributes:
+        number: its place in the sweep.
+        label: its name.
+        arm: where its sigma comes from.
+        swept: options and values.
+        learns: whether sigma is learned.
+        replicas: rows of `Series.value`, in the order of their seeds.
+        seeds: their numbers.
+    """
+
+    number: int
+    label: str
+    arm: str
+    swept: dict[str, Any]
+    learns: bool
+    replicas: np.ndarray
+    seeds: tuple[int, ...]
+
+
+class Measured(NamedTuple):
+    """The numbers of one run.
+
+    Attributes:
+        config: its options.
+        cells: in the order of the sweep.
+        series: by key.
+        diverged_at: step at which a replica stopped, -1 where it did not. [R]
+        real: of each distance, between real examples and others: mean, median, percentile_95.
+    """
+
+    config: dict[str, Any]
+    cells: tuple[Cell, ...]
+    series: Mapping[Key, Series]
+    diverged_at: np.ndarray
+    real: Mapping[str, Mapping[str, float]]
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return int(self.config["steps"])
+
+    def scores(self) -> list[Key]:
+        """The scores that were measured, in the order of tables."""
+        order = {name: place for place, name in enumerate(METRICS)}
+        return sorted(
+            (key for key in self.series if key.metric in METRICS),
+            key=lambda key: (key.weights != "last", order[key.metric], key.of != "mean"),
+        )
+
+
+class GanRun(NamedTuple):
+    """One run, with all that its page tells.
+
+    Attributes:
+        label: what tells this run from the others it is drawn with, empty for one alone.
+        name: of its directory.
+        directory: where it lies.
+        command: of the command line.
+        environment: versions, device, flags.
+        claims: none; a comparison has verdicts of its own.
+        measured: its numbers.
+        comparisons: of its cells.
+        examples: "mean", "x" and "scale" of the last iterate: [R, N, D].
+        real: some training examples, [N, D].
+        shape: of an example.
+    """
+
+    label: str
+    name: str
+    directory: Path
+    command: str
+    environment: dict[str, Any]
+    claims: list[dict[str, Any]]
+    measured: Measured
+    comparisons: list[Comparison]
+    examples: Mapping[str, np.ndarray]
+    real: np.ndarray
+    shape: tuple[int, ...]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its options."""
+        return self.measured.config
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """In the order of the sweep."""
+        return self.measured.cells
+
+    @property
+    def is_image(self) -> bool:
+        """Whether an example is an image."""
+        return len(self.shape) > 1
+
+
+def read(directories: Sequence[Path]) -> list[GanRun]:
+    """Reads runs and labels each by what differs in its config.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    found = [_read_one(Path(directory)) for directory in directories]
+    labels = label([flat(one.config) for one in found], [one.name for one in found])
+    return [one._replace(label=text) for one, text in zip(found, labels, strict=True)]
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Options by name; those of a nested set have its name and a dot before theirs."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        inner = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        found |= {f"{prefix}{name}": value} if inner is None else inner
+    return found
+
+
+def measured(directory: Path) -> Measured:
+    """The numbers of a run, whose comparison need not exist yet.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    config = told(directory)["config"]
+    try:
+        replicas = read_json(directory / "replicas.json")
+        real = read_json(directory / "reference.json")["distances"]
+        cells = _cells(replicas)
+        series = _series(_table(directory), len(replicas))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise _unusual(directory, error) from error
+    at = series.pop(Key("diverged_at"), None)
+    stopped = np.full(len(replicas), -1) if at is None else at.value[:, -1].astype(int)
+    return Measured(config, cells, _until(series, stopped), stopped, real)
+
+
+def _read_one(directory: Path) -> GanRun:
+    found = told(directory)
+    numbers = measured(directory)
+    try:
+        comparisons = from_json(read_json(directory / "comparison.json"))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _unusual(directory, error) from error
+    real = _arrays(directory / "real.npz")
+    return GanRun(
+        label="",
+        name=found["name"],
+        directory=directory,
+        command=found["command"],
+        environment=found["environment"],
+        claims=[],
+        measured=numbers,
+        comparisons=comparisons,
+        examples=_examples(directory, len(numbers.diverged_at)),
+        real=real["x"],
+        shape=tuple(int(size) for size in real["shape"]),
+    )
+
+
+def _unusual(directory: Path, error: Exception) -> RunError:
+    return RunError(
+        f"{directory} holds a JSON file without its usual content ({error!r}); restore it or "
+        "choose another run"
+    )
+
+
+def _cells(replicas: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    by_number: dict[int, list[Mapping[str, Any]]] = {}
+    for one in sorted(replicas, key=lambda one: (one["cell"], one["seed"])):
+        by_number.setdefault(one["cell"], []).append(one)
+    return tuple(
+        Cell(
+            number,
+            own[0]["label"],
+            own[0]["arm"],
+            own[0]["swept"],
+            own[0]["learns"],
+            np.array([one["replica"] for one in own]),
+            tuple(one["seed"] for one in own),
+        )
+        for number, own in by_number.items()
+    )
+
+
+def _table(directory: Path) -> dict[str, Any]:
+    """The rows but those of the gap, words as (codes, words)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = read_metrics(directory)
+    if missing := [name for name in (*_WORDS, *_NUMBERS) if name not in table.column_names]:
+        raise RunError(
+            f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
+            "command or version, choose a run of this one"
+        )
+    table = table.filter(pc.field("sigma") == 0)
+    found: dict[str, Any] = {name: table[name].to_numpy() for name in _NUMBERS}
+    for name in _WORDS:
+        encoded = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
+        found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+    return found
+
+
+class _Rows(NamedTuple):
+    """The rows of a series."""
+
+    step: np.ndarray
+    replica: np.ndarray
+    value: np.ndarray
+
+
+def _series(table: dict[str, Any], num: int) -> dict[Key, Series]:
+    found = {}
+    for key, rows in grouped(table, Key, _Rows, ("replica", "step")).items():
+        step, column = np.unique(rows.step, return_inverse=True)
+        value = np.full((num, len(step)), np.nan)
+        value[rows.replica, column] = rows.value
+        found[key] = Series(step, value)
+    return found
+
+
+def _until(series: Mapping[Key, Series], stopped: np.ndarray) -> dict[Key, Series]:
+    """NaN for what was measured of a replica that had diverged and was frozen."""
+    found = {}
+    for key, (step, value) in series.items():
+        frozen = (stopped[:, None] >= 0) & (step > stopped[:, None])
+        found[key] = Series(step, np.where(frozen, np.nan, value))
+    return found
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # a damaged archive raises almost anything
+        raise RunError(
+            f"{path} is missing or damaged ({error}); restore it or repeat the run"
+        ) from error
+
+
+def _examples(directory: Path, num: int) -> dict[str, np.ndarray]:
+    """Of all groups, by replica."""
+    found: dict[str, np.ndarray] = {}
+    for path in sorted(directory.glob("samples-*.npz")):
+        arrays = _arrays(path)
+        for name in ("mean", "x", "scale"):
+            own = arrays[f"{name}_last"]
+            whole = found.setdefault(name, np.full((num, *own.shape[1:]), np.nan, np.float32))
+            whole[arrays["replica"]] = own
+    if not found:
+        raise RunError(f"{directory} holds no samples-0.npz; restore it or repeat the run")
+    return found

@@ -1,0 +1,142 @@
+"""The comparison of arms as tables for a terminal."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from sigmaprop.files import read_json
+from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
+from sigmaprop.statistics import Interval
+
+STYLES = {"better": "green", "worse": "bold red", "not resolved": "yellow"}
+_MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
+
+
+def terminal_tables(directory: Path, found: Sequence[Comparison]) -> Iterator[Table | Text]:
+    """Distances of every cell, modes where there are any, and what the numbers mean.
+
+    Args:
+        directory: of the run.
+        found: its comparison.
+    """
+    yield _distances(found)
+    if any(one.score("num_modes", "x", "last") for one in found):
+        yield _modes(found)
+    yield Text("\n".join(_notes(directory, found)), style="dim")
+
+
+def short(value: float) -> str:
+    """Three significant digits or fewer, or a dash for what is not known."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.3g}" if abs(value) >= 1 or value == 0 else f"{value:.2g}"
+    return text.replace("e-0", "e-").replace("e+0", "e+")
+
+
+def ranged(value: Interval) -> str:
+    """A value with its interval, if that is known."""
+    if math.isnan(value.low):
+        return short(value.value)
+    return f"{short(value.value)} [{short(value.low)}, {short(value.high)}]"
+
+
+def level(one: Comparison, metric: str, of: str, weights: str = "last") -> str:
+    """The mean of a score, a dash where it was not measured."""
+    score = one.score(metric, of, weights)
+    return "–" if score is None else short(score.level.value)
+
+
+def _distances(found: Sequence[Comparison]) -> Table:
+    against = _against(found)
+    table = Table(
+        title="Distance to held-out data: of the mean, and of x with its noise",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("cell", overflow="fold", min_width=8)
+    for heading in ("sigma", "MMD²\nmean", "MMD²\nx"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(f"MMD² of x over\nthat of {against}", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("sl. W.\nmean", "sl. W.\nx"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found:
+        table.add_row(*_row(one))
+    return table
+
+
+def _row(one: Comparison) -> Iterator[str | Text]:
+    yield one.label + (f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else "")
+    yield f"{short(one.sigma.value)}\n{one.direction}" if one.direction else short(one.sigma.value)
+    yield level(one, "mmd2", "mean")
+    yield level(one, "mmd2", "x")
+    primary = one.primary
+    yield ranged(primary.against) if primary is not None and one.against else ""
+    yield _verdict(primary)
+    yield level(one, "sliced_wasserstein", "mean")
+    yield level(one, "sliced_wasserstein", "x")
+
+
+def _verdict(score: Score | None) -> Text:
+    """In colour."""
+    verdict = "" if score is None else score.verdict
+    return Text(verdict, style=STYLES.get(verdict, ""))
+
+
+def _modes(found: Sequence[Comparison]) -> Table:
+    table = Table(
+        title="Modes: of the mean / of x",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("cell", overflow="fold", min_width=8)
+    for metric in _MIXTURE:
+        table.add_column(METRICS[metric].title.replace(" ", "\n"), justify="right")
+    for one in found:
+        pairs = ((level(one, metric, "mean"), level(one, metric, "x")) for metric in _MIXTURE)
+        table.add_row(one.label, *(" / ".join(pair) for pair in pairs))
+    return table
+
+
+def _against(found: Sequence[Comparison]) -> str:
+    """What cells are compared with, in a word or two."""
+    names = {one.against for one in found if one.against}
+    if len(names) == 1:
+        return names.pop()
+    return "zero alike" if names else "another"
+
+
+def _notes(directory: Path, found: Sequence[Comparison]) -> Iterator[str]:
+    """What the tables cannot say."""
+    reference = read_json(directory / "reference.json")["distances"]
+    yield "Real against real: " + "; ".join(
+        f"{METRICS[name].title} median {short(one['median'])}, 95% of draws below "
+        f"{short(one['percentile_95'])}"
+        for name, one in reference.items()
+    )
+    compared = [one for one in found if one.against and one.primary is not None]
+    yield _about_seeds(found[0].seeds, len(compared))
+    if compared and not compared[0].to_zero:
+        yield f"No cell of arm zero agrees with the others: compared with {compared[0].against}"
+    sizes = [one.primary.detectable for one in compared if one.primary is not None]
+    sizes = [size for size in sizes if not math.isnan(size)]
+    if sizes:
+        yield (
+            f"Smallest ratio that these seeds find 4 times of 5: {short(min(sizes))} to "
+            f"{short(max(sizes))}"
+        )
+
+
+def _about_seeds(seeds: int, compared: int) -> str:
+    """What the seeds allow to say."""
+    means = f"Means over {seeds} seed{'' if seeds == 1 else 's'}"
+    if seeds < 3:
+        return f"{means}; intervals and verdicts need 3"
+    comparisons = f"{compared} comparison{'' if compared == 1 else 's'}"
+    return f"{means}, 95% intervals of paired ratios; verdicts by Holm's method for {comparisons}"

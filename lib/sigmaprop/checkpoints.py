@@ -6,14 +6,10 @@ name and renamed once it is on disk. The manifest is verified before orbax reads
 itself loads a flipped bit as another number.
 """
 
-import gc
-import logging
 import os
-import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +21,7 @@ from sigmaprop.files import (
     write_manifest,
     writing,
 )
+from sigmaprop.orbax_errors import quiet, reason
 
 if TYPE_CHECKING:
     import jax
@@ -35,7 +32,6 @@ _FOLDER = "checkpoints"
 _SAVING = ".saving"
 _STATE = "state"
 _LEAVES = "leaves.json"
-_LOGGERS = ("absl", "asyncio", "concurrent.futures")
 
 
 def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
@@ -113,9 +109,8 @@ def latest(
             if kept == wanted:
                 return step, _load(path, abstract)
         except Exception as error:  # orbax raises almost anything
-            gc.collect()
             rest = "none before it is left" if index + 1 == len(usable) else "the one before counts"
-            say(f"checkpoint {path} is damaged ({_reason(error)}); {rest}")
+            say(f"checkpoint {path} is damaged ({reason(error)}); {rest}")
         else:
             raise _other_arrays(path, kept, wanted)
     return None
@@ -175,11 +170,10 @@ def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
     from orbax.checkpoint import v1 as ocp
 
     try:
-        with _quiet():
+        with quiet():
             ocp.save(str(folder / _STATE), _stored(leaves))
     except Exception as error:  # orbax raises almost anything
-        gc.collect()
-        why = _reason(error)
+        why = reason(error)
         raise RunError(
             f"cannot write {target} ({why}); choose another --run-dir or make room for it"
         ) from error
@@ -197,7 +191,7 @@ def _load(path: Path, abstract: Any) -> Any:
     from orbax.checkpoint import v1 as ocp
 
     leaves = _by_name(abstract)
-    with _quiet():
+    with quiet():
         found = ocp.load(
             str(path / _STATE), {n: _target(leaf) for n, leaf in _stored(leaves).items()}
         )
@@ -238,20 +232,6 @@ def _placed(found: Any, leaf: Any) -> Any:
     return jnp.asarray(np.asarray(found))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences what orbax logs of an error that it raises as well."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def _remove_others(directory: Path, step: int, keep: int) -> None:
     """Removes later steps, and all but ``keep`` of the others."""
     there = steps(directory)
@@ -261,14 +241,6 @@ def _remove_others(directory: Path, step: int, keep: int) -> None:
             path = _path(directory, other)
             (path / "manifest.json").unlink()
             shutil.rmtree(path)
-
-
-def _reason(error: BaseException) -> str:
-    """The gist of an error, in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if code := re.search(r"os_error_code='(\d+)'", text):
-        return os.strerror(int(code[1]))
-    return text.partition(";")[0][:200]
 
 
 def _other_arrays(path: Path, kept: dict[str, str], wanted: dict[str, str]) -> RunError:

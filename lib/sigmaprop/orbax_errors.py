@@ -1,0 +1,48 @@
+"""What orbax says when it fails: quietly, and in a few words."""
+
+import gc
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STRAY_SECONDS = 0.2
+"""How long orbax's other reads and writes may take to end after one has failed."""
+_LOGGERS = ("absl", "asyncio", "concurrent.futures")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what orbax says of an error that it raises as well."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if _is_stray(found.exc_value) else hook(found)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except Exception:
+        gc.collect()
+        time.sleep(_STRAY_SECONDS)
+        raise
+    finally:
+        sys.unraisablehook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def reason(error: BaseException) -> str:
+    """The gist of an error, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if code := re.search(r"os_error_code='(\d+)'", text):
+        return os.strerror(int(code[1]))
+    return text.partition(";")[0][:200]
+
+
+def _is_stray(error: BaseException | None) -> bool:
+    """Whether it is of a read or write that ended after the one that failed."""
+    return isinstance(error, RuntimeError) and "loop is closed" in str(error)

@@ -137,7 +137,8 @@ def from_json(content: list[dict[str, Any]]) -> list[Comparison]:
 def _comparison(entry: dict[str, Any]) -> Comparison:
     known: dict[str, Any] = {name: _interval(entry[name]) for name in ("sigma", "trend")}
     known |= {name: _known(entry[name]) for name in ("at_floor", "at_ceiling")}
-    return Comparison(**(entry | known | {"scores": tuple(map(_score, entry["scores"]))}))
+    known["scores"] = tuple(map(_score, entry["scores"]))
+    return Comparison(**(entry | known))
 
 
 def _score(entry: dict[str, Any]) -> Score:

@@ -10,10 +10,13 @@ from rich.text import Text
 
 from sigmaprop.files import read_json
 from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
+from sigmaprop.reporting.results import plain
 from sigmaprop.statistics import Interval
 
 STYLES = {"better": "green", "worse": "bold red", "not resolved": "yellow"}
 _MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
+
+_WIDEST = 15
 
 
 def terminal_tables(directory: Path, found: Sequence[Comparison]) -> Iterator[Table | Text]:
@@ -58,28 +61,38 @@ def _distances(found: Sequence[Comparison]) -> Table:
         title_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("cell", overflow="fold", min_width=8)
-    for heading in ("sigma", "MMD²\nmean", "MMD²\nx"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(f"MMD² of x over\nthat of {against}", justify="right")
-    table.add_column("verdict", no_wrap=True)
-    for heading in ("sl. W.\nmean", "sl. W.\nx"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("cell", overflow="fold", min_width=_cell_width(found))
+    table.add_column("sigma", justify="right", no_wrap=True)
+    table.add_column("of", no_wrap=True)
+    table.add_column("MMD²", justify="right", no_wrap=True)
+    table.add_column(f"x: ratio\nto {against}", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    table.add_column("sliced\nWass.", justify="right", no_wrap=True)
     for one in found:
         table.add_row(*_row(one))
     return table
 
 
+def _cell_width(found: Sequence[Comparison]) -> int:
+    """Room for the words of labels."""
+    return min(_WIDEST, max(len(word) for one in found for word in one.label.split()))
+
+
 def _row(one: Comparison) -> Iterator[str | Text]:
     yield one.label + (f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else "")
     yield f"{short(one.sigma.value)}\n{one.direction}" if one.direction else short(one.sigma.value)
-    yield level(one, "mmd2", "mean")
-    yield level(one, "mmd2", "x")
+    yield "mean\nx"
+    yield _both(one, "mmd2")
     primary = one.primary
-    yield ranged(primary.against) if primary is not None and one.against else ""
+    ratio = ranged(primary.against) if primary is not None and one.against else ""
+    yield ratio.replace(" [", "\n[")
     yield _verdict(primary)
-    yield level(one, "sliced_wasserstein", "mean")
-    yield level(one, "sliced_wasserstein", "x")
+    yield _both(one, "sliced_wasserstein")
+
+
+def _both(one: Comparison, metric: str) -> str:
+    """Of the mean, and below it of x."""
+    return "\n".join(level(one, metric, of) for of in ("mean", "x"))
 
 
 def _verdict(score: Score | None) -> Text:
@@ -90,17 +103,19 @@ def _verdict(score: Score | None) -> Text:
 
 def _modes(found: Sequence[Comparison]) -> Table:
     table = Table(
-        title="Modes: of the mean / of x",
+        title="Modes and quality",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("cell", overflow="fold", min_width=8)
+    table.add_column("cell", overflow="fold", min_width=_cell_width(found))
+    table.add_column("of", no_wrap=True)
     for metric in _MIXTURE:
-        table.add_column(METRICS[metric].title.replace(" ", "\n"), justify="right")
+        table.add_column(
+            METRICS[metric].title.replace(" ", "\n").replace("-", "-\n"), justify="right"
+        )
     for one in found:
-        pairs = ((level(one, metric, "mean"), level(one, metric, "x")) for metric in _MIXTURE)
-        table.add_row(one.label, *(" / ".join(pair) for pair in pairs))
+        table.add_row(one.label, "mean\nx", *(_both(one, metric) for metric in _MIXTURE))
     return table
 
 
@@ -108,8 +123,8 @@ def _against(found: Sequence[Comparison]) -> str:
     """What cells are compared with, in a word or two."""
     names = {one.against for one in found if one.against}
     if len(names) == 1:
-        return names.pop()
-    return "zero alike" if names else "another"
+        return plain(names.pop(), 22)
+    return "its zero" if names else "another"
 
 
 def _notes(directory: Path, found: Sequence[Comparison]) -> Iterator[str]:

@@ -1,0 +1,175 @@
+"""The report of finished runs of generators: one HTML page that needs nothing else, its figures."""
+
+import math
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sigmaprop.files import writing
+from sigmaprop.reporting import gan_words, page, style
+from sigmaprop.reporting.gan_figures import sections
+from sigmaprop.reporting.gan_results import GanRun, flat, read
+from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
+from sigmaprop.reporting.gan_terminal import ranged, short
+from sigmaprop.reporting.quantities import MOST_RUNS
+from sigmaprop.reporting.tables import MARKS
+from sigmaprop.runs import write_atomic
+
+COLUMNS = (
+    ("step", "steps of the generator taken"),
+    ("replica", "number of a training run, described in replicas.json"),
+    ("metric", "one of those below"),
+    ("of", '"mean" or "x" for scores of examples, else empty'),
+    ("weights", '"last" iterate or moving "average" for scores, else empty'),
+    ("sigma", "of the measurements of the gap, in units of x; else 0"),
+    ("batch_size", "of the measurements of the gap; else 0"),
+    ("value", "the metric"),
+)
+TRAINING = (
+    ("discriminator_loss", "what the discriminator minimises, mean over a window of steps"),
+    ("generator_loss", "what the generator minimises"),
+    ("logit_real, logit_fake", "mean output of the discriminator"),
+    ("sigma", "std of the noise, its variance averaged over coordinates and latents"),
+    ("sigma_slope, sigma_slope_squared", "derivative of the generator's loss to log sigma"),
+    ("at_floor, at_ceiling", "share of learned scales at a bound"),
+    ("hmc_acceptance", "of the sampler behind the entropy's gradient"),
+    ("diverged_at", "step at which a replica was frozen, −1 where it was not"),
+)
+VERDICTS = {"better": "holds", "worse": "fails", "not resolved": "not resolved"}
+"""Verdict -> the mark and colour it bears."""
+_MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
+_WEIGHTS = {"last": "last iterate", "average": "moving average of the weights"}
+
+
+def write(target: Path, runs: tuple[Path, ...]) -> None:
+    """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
+
+    The same files give the same bytes.
+
+    Args:
+        target: directory to write into; files of an older report are replaced.
+        runs: directories of finished runs. Tables show all; of the figures, the course of sigma
+            overlays them and the others are those of the first.
+
+    Raises:
+        RunError: a run's file is missing or damaged, or the report cannot be written.
+    """
+    found = read(runs)
+    with writing(target):
+        (target / "figures").mkdir(parents=True, exist_ok=True)
+    with style.style():
+        shown = list(sections(target, found))
+    text = page.render(
+        "gan.html.jinja",
+        title=page.title(found),
+        runs=[_told(run) for run in found],
+        drawn=MOST_RUNS,
+        sections=shown,
+        marks_of={verdict: MARKS[kind] for verdict, kind in VERDICTS.items()},
+        classes={verdict: "open" if k == "not resolved" else k for verdict, k in VERDICTS.items()},
+        columns=COLUMNS,
+        metrics=(*TRAINING, *((name, metric.meaning) for name, metric in METRICS.items())),
+    )
+    write_atomic(target / "report.html", text)
+
+
+def _told(run: GanRun) -> dict[str, Any]:
+    """What the page tells of one run."""
+    return page.summary(run, lambda claim: "conclusions") | {
+        "command": _command(run),
+        "setting": list(gan_words.setting(run)),
+        "found": list(gan_words.found(run)),
+        "tables": list(_tables(run)),
+        "real": list(_real(run)),
+    }
+
+
+def _command(run: GanRun) -> str:
+    """The config as the command that gives it; options left at None are left out."""
+    words = ["sigmaprop", run.command]
+    for name, value in flat(run.config).items():
+        if value is not None:
+            words.append(f"--{name.replace('_', '-')}")
+            words += map(str, value if isinstance(value, list) else [value])
+    return shlex.join(words)
+
+
+def _real(run: GanRun) -> Iterator[str]:
+    """The line that no generator passes."""
+    for metric, one in run.measured.real.items():
+        yield (
+            f"{METRICS[metric].title} between real examples and other real examples: median "
+            f"{short(one['median'])}, mean {short(one['mean'])}, 95% of draws below "
+            f"{short(one['percentile_95'])}."
+        )
+
+
+def _tables(run: GanRun) -> Iterator[dict[str, Any]]:
+    """The comparison by the weights that were scored, then what belongs to mixtures."""
+    for weights in _WEIGHTS:
+        if not any(one.score("mmd2", "x", weights) for one in run.comparisons):
+            continue
+        for metrics, what in (
+            (("mmd2",), "MMD²"),
+            (("sliced_wasserstein",), "sliced Wasserstein"),
+            (_MIXTURE, "modes"),
+        ):
+            if any(one.score(metrics[0], "x", weights) for one in run.comparisons):
+                yield {
+                    "caption": f"{what}, {_WEIGHTS[weights]}",
+                    "open": weights == "last" and what != "sliced Wasserstein",
+                    "headings": list(_headings(run.comparisons, metrics)),
+                    "rows": [list(_row(one, metrics, weights)) for one in run.comparisons],
+                    "verdicts": metrics == ("mmd2",) and weights == "last",
+                }
+
+
+def _headings(found: Sequence[Comparison], metrics: tuple[str, ...]) -> Iterator[str]:
+    yield from ("cell", "sigma", "trend") if metrics == ("mmd2",) else ("cell",)
+    against = next((one for one in found if one.against), None)
+    to = "zero" if against is None or against.to_zero else against.against
+    for metric in metrics:
+        title = METRICS[metric].title
+        if len(metrics) > 1:
+            yield f"{title}: mean / x"
+            continue
+        yield from (f"{title} of the mean", f"{title} of x")
+        how = "ratio to" if metric == "mmd2" else "difference to"
+        yield from (f"mean: {how} {to}", f"x: {how} {to}", "x: found 4 times of 5")
+
+
+def _row(one: Comparison, metrics: tuple[str, ...], weights: str) -> Iterator[str]:
+    """The texts of a row, the verdict left to the last."""
+    diverged = f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else ""
+    yield one.label + diverged
+    if metrics == ("mmd2",):
+        yield from (ranged(one.sigma), one.direction)
+    for metric in metrics:
+        pair = [one.score(metric, of, weights) for of in ("mean", "x")]
+        if len(metrics) > 1:
+            yield " / ".join("–" if score is None else short(score.level.value) for score in pair)
+            continue
+        yield from (_level(score) for score in pair)
+        yield from (_against(one, score) for score in pair)
+        yield _detectable(pair[1], metric)
+    primary = one.primary
+    if metrics == ("mmd2",) and weights == "last":
+        yield "" if primary is None else primary.verdict
+
+
+def _level(score: Score | None) -> str:
+    return "–" if score is None else ranged(score.level)
+
+
+def _against(one: Comparison, score: Score | None) -> str:
+    if not one.against:
+        return "compared with"
+    return "–" if score is None else ranged(score.against)
+
+
+def _detectable(score: Score | None, metric: str) -> str:
+    """The smallest difference that the seeds find."""
+    if score is None or math.isnan(score.detectable):
+        return "–"
+    return f"{'×' if metric == 'mmd2' else '±'} {short(score.detectable)}"

@@ -1,0 +1,181 @@
+"""What a run of generators found, in sentences that are made of its numbers."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sigmaprop.reporting.gan_results import LAST, Cell, GanRun
+from sigmaprop.reporting.gan_scores import Comparison
+from sigmaprop.reporting.gan_sigma_figures import noise_std
+from sigmaprop.reporting.gan_terminal import ranged, short
+
+_LAST = "the last fifth of the run"
+_PLACEMENTS = {
+    "model": (
+        "Model noise: the discriminator sees real examples as they are, and generated ones as "
+        "mu(z) + sigma eps. A sigma above 0 survives only if the data have spread that the mean "
+        "does not make."
+    ),
+    "shared": (
+        "Shared noise: real and generated examples get noise of the same scale, so noise hides "
+        "what the two differ in. This game has no level of sigma to settle at; only the sign of "
+        "its drift means something."
+    ),
+}
+_SEEDS_FOR_HELP = 10
+_MOST_TOLD = 12
+"""Cells whose sigma has a sentence of its own."""
+
+
+def setting(run: GanRun) -> Iterator[str]:
+    """What was trained, which game was played, what scores compare with."""
+    config = run.config
+    seeds = len(run.cells[0].seeds)
+    yield (
+        f"{config['dataset']}: {_count(len(run.cells), 'cell')} x {_count(seeds, 'seed')}, "
+        f"{run.measured.steps:,} steps with batches of {config['batch_size']}, loss "
+        f"{config['loss']}, generator {config['generator']}, discriminator "
+        f"{config['discriminator']}."
+    )
+    for placement in placements(run):
+        yield _PLACEMENTS.get(placement, f"Placement {placement}.")
+    split = config["held_out"]
+    kept = " The test split was not touched." if split == "validation" else ""
+    yield (
+        f"Held-out examples are the {split} split, {config['eval_samples']:,} generated ones "
+        f"stand against them, and every score is the mean over the evaluations in {_LAST}.{kept}"
+    )
+
+
+def placements(run: GanRun) -> tuple[str, ...]:
+    """The games that were played."""
+    swept = (run.config.get("sweep") or {}).get("placement")
+    return tuple(swept) if swept else (str(run.config["placement"]),)
+
+
+def found(run: GanRun) -> Iterator[str]:
+    """Divergence, verdicts and where sigma went."""
+    yield from _diverged(run)
+    yield _verdicts(run.comparisons)
+    yield from _noise(run.comparisons)
+    pairs = zip(run.cells, run.comparisons, strict=True)
+    learned = [(cell, one) for cell, one in pairs if cell.learns and one.sigma.value > 0]
+    for cell, one in learned[:_MOST_TOLD]:
+        yield _sigma(run, cell, one)
+    if len(learned) > _MOST_TOLD:
+        yield f"The sigmas of {len(learned) - _MOST_TOLD} further cells are in the table."
+
+
+def _diverged(run: GanRun) -> Iterator[str]:
+    total = sum(one.diverged for one in run.comparisons)
+    if not total:
+        yield "No replica diverged."
+        return
+    cells = ", ".join(
+        f"{one.label}: {one.diverged} of {one.seeds}" for one in run.comparisons if one.diverged
+    )
+    yield (
+        f"{_count(total, 'replica')} diverged ({cells}). Each takes the worst finite value of its "
+        "cell, and comparisons with its cell are tested by ranks."
+    )
+
+
+def _verdicts(found: Sequence[Comparison]) -> str:
+    """What the primary comparison says in all."""
+    pairs = [(one, one.primary) for one in found if one.against]
+    judged = [(one, score) for one, score in pairs if score is not None]
+    if not judged:
+        return "There is one cell, and nothing to compare it with."
+    what = "the arm zero" if judged[0][0].to_zero else judged[0][0].against
+    told = []
+    for verdict in ("better", "worse", "not resolved"):
+        own = [(one, score) for one, score in judged if score.verdict == verdict]
+        if own:
+            names = _and([f"{one.label} {ranged(score.against)}" for one, score in own])
+            told.append(f"{verdict.capitalize()}: {names}.")
+    text = f"MMD² of x, as a ratio to that of {what}. {' '.join(told)}"
+    return text + _power(found[0].seeds, [score.detectable for _, score in judged])
+
+
+def _power(seeds: int, detectable: Sequence[float]) -> str:
+    """What the seeds could have found."""
+    known = [size for size in detectable if math.isfinite(size)]
+    if seeds < 3:
+        return " Intervals and verdicts need 3 seeds."
+    if not known:
+        return ""
+    few = ""
+    if seeds < _SEEDS_FOR_HELP:
+        few = f"; whether sigma helps is a question for {_SEEDS_FOR_HELP} seeds or more"
+    return (
+        f" With {seeds} seeds a ratio of {short(max(known))} would be found 4 times of 5 in every "
+        f"comparison{few}."
+    )
+
+
+def _noise(found: Sequence[Comparison]) -> Iterator[str]:
+    """Whether examples are better with their noise or without."""
+    closer, farther = [], []
+    for one in found:
+        pair = [one.score("mmd2", of, "last") for of in ("mean", "x")]
+        if one.sigma.value > 0 and pair[0] is not None and pair[1] is not None:
+            better = pair[1].level.value < pair[0].level.value
+            (closer if better else farther).append(one.label)
+    if closer:
+        yield f"Its noise brings x nearer to the data than the mean is (MMD²) in {_and(closer)}."
+    if farther:
+        yield f"Its noise takes x farther from the data than the mean is (MMD²) in {_and(farther)}."
+
+
+def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:
+    """Where the sigma of one cell went."""
+    options = run.config | cell.swept
+    start = float(options["sigma_start"])
+    text = f"{cell.label}: sigma started at {short(start)} and is {ranged(one.sigma)} over {_LAST}"
+    text += f", {_course(run, one)}."
+    rate = options.get("sigma_learning_rate") or options["learning_rate"]
+    if options.get("sigma_optimizer", "adam") == "adam" and one.direction in ("falling", "rising"):
+        share = abs(one.trend.value) / 1000 / float(rate)
+        text += (
+            f" That is {share:.0%} of the learning rate of sigma, about the most that Adam does."
+        )
+    std = noise_std(run)
+    if std is not None:
+        text += f" The data hold noise of {std:g}: the ratio is {short(one.sigma.value / std)}."
+    return text
+
+
+def _speed(options: dict[str, Any], one: Comparison) -> str:
+    """How fast log sigma moves beside what Adam allows."""
+    adam = options.get("sigma_optimizer", "adam") == "adam"
+    if not adam or options.get("parameterisation", "log") != "log":
+        return ""
+    if one.direction not in ("falling", "rising"):
+        return ""
+    rate = options.get("sigma_learning_rate") or options["learning_rate"]
+    share = abs(one.trend.value) / 1000 / float(rate)
+    return f" Log sigma moves by {share:.0%} of its learning rate a step; Adam allows about 100%."
+
+
+def _course(run: GanRun, one: Comparison) -> str:
+    """What sigma does at the end, in words."""
+    factor = math.exp(one.trend.value * LAST * run.measured.steps / 1000)
+    match one.direction:
+        case "at floor" | "at ceiling":
+            share = one.at_floor if one.direction == "at floor" else one.at_ceiling
+            return f"{share:.0%} of scales {one.direction.replace(' ', ' the ')}"
+        case "falling" | "rising":
+            return f"still {one.direction}, by a factor of {short(factor)} over that fifth"
+        case "settled":
+            return "where it has settled"
+    return "with no clear trend"
+
+
+def _and(names: Sequence[str]) -> str:
+    """A list in words; labels that hold commas are told apart by semicolons."""
+    mark = "; " if any("," in name for name in names) else ", "
+    return mark.join(names)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

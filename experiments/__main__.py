@@ -203,10 +203,10 @@ class DoctorCommand:
 
 @dataclasses.dataclass(frozen=True)
 class BenchCommand:
-    """Time the sweep against drawing its noise, and against other ways to write it."""
+    """Time what the commands run against its parts, and against other ways to write it."""
 
-    what: Positional[Literal["limit", "estimators"]]
-    """What to time: the sweep over sigma and batch size, or every estimator."""
+    what: Positional[Literal["limit", "estimators", "gan"]]
+    """What to time: the sweep over sigma and batch size, every estimator, or steps of many GANs."""
     repeats: int = 7
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None
@@ -214,6 +214,10 @@ class BenchCommand:
     optax_path: Path | None = None
     """estimators: directory that holds optax 0.2.6, the last with its monte_carlo module
     (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
+    replicas: tuple[int, ...] | None = None
+    """gan: numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
+    torch_python: Path | None = None
+    """gan: a Python that has PyTorch. None: this one, if it does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -480,9 +484,16 @@ def _bench(arguments: list[str]) -> int:
     command = _parse(BenchCommand, arguments, name="bench")
     if command.repeats < 3:
         raise UserError(f"--repeats is {command.repeats}; it must be at least 3")
-    if command.optax_path is not None and command.what != "estimators":
-        raise UserError(f"--optax-path {command.optax_path} goes with `bench estimators` only")
+    _refuse(lambda: _check_bench(command))
     _prepare_jax()
+    if command.what == "gan":
+        from . import bench_gan
+
+        return _report_user_errors(
+            lambda: bench_gan.gan(
+                command.repeats, command.out, command.replicas, command.torch_python
+            )
+        )
     if command.what == "estimators":
         from . import bench_estimators
 
@@ -492,6 +503,20 @@ def _bench(arguments: list[str]) -> int:
     from . import bench
 
     return _report_user_errors(lambda: bench.limit_sweep(command.repeats, command.out))
+
+
+def _check_bench(command: BenchCommand) -> None:
+    """Refuses options of another benchmark, and numbers of replicas that are none."""
+    belongs = {"optax_path": "estimators", "replicas": "gan", "torch_python": "gan"}
+    for name, what in belongs.items():
+        value = getattr(command, name)
+        if value is not None and command.what != what:
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} {shown} goes with `bench {what}` only")
+    if command.replicas is not None and (not command.replicas or min(command.replicas) < 1):
+        shown = " ".join(map(str, command.replicas))
+        raise ValueError(f"--replicas is {shown or 'empty'}; it needs whole numbers >= 1")
 
 
 def _prepare_jax(*, deterministic: bool = False) -> None:

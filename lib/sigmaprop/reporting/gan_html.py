@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,27 +119,33 @@ def _tables(run: GanRun) -> Iterator[dict[str, Any]]:
                 yield {
                     "caption": f"{what}, {_WEIGHTS[weights]}",
                     "open": weights == "last" and what != "sliced Wasserstein",
-                    "headings": list(_headings(run.comparisons, metrics)),
-                    "rows": [list(_row(one, metrics, weights)) for one in run.comparisons],
-                    "verdicts": metrics == ("mmd2",) and weights == "last",
+                    "headings": list(_headings(run, metrics)),
+                    "rows": [list(_row(run, one, metrics, weights)) for one in run.comparisons],
+                    "verdicts": _compares(run) and what == "MMD²" and weights == "last",
                 }
 
 
-def _headings(found: Sequence[Comparison], metrics: tuple[str, ...]) -> Iterator[str]:
+def _compares(run: GanRun) -> bool:
+    """Whether there is anything to compare."""
+    return any(one.against for one in run.comparisons)
+
+
+def _headings(run: GanRun, metrics: tuple[str, ...]) -> Iterator[str]:
     yield from ("cell", "sigma", "trend") if metrics == ("mmd2",) else ("cell",)
-    against = next((one for one in found if one.against), None)
-    to = "zero" if against is None or against.to_zero else against.against
+    against = next((one for one in run.comparisons if one.against), None)
     for metric in metrics:
         title = METRICS[metric].title
         if len(metrics) > 1:
             yield f"{title}: mean / x"
             continue
         yield from (f"{title} of the mean", f"{title} of x")
-        how = "ratio to" if metric == "mmd2" else "difference to"
-        yield from (f"mean: {how} {to}", f"x: {how} {to}", "x: found 4 times of 5")
+        if against is not None:
+            how = "ratio to" if metric == "mmd2" else "difference to"
+            how += " zero" if against.to_zero else f" {against.against}"
+            yield from (f"mean: {how}", f"x: {how}", "x: found 4 times of 5")
 
 
-def _row(one: Comparison, metrics: tuple[str, ...], weights: str) -> Iterator[str]:
+def _row(run: GanRun, one: Comparison, metrics: tuple[str, ...], weights: str) -> Iterator[str]:
     """The texts of a row, the verdict left to the last."""
     diverged = f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else ""
     yield one.label + diverged
@@ -151,10 +157,11 @@ def _row(one: Comparison, metrics: tuple[str, ...], weights: str) -> Iterator[st
             yield " / ".join("–" if score is None else short(score.level.value) for score in pair)
             continue
         yield from (_level(score) for score in pair)
-        yield from (_against(one, score) for score in pair)
-        yield _detectable(pair[1], metric)
+        if _compares(run):
+            yield from (_against(one, score) for score in pair)
+            yield _detectable(pair[1], metric)
     primary = one.primary
-    if metrics == ("mmd2",) and weights == "last":
+    if _compares(run) and metrics == ("mmd2",) and weights == "last":
         yield "" if primary is None else primary.verdict
 
 

@@ -1,5 +1,6 @@
 """Parts that the figures of generators share: a cell's mark, its seeds as lines, ticks, words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ MOST_CELLS = 32
 """Cells told apart in a figure: pairs of colour and marker, and rows that can be read."""
 MOST_LINES = 8
 """Seeds of a cell that are drawn line by line."""
+_WIDE, _NARROW = 200.0, 5.0
+"""Ends of a logarithmic axis whose ratio is above the one get powers of ten for ticks, and evenly
+spaced ticks below the other."""
 _TINY = 1e-12
 """A median below 0 has no place on a logarithmic axis."""
 
@@ -30,6 +34,16 @@ def mark(cell: Cell) -> Mark:
 def name(cell: Cell, longest: int = 44) -> str:
     """A cell's label, as text that fits."""
     return plain(cell.label, longest)
+
+
+def heading(cell: Cell, *, wide: int = 26) -> str:
+    """A cell's label on as many lines as its options need."""
+    return "\n".join(plain(part, wide) for part in cell.label.replace(", ", ",\n").split("\n"))
+
+
+def room(cells: Sequence[Cell], more: int = 0) -> float:
+    """Inches above a panel for headings, and more lines."""
+    return 0.17 + 0.15 * (more + max(heading(cell).count("\n") + 1 for cell in cells))
 
 
 def shown(run: GanRun) -> tuple[Cell, ...]:
@@ -140,12 +154,16 @@ def log_scale(axes: Axes, low: float, high: float, *, x: bool = False) -> None:
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Ticks for a logarithmic axis, evenly spaced ones where it spans too little for others."""
-    ticks, labels = decades(low, high)
-    if len(ticks) > 2:
-        return ticks, labels
-    even = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
-    return (even, [f"{tick:.4g}" for tick in even]) if len(even) > len(ticks) else (ticks, labels)
+    """Ticks for a logarithmic axis: powers of ten, 1, 2, 5 of them, or evenly spaced ones."""
+    if high / low > _WIDE:
+        return decades(low, high)
+    if high / low > _NARROW:
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        ticks = [m * 10.0**p for p in range(first, last + 1) for m in (1, 2, 5)]
+    else:
+        ticks = [float(tick) for tick in MaxNLocator(5).tick_values(low, high)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    return ticks, [f"{tick:.4g}" for tick in ticks]
 
 
 def dots(

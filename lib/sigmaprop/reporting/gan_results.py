@@ -184,6 +184,8 @@ def _read_one(directory: Path) -> GanRun:
     numbers = measured(directory)
     try:
         comparisons = from_json(read_json(directory / "comparison.json"))
+        if [one.cell for one in comparisons] != [cell.number for cell in numbers.cells]:
+            raise KeyError("cells of comparison.json")
     except (AttributeError, KeyError, TypeError) as error:
         raise _unusual(directory, error) from error
     real = _arrays(directory / "real.npz")

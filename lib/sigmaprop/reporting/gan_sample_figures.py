@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sigmaprop.reporting.gan_parts import left_out, mark, name, shown
+from sigmaprop.reporting.gan_parts import heading, left_out, mark, name, room, shown
 from sigmaprop.reporting.gan_results import Cell, GanRun
 from sigmaprop.reporting.results import plain
 from sigmaprop.reporting.sheet import WIDTH, Drawing, Sheet, handle
@@ -66,6 +66,10 @@ def _spreads(run: GanRun) -> str:
     return ", ".join(words) + "."
 
 
+def _title(run: GanRun) -> str:
+    return f"{plain(str(run.config['dataset']))}: examples at the end of training"
+
+
 def _images(run: GanRun) -> Figure:
     """A row for the real images and one for every cell: a block of means, a block of x."""
     cells = shown(run)
@@ -75,10 +79,11 @@ def _images(run: GanRun) -> Figure:
     row = tall + _BETWEEN
     height = _HEADER + (len(cells) + 1) * row
     figure = Figure(figsize=(WIDTH, height))
-    title = f"{plain(str(run.config['dataset']))}: examples at the end of training"
-    figure.text(0.1 / WIDTH, 1 - 0.12 / height, title, va="top", fontsize=TEXT + 1, weight="bold")
+    figure.text(
+        0.1 / WIDTH, 1 - 0.12 / height, _title(run), va="top", fontsize=TEXT + 1, weight="bold"
+    )
     rows = [("real", (run.real[:20], run.real[20:40]))]
-    rows += [(name(cell, 40), _pair(run, cell)) for cell in cells]
+    rows += [(heading(cell, wide=18), _pair(run, cell)) for cell in cells]
     for column, text in enumerate(("mean mu(z)", "x = mu(z) + noise")):
         left = _LEFT + column * (block + _GAP)
         figure.text(left / WIDTH, 1 - (_HEADER - 0.1) / height, text, fontsize=SMALL, color=MUTED)
@@ -91,15 +96,8 @@ def _images(run: GanRun) -> Figure:
             _block(axes, pair[column], run.shape, low, high)
     for place, (text, _) in enumerate(rows):
         middle = height - _HEADER - place * row - tall / 2
-        figure.text(
-            0.1 / WIDTH, middle / height, _broken(text), va="center", fontsize=SMALL, color=INK
-        )
+        figure.text(0.1 / WIDTH, middle / height, text, va="center", fontsize=SMALL, color=INK)
     return figure
-
-
-def _broken(text: str) -> str:
-    """A label on several lines."""
-    return text.replace(", ", ",\n").replace("=", "=\n") if len(text) > 16 else text
 
 
 def _pair(run: GanRun, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
@@ -126,11 +124,11 @@ def _block(axes: Axes, values: np.ndarray, shape: tuple[int, ...], low: float, h
 
 def _planes(run: GanRun) -> Figure:
     """A panel of means and one of x for every cell."""
-    sheet = Sheet(f"{plain(str(run.config['dataset']))}: examples at the end of training", 4, 1.75)
+    sheet = Sheet(_title(run), 4, 1.46, room(shown(run), 1))
     limits = _limits(run.real[:, :2])
     for cell in shown(run):
         for values, text in zip(_pair(run, cell), ("mean", "x"), strict=True):
-            axes = sheet.panel(f"{name(cell, 22)}: {text}", "", "")
+            axes = sheet.panel(f"{heading(cell)}\n{text}", "", "")
             axes.plot(*run.real[:, :2].T, color=MUTED, marker=".", markersize=3, linestyle="none",
                       alpha=0.6)  # fmt: skip
             own = mark(cell)
@@ -153,11 +151,11 @@ def _limits(real: np.ndarray) -> list[tuple[float, float]]:
 
 def _histograms(run: GanRun) -> Figure:
     """A panel for every cell: real, mean and x."""
-    sheet = Sheet(f"{plain(str(run.config['dataset']))}: examples at the end of training", 3, 1.75)
+    sheet = Sheet(_title(run), 3, 1.75, room(shown(run)))
     ((low, high),) = _limits(run.real[:, :1])
     bins = np.linspace(low, high, _BINS).tolist()
     for cell in shown(run):
-        axes = sheet.panel(name(cell, 30), "x", "density")
+        axes = sheet.panel(heading(cell), "x", "density")
         axes.hist(run.real[:, 0], bins, density=True, color=MUTED, alpha=0.35)
         for of, style in (("mean", ":"), ("x", "-")):
             _outline(axes, run.examples[of][cell.replicas], bins, mark(cell).colour, style)

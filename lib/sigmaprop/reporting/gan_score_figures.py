@@ -38,7 +38,7 @@ UNITS = {"mmd2": "MMD²", "sliced_wasserstein": "sliced Wasserstein (units of x)
 
 def scores(run: GanRun, weights: str = "last") -> Drawing | None:
     """Both distances of every cell: of the mean and of x, seeds, interval, real against real."""
-    if run.comparisons[0].score("mmd2", "x", weights) is None:
+    if not any(one.score("mmd2", "x", weights) for one in run.comparisons):
         return None
     told = {"last": "last iterate", "average": "moving average of the weights"}[weights]
     sheet = _sheet(run, f"distance to held-out data, {told}", 2)
@@ -59,14 +59,14 @@ def scores(run: GanRun, weights: str = "last") -> Drawing | None:
         "Mean over the evaluations in the last fifth of the run, logarithmic axes, left is "
         "better. What lies in the band, or left of it, cannot be told from real data with this "
         "many examples. An MMD² below the axis is drawn at its left end." + left_out(run),
-        f"Dots with intervals. {_told(run, weights)}",
+        f"Dots with intervals, {told}. {_told(run, weights)}",
         sheet.finish(),
     )
 
 
 def coverage(run: GanRun) -> Drawing | None:
     """Modes, share of high quality, variance within modes and likelihood, of mixtures."""
-    if run.comparisons[0].score("num_modes", "x", "last") is None:
+    if not any(one.score("num_modes", "x", "last") for one in run.comparisons):
         return None
     sheet = _sheet(run, "modes and quality, last iterate", 2)
     for metric in _MODES:

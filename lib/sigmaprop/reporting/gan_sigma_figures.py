@@ -9,12 +9,14 @@ from sigmaprop.reporting.gan_parts import (
     MOST_LINES,
     STEP,
     explain_cells,
+    heading,
     left_out,
     log_scale,
     log_ticks,
     mark,
     mean_line,
     name,
+    room,
     seed_lines,
     shown,
     step_axis,
@@ -49,7 +51,7 @@ def trajectories(runs: Sequence[GanRun]) -> Drawing | None:
     values = []
     for index, run in enumerate(runs):
         series = run.measured.series[Key("sigma")]
-        cells = [cell for cell in shown(run) if np.nanmax(series.value[cell.replicas]) > 0]
+        cells = [cell for cell in shown(run) if _largest(series.value[cell.replicas]) > 0]
         for cell in cells:
             seed_lines(axes, cell, series, index)
             values.append(series.value[cell.replicas])
@@ -105,7 +107,7 @@ def bounds(run: GanRun) -> Drawing | None:
         axes = sheet.panel(f"{text}, {run.config[bound]:g}", STEP, "share of scales")
         for cell in learned:
             mean_line(axes, cell, series)
-            found |= bool(np.nanmax(series.value[cell.replicas], initial=0) > 0)
+            found |= _largest(series.value[cell.replicas]) > 0
         step_axis(axes, run.measured.steps)
         axes.set_ylim(-0.03, 1.03)
     if not found:
@@ -138,7 +140,7 @@ def maps(run: GanRun) -> Drawing | None:
         f"Sigma of every {'pixel' if run.is_image else 'coordinate'}",
         "At the end of training, first seed; where sigma depends on the latent, the root mean "
         f"square over {len(scale[0])} latents; of colours, over the channels.",
-        f"Sigma by {'pixel' if run.is_image else 'coordinate'}. "
+        "The standard deviation of the noise at the end of training. "
         + " ".join(
             f"{name(cell)}: from {np.nanmin(value):.2g} to {np.nanmax(value):.2g}."
             for cell, value in zip(cells, values, strict=True)
@@ -152,9 +154,9 @@ def _pixels(run: GanRun, cells: Sequence[Cell], values: Sequence[np.ndarray]) ->
     if high < 1.05 * low:
         low, high = low / 1.5, high * 1.5
     columns = min(4, max(3, len(cells)))
-    sheet = Sheet(_title([run], "sigma by pixel, at the end"), columns, height=1.75)
+    sheet = Sheet(_title([run], "sigma by pixel, at the end"), columns, 1.75, room(cells))
     for cell, value in zip(cells, values, strict=True):
-        axes = sheet.panel(name(cell, 26), "", "")
+        axes = sheet.panel(heading(cell), "", "")
         image = value.reshape(run.shape)
         if image.ndim == 3:
             image = np.sqrt(np.mean(image**2, axis=-1))
@@ -194,6 +196,11 @@ def _coordinates(run: GanRun, cells: Sequence[Cell], values: Sequence[np.ndarray
     return sheet
 
 
+def _largest(values: np.ndarray) -> float:
+    """Of the values that are known, 0 where none is."""
+    return float(np.max(values, initial=0, where=np.isfinite(values)))
+
+
 def _title(runs: Sequence[GanRun], what: str) -> str:
     return f"{plain(str(runs[0].config['dataset']))}: {what}"
 
@@ -209,7 +216,7 @@ def _ends(run: GanRun) -> str:
     for cell in shown(run)[:8]:
         value = series.value[cell.replicas]
         known = np.flatnonzero(np.isfinite(value).any(axis=0))
-        if known.size and np.nanmax(value) > 0:
+        if known.size and _largest(value) > 0:
             first, last = (float(np.nanmean(value[:, place])) for place in known[[0, -1]])
             words.append(f"{name(cell)} goes from {first:.2g} to {last:.2g}")
     return "; ".join(words) + "."

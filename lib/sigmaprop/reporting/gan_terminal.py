@@ -60,6 +60,7 @@ def _distances(found: Sequence[Comparison]) -> Table:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("cell", overflow="fold", min_width=_cell_width(found))
     table.add_column("sigma", justify="right", no_wrap=True)
@@ -107,6 +108,7 @@ def _modes(found: Sequence[Comparison]) -> Table:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("cell", overflow="fold", min_width=_cell_width(found))
     table.add_column("of", no_wrap=True)

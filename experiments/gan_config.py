@@ -152,7 +152,7 @@ class GanOptions:
     """Whether both players move from the same point; else the discriminator goes first."""
     ema_decay: float = 0.999
     """Decay of the moving average of generator and noise, which is scored beside the last iterate;
-    0 keeps none."""
+    shorter at first. 0 keeps none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +216,7 @@ class GanConfig(GanOptions):
     gap_sigmas: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
     """Sigmas of that measurement, above 0."""
     gap_samples: int = 4096
-    """Draws for each latent of it, 64 to 2^20."""
+    """Draws for each latent of it, a multiple of 16, 64 to 2^20."""
     metrics_every: int = 20
     """Steps that recorded losses and sigmas are averaged over, 1 to 10^6."""
     checkpoint_seconds: float = 10.0
@@ -241,6 +241,8 @@ class GanConfig(GanOptions):
                 f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "
                 "vectorised replicas round differently; leave one out"
             )
+        if self.gap_samples % 16:
+            raise ValueError(f"--gap-samples is {self.gap_samples}; give a multiple of 16")
         if not all(0 < sigma <= _LARGEST_SIGMA for sigma in self.gap_sigmas):
             raise ValueError(f"--gap-sigmas {self.gap_sigmas}: each must be above 0, up to 1e6")
 
@@ -371,11 +373,11 @@ GAN_PRESETS = {
         discriminator="dcgan",
         channels=32,
         latent_dim=64,
-        learning_rate=2e-4,
         r1=1.0,
         sigma=0.1,
         steps=20_000,
         seeds=3,
+        gap_samples=256,
         metrics_every=50,
     ),
     "goodfellow2014": GanConfig(
@@ -395,6 +397,7 @@ GAN_PRESETS = {
         momentum_last=0.7,
         momentum_steps=125_000,
         ema_decay=0.0,
+        gap_samples=256,
         steps=50_000,
         seeds=3,
         metrics_every=100,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmaprop.reporting.gan_results import LAST, Cell, Key, Measured, Series, measured
+from sigmaprop.reporting.gan_results import Cell, Measured, measured
 from sigmaprop.reporting.gan_scores import METRICS, PRIMARY, UNKNOWN, Comparison, Score, as_json
+from sigmaprop.reporting.gan_series import LAST, Key, Series
 from sigmaprop.reporting.gan_terminal import terminal_tables
 from sigmaprop.statistics import (
     Interval,
@@ -28,7 +29,9 @@ from sigmaprop.statistics import (
 LEVEL = 0.95
 FEWEST_SEEDS = 3
 SETTLED = 0.05
-"""A sigma that moves by less than this share in the last fifth of the run has settled."""
+"""A sigma has settled where its log moves by less than this in the last fifth of the run, ..."""
+SLOW = 0.1
+"""... and by less than this share of the way that Adam allows."""
 AT_BOUND = 0.5
 """A sigma that spends more of that time at a bound is there."""
 
@@ -81,21 +84,15 @@ def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
 def _scores(run: Measured, cell: Cell, reference: Cell | None) -> Iterator[Score]:
     """The scores of a cell that has any of their kind."""
     for key in run.scores():
-        own = _late(run, key, cell)
+        own = run.late(key, cell)
         if np.isnan(own).all() and not (run.diverged_at[cell.replicas] >= 0).all():
             continue
         level = _mean(with_diverged(own, METRICS[key.metric].worst))
         if reference is None:
             yield Score(*key, level)
             continue
-        against = _against(run, key, own, _late(run, key, reference))
+        against = _against(run, key, own, run.late(key, reference))
         yield Score(*key, level, against, detectable=_detectable(key, against, len(own)))
-
-
-def _late(run: Measured, key: Key, cell: Cell) -> np.ndarray:
-    """The mean over the last evaluations, for each seed of a cell; NaN where it diverged. [S]"""
-    value = run.series[key].end(run.steps).value[cell.replicas]
-    return np.where(run.diverged_at[cell.replicas] >= 0, np.nan, value.mean(axis=1))
 
 
 def _mean(values: np.ndarray) -> Interval:
@@ -140,7 +137,7 @@ def _p_value(run: Measured, one: Comparison) -> float:
     key, cells = Key(*PRIMARY), (by_label[one.label], by_label[one.against])
     if one.seeds < FEWEST_SEEDS:
         return np.nan
-    logs = [np.log(np.maximum(with_diverged(_late(run, key, cell)), _floor(run))) for cell in cells]
+    logs = [np.log(np.maximum(with_diverged(run.late(key, cell)), _floor(run))) for cell in cells]
     diverged = any((run.diverged_at[cell.replicas] >= 0).any() for cell in cells)
     return paired_p_value(logs[0], logs[1], test="signed_rank" if diverged else "t")
 
@@ -175,7 +172,8 @@ def _sigma(run: Measured, cell: Cell) -> tuple[Interval, Interval, str, tuple[fl
     sigma = late["sigma"]
     slopes = _slopes(Series(sigma.step, sigma.value[alive]))
     trend = _mean(1000 * slopes)
-    direction = _direction(_mean(slopes * LAST * run.steps), shares) if cell.learns else ""
+    change = _mean(slopes * LAST * run.steps)
+    direction = _direction(change, _settled(run, cell), shares) if cell.learns else ""
     return _mean(sigma.value[alive].mean(axis=1)), trend, direction, (shares[0], shares[1])
 
 
@@ -188,12 +186,21 @@ def _slopes(sigma: Series) -> np.ndarray:
         return np.log(sigma.value) @ centred / (centred @ centred)
 
 
-def _direction(change: Interval, shares: tuple[float, ...]) -> str:
+def _settled(run: Measured, cell: Cell) -> float:
+    """How far log sigma may move in the last fifth of the run and count as settled."""
+    options = run.config | cell.swept
+    if options.get("sigma_optimizer", "adam") != "adam":
+        return SETTLED
+    rate = options.get("sigma_learning_rate") or options["learning_rate"]
+    return min(SETTLED, SLOW * float(rate) * LAST * run.steps)
+
+
+def _direction(change: Interval, settled: float, shares: tuple[float, ...]) -> str:
     """What log sigma, which changes by so much in the last fifth of the run, does there."""
     for share, bound in zip(shares, ("at floor", "at ceiling"), strict=True):
         if share > AT_BOUND:
             return bound
-    if change.low > -SETTLED and change.high < SETTLED:
+    if change.low > -settled and change.high < settled:
         return "settled"
     if change.high < 0:
         return "falling"

@@ -11,7 +11,7 @@ from scipy import stats
 from sigmaprop.experiments import gan_comparison
 
 from sigmaprop.files import RunError
-from sigmaprop.reporting import gan_scores
+from sigmaprop.reporting import gan_results, gan_scores, gan_series
 
 from ..reporting import test_gan_made_up as made_up
 
@@ -181,13 +181,13 @@ def test_no_verdict_is_better_by_chance(tmp_path):
     """Seeds alone: of 60 studies without any effect few find one (binomial, 1 in 10^4)."""
     generator = np.random.default_rng(5)
     directory = made_up.make_run(tmp_path / "run", arms=("zero", "global"), compare=False)
-    run = gan_comparison.measured(directory)
-    series = run.series[gan_comparison.Key(*gan_scores.PRIMARY)]
+    run = gan_results.measured(directory)
+    series = run.series[gan_series.Key(*gan_scores.PRIMARY)]
     rejected = 0
     for _ in range(60):
         values = np.exp(generator.normal(-3, 0.4, (8, 1)))
         value = np.broadcast_to(values, series.value.shape)
-        key = gan_comparison.Key(*gan_scores.PRIMARY)
+        key = gan_series.Key(*gan_scores.PRIMARY)
         own = run._replace(series={**run.series, key: series._replace(value=value)})
         found = [
             gan_comparison._compare(own, cell, gan_comparison._reference(own.cells, cell))

@@ -9,7 +9,7 @@ from sigmaprop.experiments import gan_comparison, gan_tables
 
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.game import METRICS
-from sigmaprop.reporting import gan_results
+from sigmaprop.reporting import gan_results, gan_series
 
 ARMS = ("zero", "fixed", "global", "per_pixel")
 LEARNED = ("global", "per_pixel", "heteroscedastic", "low_rank")
@@ -166,10 +166,10 @@ def write_json(path, content):
 def test_a_made_up_run_is_read(tmp_path):
     (run,) = gan_results.read([make_run(tmp_path / "run", diverged={5: 50})])
     assert [cell.label for cell in run.cells] == list(ARMS)
-    assert run.measured.series[gan_results.Key("sigma")].value.shape == (16, STEPS // EVERY)
+    assert run.measured.series[gan_series.Key("sigma")].value.shape == (16, STEPS // EVERY)
     assert run.examples["x"].shape == (16, 64, 64)
     assert np.isfinite(run.examples["x"]).all()
-    scores = run.measured.series[gan_results.Key("mmd2", "x", "last")]
+    scores = run.measured.series[gan_series.Key("mmd2", "x", "last")]
     np.testing.assert_array_equal(scores.step, EVALUATED)
     assert np.isnan(scores.value[5, 2:]).all()
     assert np.isfinite(np.delete(scores.value, 5, 0)).all()

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from sigmaprop.reporting.gan_parts import STEP, explain_cells, left_out, mean_line, shown, step_axis
-from sigmaprop.reporting.gan_results import GanRun, Key
+from sigmaprop.reporting.gan_results import GanRun
+from sigmaprop.reporting.gan_series import Key
 from sigmaprop.reporting.results import plain
 from sigmaprop.reporting.sheet import Drawing, Sheet
 

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from sigmaprop.reporting.gan_results import Cell, GanRun, Measured, Series
+from sigmaprop.reporting.gan_results import Cell, GanRun, Measured
+from sigmaprop.reporting.gan_series import Series
 from sigmaprop.reporting.results import plain
 from sigmaprop.reporting.sheet import Sheet, decades, handle
 from sigmaprop.reporting.style import DASHES, GRID, INK, MUTED, PAPER, SKY, Mark, nth_mark

@@ -7,39 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.files import RunError, read_json
-from sigmaprop.reporting.gan_scores import METRICS, Comparison, from_json
-from sigmaprop.reporting.results import grouped, label, told
-from sigmaprop.runs import read_metrics
-
-LAST = 0.2
-"""The share of a run that its comparison is about: its end."""
-_WORDS = ("metric", "of", "weights")
-_NUMBERS = ("step", "replica", "sigma", "value")
-
-
-class Key(NamedTuple):
-    """What names a series: metric, of ("mean", "x", or empty), weights ("last", "average", "")."""
-
-    metric: str
-    of: str = ""
-    weights: str = ""
-
-
-class Series(NamedTuple):
-    """One metric of all replicas.
-
-    Attributes:
-        step: steps of the generator taken, ascending. [T]
-        value: NaN where it was not measured, and after a divergence. [R, T]
-    """
-
-    step: np.ndarray
-    value: np.ndarray
-
-    def end(self, steps: int) -> "Series":
-        """The last fifth of a run of so many steps."""
-        chosen = self.step > (1 - LAST) * steps
-        return Series(self.step[chosen], self.value[:, chosen])
+from sigmaprop.reporting.gan_scores import METRICS, PARTIAL, Comparison, from_json
+from sigmaprop.reporting.gan_series import Key, Series, read_series, until
+from sigmaprop.reporting.results import label, told
 
 
 class Cell(NamedTuple):
@@ -85,6 +55,11 @@ class Measured(NamedTuple):
     def steps(self) -> int:
         """Of the whole run."""
         return int(self.config["steps"])
+
+    def late(self, key: Key, cell: Cell) -> np.ndarray:
+        """A series' mean over the last fifth for each seed of a cell, NaN if it diverged. [S]"""
+        value = self.series[key].end(self.steps).mean(key.metric in PARTIAL)[cell.replicas]
+        return np.where(self.diverged_at[cell.replicas] >= 0, np.nan, value)
 
     def scores(self) -> list[Key]:
         """The scores that were measured, in the order of tables."""
@@ -171,12 +146,12 @@ def measured(directory: Path) -> Measured:
         replicas = read_json(directory / "replicas.json")
         real = read_json(directory / "reference.json")["distances"]
         cells = _cells(replicas)
-        series = _series(_table(directory), len(replicas))
+        series = read_series(directory, len(replicas))
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise _unusual(directory, error) from error
     at = series.pop(Key("diverged_at"), None)
     stopped = np.full(len(replicas), -1) if at is None else at.value[:, -1].astype(int)
-    return Measured(config, cells, _until(series, stopped), stopped, real)
+    return Measured(config, cells, until(series, stopped), stopped, real)
 
 
 def _read_one(directory: Path) -> GanRun:
@@ -227,52 +202,6 @@ def _cells(replicas: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
         )
         for number, own in by_number.items()
     )
-
-
-def _table(directory: Path) -> dict[str, Any]:
-    """The rows but those of the gap, words as (codes, words)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    table = read_metrics(directory)
-    if missing := [name for name in (*_WORDS, *_NUMBERS) if name not in table.column_names]:
-        raise RunError(
-            f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
-            "command or version, choose a run of this one"
-        )
-    table = table.filter(pc.field("sigma") == 0)
-    found: dict[str, Any] = {name: table[name].to_numpy() for name in _NUMBERS}
-    for name in _WORDS:
-        encoded = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
-        found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
-    return found
-
-
-class _Rows(NamedTuple):
-    """The rows of a series."""
-
-    step: np.ndarray
-    replica: np.ndarray
-    value: np.ndarray
-
-
-def _series(table: dict[str, Any], num: int) -> dict[Key, Series]:
-    found = {}
-    for key, rows in grouped(table, Key, _Rows, ("replica", "step")).items():
-        step, column = np.unique(rows.step, return_inverse=True)
-        value = np.full((num, len(step)), np.nan)
-        value[rows.replica, column] = rows.value
-        found[key] = Series(step, value)
-    return found
-
-
-def _until(series: Mapping[Key, Series], stopped: np.ndarray) -> dict[Key, Series]:
-    """NaN for what was measured of a replica that had diverged and was frozen."""
-    found = {}
-    for key, (step, value) in series.items():
-        frozen = (stopped[:, None] >= 0) & (step > stopped[:, None])
-        found[key] = Series(step, np.where(frozen, np.nan, value))
-    return found
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

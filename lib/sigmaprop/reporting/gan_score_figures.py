@@ -21,8 +21,9 @@ from sigmaprop.reporting.gan_parts import (
     shown,
     step_axis,
 )
-from sigmaprop.reporting.gan_results import GanRun, Key
+from sigmaprop.reporting.gan_results import GanRun
 from sigmaprop.reporting.gan_scores import METRICS
+from sigmaprop.reporting.gan_series import Key
 from sigmaprop.reporting.gan_terminal import short
 from sigmaprop.reporting.results import plain
 from sigmaprop.reporting.sheet import Drawing, Sheet, handle
@@ -171,10 +172,9 @@ def _rows(axes: Axes, run: GanRun, metric: str, weights: str, low: float) -> lis
     for place, cell in enumerate(shown(run)):
         for of, shift in (("mean", -0.16), ("x", 0.16)):
             score = run.comparisons[place].score(metric, of, weights)
-            series = run.measured.series.get(Key(metric, of, weights))
-            if score is None or series is None:
+            if score is None:
                 continue
-            late = series.end(run.measured.steps).value[cell.replicas].mean(axis=1)
+            late = run.measured.late(Key(metric, of, weights), cell)
             late = np.maximum(late[np.isfinite(late)], low)
             ends = (max(score.level.low, low), max(score.level.high, low))
             value = max(score.level.value, low)

@@ -40,6 +40,8 @@ METRICS = {
     ),
 }
 """Scores, in the order of tables."""
+PARTIAL = ("reverse_kl", "variance_ratio")
+"""Not defined where no example is of high quality; means are over evaluations where they are."""
 PRIMARY = ("mmd2", "x", "last")
 """Metric, what it is of, and weights that verdicts are about."""
 

@@ -21,7 +21,8 @@ from sigmaprop.reporting.gan_parts import (
     shown,
     step_axis,
 )
-from sigmaprop.reporting.gan_results import Cell, GanRun, Key
+from sigmaprop.reporting.gan_results import Cell, GanRun
+from sigmaprop.reporting.gan_series import Key
 from sigmaprop.reporting.parts import explain_runs
 from sigmaprop.reporting.quantities import MOST_RUNS
 from sigmaprop.reporting.results import plain

@@ -36,6 +36,8 @@ def short(value: float) -> str:
     """Three significant digits or fewer, or a dash for what is not known."""
     if math.isnan(value):
         return "–"
+    if 1000 <= abs(value) < 1e5:
+        return f"{value:.0f}"
     text = f"{value:.3g}" if abs(value) >= 1 or value == 0 else f"{value:.2g}"
     return text.replace("e-0", "e-").replace("e+0", "e+")
 

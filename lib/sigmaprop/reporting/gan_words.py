@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sigmaprop.reporting.gan_results import LAST, Cell, GanRun
+from sigmaprop.reporting.gan_results import Cell, GanRun
 from sigmaprop.reporting.gan_scores import Comparison
+from sigmaprop.reporting.gan_series import LAST
 from sigmaprop.reporting.gan_sigma_figures import noise_std
 from sigmaprop.reporting.gan_terminal import ranged, short
 

@@ -342,7 +342,7 @@ def _check_sigmas(config: GanConfig) -> None:
 
 
 GAN_PRESETS = {
-    "digits": GanConfig(),
+    "digits": GanConfig(r1=0.1),
     "ring": GanConfig(
         dataset="ring",
         sweep=_arms("zero", "fixed", "global", "heteroscedastic"),

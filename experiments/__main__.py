@@ -404,13 +404,13 @@ def _advise(arguments: list[str]) -> int:
 def _starting_point(
     arguments: list[str], name: str, kind: type, presets: dict[str, Any]
 ) -> tuple[Any, Path | None]:
-    """The options that flags are laid over: a preset, or an earlier run's config file."""
+    """The options that flags are laid over: a preset, by default the first, or an earlier run's."""
     preset = words.value_of("--preset", arguments)
     file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
         raise UserError(f"--preset {preset} and --config {file} exclude each other; give one")
     if file is None:
-        return presets.get(preset or "quick", kind()), None
+        return presets.get(preset or next(iter(presets)), kind()), None
     from sigmaprop import configs
 
     path = Path(file)

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmaprop.reporting.gan_results import Cell, Measured, measured
-from sigmaprop.reporting.gan_scores import METRICS, PRIMARY, UNKNOWN, Comparison, Score, as_json
+from sigmaprop.reporting.gan_results import Cell, Measured, floor, measured
+from sigmaprop.reporting.gan_scores import (
+    FEWEST_SEEDS,
+    METRICS,
+    PRIMARY,
+    UNKNOWN,
+    Comparison,
+    Score,
+    as_json,
+)
 from sigmaprop.reporting.gan_series import LAST, Key, Series
 from sigmaprop.reporting.gan_terminal import terminal_tables
 from sigmaprop.statistics import (
@@ -27,7 +35,6 @@ from sigmaprop.statistics import (
 )
 
 LEVEL = 0.95
-FEWEST_SEEDS = 3
 SETTLED = 0.05
 """A sigma has settled where its log moves by less than this in the last fifth of the run, ..."""
 SLOW = 0.1
@@ -104,15 +111,10 @@ def _mean(values: np.ndarray) -> Interval:
 def _against(run: Measured, key: Key, own: np.ndarray, other: np.ndarray) -> Interval:
     """The ratio or difference to another cell, without an interval where seeds are few."""
     if key.metric == "mmd2":
-        found = log_ratio(own, other, _floor(run), LEVEL)
+        found = log_ratio(own, other, floor(run), LEVEL)
     else:
         found = paired_difference(own, other, LEVEL, worst=METRICS[key.metric].worst)
     return found if len(own) >= FEWEST_SEEDS else UNKNOWN._replace(value=found.value)
-
-
-def _floor(run: Measured) -> float:
-    """Below it MMD^2 does not tell generated examples from real ones."""
-    return max(float(run.real["mmd2"]["percentile_95"]), float(np.finfo(np.float32).eps))
 
 
 def _detectable(key: Key, against: Interval, num: int) -> float:
@@ -137,7 +139,7 @@ def _p_value(run: Measured, one: Comparison) -> float:
     key, cells = Key(*PRIMARY), (by_label[one.label], by_label[one.against])
     if one.seeds < FEWEST_SEEDS:
         return np.nan
-    logs = [np.log(np.maximum(with_diverged(run.late(key, cell)), _floor(run))) for cell in cells]
+    logs = [np.log(np.maximum(with_diverged(run.late(key, cell)), floor(run))) for cell in cells]
     diverged = any((run.diverged_at[cell.replicas] >= 0).any() for cell in cells)
     return paired_p_value(logs[0], logs[1], test="signed_rank" if diverged else "t")
 

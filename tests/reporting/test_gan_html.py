@@ -112,7 +112,7 @@ def test_conclusions_are_those_of_the_comparison(page, run):
     assert "per_pixel: sigma started at 0.1 and is 0.1 [0.1, 0.1] over the last fifth" in text
     assert "where it has settled" in text
     assert "No replica diverged." in text
-    assert "Its noise takes x farther from the data" in text
+    assert "MMD² of x as a ratio to that of the mean: fixed 1.2 [1.2, 1.2]" in text
 
 
 def test_the_page_says_which_game_and_which_split(page, tmp_path):

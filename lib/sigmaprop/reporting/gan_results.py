@@ -126,6 +126,11 @@ def read(directories: Sequence[Path]) -> list[GanRun]:
     return [one._replace(label=text) for one, text in zip(found, labels, strict=True)]
 
 
+def floor(run: Measured) -> float:
+    """Below it MMD^2 does not tell generated examples from real ones."""
+    return max(float(run.real["mmd2"]["percentile_95"]), float(np.finfo(np.float32).eps))
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Options by name; those of a nested set have its name and a dot before theirs."""
     found: dict[str, Any] = {}

@@ -108,7 +108,11 @@ def along(run: GanRun) -> Drawing | None:
         return None
     _share(sheet.panels)
     explain_cells(sheet, shown(run))
-    explain_band(sheet)
+    if any(
+        _shows_band(axes, run, metric)
+        for axes, metric in zip(sheet.panels[::2], _DISTANCES, strict=True)
+    ):
+        explain_band(sheet)
     if averaged:
         sheet.explain("moving average of the weights", handle(INK, linestyle=DASHES[2]))
     return Drawing(
@@ -119,6 +123,12 @@ def along(run: GanRun) -> Drawing | None:
         f"Four panels of distance by step. {_told(run, 'last')}",
         sheet.finish(),
     )
+
+
+def _shows_band(axes: Axes, run: GanRun, metric: str) -> bool:
+    """Whether real against real lies inside a panel."""
+    real = run.measured.real.get(metric)
+    return real is not None and real["percentile_95"] > axes.get_ylim()[0]
 
 
 def _courses(axes: Axes, run: GanRun, metric: str, of: str) -> bool:

@@ -46,6 +46,10 @@ PRIMARY = ("mmd2", "x", "last")
 """Metric, what it is of, and weights that verdicts are about."""
 
 
+FEWEST_SEEDS = 3
+"""Fewer give no interval and no verdict."""
+
+
 class Score(NamedTuple):
     """One metric of a cell.
 

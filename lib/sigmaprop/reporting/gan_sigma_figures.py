@@ -32,6 +32,8 @@ from sigmaprop.reporting.style import DASHES, MUTED, VERMILLION
 SIGMA = "sigma (std, units of x)"
 _NEAR = 3.0
 """A bound is drawn where sigma comes within this factor of it."""
+_SEEN = 0.01
+"""Shares of scales at a bound that are less than this are not worth a figure."""
 _MAPPED = ("per_pixel", "heteroscedastic", "low_rank")
 _MOST_MAPS = 12
 
@@ -108,7 +110,7 @@ def bounds(run: GanRun) -> Drawing | None:
         axes = sheet.panel(f"{text}, {run.config[bound]:g}", STEP, "share of scales")
         for cell in learned:
             mean_line(axes, cell, series)
-            found |= _largest(series.value[cell.replicas]) > 0
+            found |= _largest(series.value[cell.replicas]) > _SEEN
         step_axis(axes, run.measured.steps)
         axes.set_ylim(-0.03, 1.03)
     if not found:

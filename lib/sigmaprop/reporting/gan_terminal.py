@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigmaprop.files import read_json
-from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
+from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, METRICS, Comparison, Score
 from sigmaprop.reporting.results import plain
 from sigmaprop.statistics import Interval
 
@@ -155,7 +155,7 @@ def _notes(directory: Path, found: Sequence[Comparison]) -> Iterator[str]:
 def _about_seeds(seeds: int, compared: int) -> str:
     """What the seeds allow to say."""
     means = f"Means over {seeds} seed{'' if seeds == 1 else 's'}"
-    if seeds < 3:
-        return f"{means}; intervals and verdicts need 3"
+    if seeds < FEWEST_SEEDS:
+        return f"{means}; intervals and verdicts need {FEWEST_SEEDS}"
     comparisons = f"{compared} comparison{'' if compared == 1 else 's'}"
     return f"{means}, 95% intervals of paired ratios; verdicts by Holm's method for {comparisons}"

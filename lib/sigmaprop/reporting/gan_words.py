@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sigmaprop.reporting.gan_results import Cell, GanRun
-from sigmaprop.reporting.gan_scores import Comparison
-from sigmaprop.reporting.gan_series import LAST
+from sigmaprop.reporting.gan_results import Cell, GanRun, floor
+from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, Comparison
+from sigmaprop.reporting.gan_series import LAST, Key
 from sigmaprop.reporting.gan_sigma_figures import noise_std
 from sigmaprop.reporting.gan_terminal import ranged, short
+from sigmaprop.statistics import Interval, log_ratio
 
 _LAST = "the last fifth of the run"
 _PLACEMENTS = {
@@ -58,7 +59,7 @@ def found(run: GanRun) -> Iterator[str]:
     """Divergence, verdicts and where sigma went."""
     yield from _diverged(run)
     yield _verdicts(run.comparisons)
-    yield from _noise(run.comparisons)
+    yield from _noise(run)
     pairs = zip(run.cells, run.comparisons, strict=True)
     learned = [(cell, one) for cell, one in pairs if cell.learns and one.sigma.value > 0]
     for cell, one in learned[:_MOST_TOLD]:
@@ -101,7 +102,7 @@ def _verdicts(found: Sequence[Comparison]) -> str:
 def _power(seeds: int, detectable: Sequence[float]) -> str:
     """What the seeds could have found."""
     known = [size for size in detectable if math.isfinite(size)]
-    if seeds < 3:
+    if seeds < FEWEST_SEEDS:
         return " Intervals and verdicts need 3 seeds."
     if not known:
         return ""
@@ -114,18 +115,28 @@ def _power(seeds: int, detectable: Sequence[float]) -> str:
     )
 
 
-def _noise(found: Sequence[Comparison]) -> Iterator[str]:
+def _noise(run: GanRun) -> Iterator[str]:
     """Whether examples are better with their noise or without."""
-    closer, farther = [], []
-    for one in found:
-        pair = [one.score("mmd2", of, "last") for of in ("mean", "x")]
-        if one.sigma.value > 0 and pair[0] is not None and pair[1] is not None:
-            better = pair[1].level.value < pair[0].level.value
-            (closer if better else farther).append(one.label)
-    if closer:
-        yield f"Its noise brings x nearer to the data than the mean is (MMD²) in {_and(closer)}."
-    if farther:
-        yield f"Its noise takes x farther from the data than the mean is (MMD²) in {_and(farther)}."
+    told: dict[str, list[str]] = {"nearer to": [], "farther from": [], "": []}
+    for cell, one in zip(run.cells, run.comparisons, strict=True):
+        if one.sigma.value > 0 and one.primary is not None and one.seeds >= FEWEST_SEEDS:
+            ratio = _with_noise(run, cell)
+            side = "nearer to" if ratio.high < 1 else "farther from" if ratio.low > 1 else ""
+            told[side].append(f"{one.label} {ranged(ratio)}")
+    what = "MMD² of x as a ratio to that of the mean"
+    for side in ("nearer to", "farther from"):
+        if told[side]:
+            verb = "brings" if side == "nearer to" else "takes"
+            names = _and(told[side])
+            yield f"Its noise {verb} x {side} the data than the mean is, {what}: {names}."
+    if told[""]:
+        yield f"Whether the noise helps x is not resolved, {what}: {_and(told[''])}."
+
+
+def _with_noise(run: GanRun, cell: Cell) -> Interval:
+    """MMD^2 of x over that of the mean, in pairs of equal seed."""
+    x, mean = (run.measured.late(Key("mmd2", of, "last"), cell) for of in ("x", "mean"))
+    return log_ratio(x, mean, floor(run.measured))
 
 
 def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:

@@ -129,8 +129,8 @@ def _planes(run: GanRun) -> Figure:
     for cell in shown(run):
         for values, text in zip(_pair(run, cell), ("mean", "x"), strict=True):
             axes = sheet.panel(f"{heading(cell)}\n{text}", "", "")
-            axes.plot(*run.real[:, :2].T, color=MUTED, marker=".", markersize=3, linestyle="none",
-                      alpha=0.6)  # fmt: skip
+            axes.plot(*run.real[:, :2].T, color=MUTED, marker="o", markersize=5, linestyle="none",
+                      markeredgewidth=0, alpha=0.45)  # fmt: skip
             own = mark(cell)
             axes.plot(*values[:, :2].T, color=own.colour, marker="o", markersize=2.6,
                       markeredgewidth=0, linestyle="none")  # fmt: skip
@@ -138,7 +138,7 @@ def _planes(run: GanRun) -> Figure:
             axes.set_ylim(*limits[1])
             axes.locator_params(nbins=4)
             axes.grid(True, color=GRID)
-    sheet.explain("real", handle(MUTED, marker="."))
+    sheet.explain("real", handle(MUTED, marker="o", markersize=5, alpha=0.45))
     sheet.explain("generated, in the colour of the arm", handle(INK, marker="o", markersize=3))
     return sheet.finish()
 

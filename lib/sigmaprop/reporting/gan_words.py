@@ -145,12 +145,7 @@ def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:
     start = float(options["sigma_start"])
     text = f"{cell.label}: sigma started at {short(start)} and is {ranged(one.sigma)} over {_LAST}"
     text += f", {_course(run, one)}."
-    rate = options.get("sigma_learning_rate") or options["learning_rate"]
-    if options.get("sigma_optimizer", "adam") == "adam" and one.direction in ("falling", "rising"):
-        share = abs(one.trend.value) / 1000 / float(rate)
-        text += (
-            f" That is {share:.0%} of the learning rate of sigma, about the most that Adam does."
-        )
+    text += _speed(options, one)
     std = noise_std(run)
     if std is not None:
         text += f" The data hold noise of {std:g}: the ratio is {short(one.sigma.value / std)}."

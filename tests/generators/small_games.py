@@ -1,5 +1,6 @@
 """Small games, and replicas of them; the tests of the engine share it."""
 
+import functools
 from typing import Any
 
 import jax
@@ -94,6 +95,10 @@ def knobs(
     )
 
 
+_engine = functools.cache(replicas.engine)
+"""Compiled once for each game, number of replicas and option."""
+
+
 def run(
     game: games.Game,
     each: list[games.Knobs],
@@ -110,7 +115,7 @@ def run(
         cuts: where each call stops, the first beginning at 0.
         **options: of the engine.
     """
-    engine = replicas.engine(game, len(each), **options)
+    engine = _engine(game, len(each), **options)
     own, everywhere = engine.place(replicas.stack(each)), engine.replicate(data)
     state, windows, start = engine.init(own), None, 0
     for stop in cuts:

@@ -71,8 +71,9 @@ def test_each_arm_among_all_has_the_noise_of_its_formula(arm):
     np.testing.assert_allclose(found, scale, rtol=16 * 2.0**-24)
     np.testing.assert_array_equal(spread.factor, np.float32(factor))
     eps, zeta = normal(2, BATCH, DIM), normal(3, BATCH, RANK)
-    exact = scale * np.asarray(eps, np.float64) + np.asarray(zeta, np.float64) @ factor.T
-    np.testing.assert_allclose(spread.noise(eps, zeta), exact, atol=32 * 2.0**-24)
+    mean = normal(4, BATCH, DIM)
+    exact = np.asarray(mean, np.float64) + scale * eps + np.asarray(zeta, np.float64) @ factor.T
+    np.testing.assert_allclose(spread.add_to(mean, eps, zeta), exact, atol=32 * 2.0**-24)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -91,7 +92,7 @@ def test_zero_is_exactly_zero_and_given_arms_are_without_rounding():
     spread, _ = spread_of("zero")
     assert np.all(np.asarray(spread.scale) == 0.0)
     mean, eps, zeta = normal(4, BATCH, DIM), normal(2, BATCH, DIM), normal(3, BATCH, RANK)
-    np.testing.assert_array_equal(mean + spread.noise(eps, zeta), mean)
+    np.testing.assert_array_equal(spread.add_to(mean, eps, zeta), mean)
     fixed, _ = spread_of("fixed")
     np.testing.assert_array_equal(fixed.scale, np.full((BATCH, DIM), np.float32(SIGMA)))
 
@@ -107,7 +108,7 @@ def test_gradients_reach_the_arms_own_component_alone(arm):
         spread = observation.spread(
             noise, params, normal(1, BATCH, FEATURES), knobs.given.first, knobs
         )
-        return jnp.sum(spread.noise(eps, zeta) ** 2)
+        return jnp.sum(spread.add_to(jnp.zeros((BATCH, DIM)), eps, zeta) ** 2)
 
     gradient = jax.grad(total)(params)
     for name in ALL:
@@ -166,7 +167,7 @@ def test_the_time_at_bounds_counts_learned_scales_alone():
     noise = make()
     raw = jnp.log(jnp.asarray([FLOOR, 0.5, 0.5, CEILING, CEILING]))
     knobs = make_knobs(noise, "per_pixel")
-    spread = observation.Spread(jnp.exp(raw), None)
+    spread = observation.Spread(jnp.exp(raw), None, ())
     np.testing.assert_allclose(observation.at_bounds(spread, knobs), [0.2, 0.4])
     fixed = make_knobs(noise, "fixed")
     np.testing.assert_array_equal(observation.at_bounds(spread, fixed), [0.0, 0.0])

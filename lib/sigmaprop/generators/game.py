@@ -16,7 +16,7 @@ from sigmaprop.generators.entropy import HmcState
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.observation import NoiseKnobs, Observation
-from sigmaprop.generators.optimizers import Optimizer, Rate
+from sigmaprop.generators.optimizers import Optimizer, Rate, apart
 from sigmaprop.generators.schedule import Given
 
 STREAMS = {
@@ -198,7 +198,7 @@ def init(game: Game, knobs: Knobs) -> State:
     player = Player(network, noise)
     moments = Moments(
         game.optimizer.init(network),
-        game.sigma_optimizer.init(noise),
+        apart(game.sigma_optimizer).init(noise),
         game.optimizer.init(discriminator),
     )
     return State(
@@ -230,10 +230,15 @@ class Draws(NamedTuple):
 
 
 def draws(game: Game, key: Key[Array, ""], num: int) -> Draws:
-    """Noise of ``num`` samples; what the factor needs comes from a key of its own."""
-    shape = (num, game.observation.dim)
-    if "low_rank" not in game.observation.components:
-        return Draws(jax.random.normal(key, shape), None)
-    own = jax.random.fold_in(key, 1)
-    zeta = jax.random.normal(own, (num, game.observation.rank))
-    return Draws(jax.random.normal(key, shape), zeta)
+    """Noise of ``num`` samples; what the factor needs comes from a key of its own.
+
+    Behind the barrier a draw is one number to XLA: it would otherwise multiply a scale that is the
+    same for all samples by the sqrt(2) of a normal draw first, but not one that differs, and an
+    arm's bits would depend on the other arms of its program.
+    """
+    eps = jax.random.normal(key, (num, game.observation.dim))
+    zeta = None
+    if "low_rank" in game.observation.components:
+        own = jax.random.fold_in(key, 1)
+        zeta = jax.random.normal(own, (num, game.observation.rank))
+    return Draws(*jax.lax.optimization_barrier((eps, zeta)))

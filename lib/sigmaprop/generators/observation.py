@@ -75,17 +75,28 @@ class Spread(NamedTuple):
     Attributes:
         scale: [], [D] or [B, D]; signed under the parameterisation "signed".
         factor: [D, R], or None where no replica of the program has one.
+        parts: the scale of each component of the program, with the gate that switches it on, after
+            what is given to the arms that do not learn.
     """
 
     scale: Float[Array, "..."]
     factor: Float[Array, "D R"] | None
+    parts: tuple[tuple[Array, Array], ...]
 
-    def noise(self, eps: Float[Array, "B D"], zeta: Float[Array, "B R"] | None) -> Array:
-        """x - mean, [B, D], from standard normal draws."""
-        own = self.scale * eps
-        if self.factor is None or zeta is None:
-            return own
-        return own + zeta @ self.factor.T
+    def add_to(
+        self, mean: Float[Array, "B D"], eps: Float[Array, "B D"], zeta: Float[Array, "B R"] | None
+    ) -> Float[Array, "B D"]:
+        """x, [B, D], from standard normal draws.
+
+        The gates are on eps, and not on the scales: a product is rounded once with the sum that it
+        goes into, forwards and in the gradient of its scale, whatever else the program holds. So an
+        arm has the bits that it has alone.
+        """
+        if self.factor is not None and zeta is not None:
+            mean = mean + zeta @ self.factor.T
+        for scale, gate in self.parts:
+            mean = mean + scale * jnp.where(gate, eps, 0.0)
+        return mean
 
 
 def component(arm: str) -> str | None:
@@ -165,19 +176,22 @@ def spread(
         knobs: the replica's.
     """
     to_scale = observation.parameterisation.scale
-    scale, factor = given, None
-    if "global" in params:
-        scale = jnp.where(knobs.gates["global"], to_scale(params["global"]), scale)
-    if "per_pixel" in params:
-        scale = jnp.where(knobs.gates["per_pixel"], to_scale(params["per_pixel"]), scale)
+    own: dict[str, Array] = {}
+    for name in ("global", "per_pixel"):
+        if name in params:
+            own[name] = to_scale(params[name])
     if "heteroscedastic" in params:
-        own = _scale_of_latent(observation, params["heteroscedastic"], features, knobs.bounds)
-        scale = jnp.where(knobs.gates["heteroscedastic"], own, scale)
+        head = params["heteroscedastic"]
+        own["heteroscedastic"] = _scale_of_latent(observation, head, features, knobs.bounds)
+    factor = None
     if "low_rank" in params:
-        gate = knobs.gates["low_rank"]
-        scale = jnp.where(gate, to_scale(params["low_rank"]["raw"]), scale)
-        factor = jnp.where(gate, params["low_rank"]["factor"], 0.0)
-    return Spread(scale, factor)
+        own["low_rank"] = to_scale(params["low_rank"]["raw"])
+        factor = jnp.where(knobs.gates["low_rank"], params["low_rank"]["factor"], 0.0)
+    scale = given
+    for name, learned in own.items():
+        scale = jnp.where(knobs.gates[name], learned, scale)
+    gated = ((learned, knobs.gates[name]) for name, learned in own.items())
+    return Spread(scale, factor, ((given, jnp.asarray(True)), *gated))
 
 
 def project(observation: Observation, params: dict[str, Any], bounds: Bounds) -> dict[str, Any]:

@@ -102,6 +102,29 @@ def adam(b1: float, b2: float, eps: float = 1e-8) -> Optimizer:
     return Optimizer(moments.init, update)
 
 
+def apart(optimizer: Optimizer) -> Optimizer:
+    """The same for each entry of a dict of parameters, each with a state of its own.
+
+    With one state XLA would divide by Adam's bias corrections in another way where two arrays of
+    one shape share them, and the bits of an entry would depend on what stands beside it.
+    """
+
+    def init(params: dict[str, Any]) -> dict[str, Any]:
+        return {name: optimizer.init(own) for name, own in params.items()}
+
+    def update(
+        gradient: dict[str, Any], state: Any, params: Any, rate: Array, step: Array
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = {
+            name: optimizer.update(gradient[name], state[name], own, rate, step)
+            for name, own in params.items()
+        }
+        moved = {name: own for name, (own, _) in found.items()}
+        return moved, {name: own for name, (_, own) in found.items()}
+
+    return Optimizer(init, update)
+
+
 def sgd(momentum: tuple[float, float], momentum_steps: int) -> Optimizer:
     """Gradient descent with heavy-ball momentum; the rate enters the velocity, as in Pylearn2.
 

@@ -153,11 +153,11 @@ def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:
 
 
 def _speed(options: dict[str, Any], one: Comparison) -> str:
-    """How fast log sigma moves beside what Adam allows."""
+    """How fast log sigma moves beside what Adam allows, where it is what Adam moves."""
     adam = options.get("sigma_optimizer", "adam") == "adam"
     if not adam or options.get("parameterisation", "log") != "log":
         return ""
-    if one.direction not in ("falling", "rising"):
+    if one.direction not in ("falling", "rising") or one.arm not in ("global", "per_pixel"):
         return ""
     rate = options.get("sigma_learning_rate") or options["learning_rate"]
     share = abs(one.trend.value) / 1000 / float(rate)

@@ -70,9 +70,9 @@ def trajectories(runs: Sequence[GanRun]) -> Drawing | None:
         "sigma",
         "Where sigma goes",
         f"One line for {seeds} of every arm that has noise. The value is the root mean square over "
-        "coordinates and latents. Under Adam the log of a global or per-pixel sigma moves by about its "
-        "learning rate a step at most, so a line that falls straight to the end tells of the time given, not of a level "
-        f"that was reached.{left_out(runs[0])}",
+        "coordinates and latents. Under Adam the log of a global or per-pixel sigma moves by about "
+        "its learning rate a step at most, so a line that falls straight to the end tells of the "
+        f"time given, not of a level that was reached.{left_out(runs[0])}",
         f"Sigma by step on a logarithmic axis. {_ends(runs[0])}",
         sheet.finish(),
     )

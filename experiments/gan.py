@@ -23,7 +23,7 @@ from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.metrics import real_against_real
 
-from . import gan_comparison, gan_tables
+from . import gan_comparison, gan_tables, gan_tensorboard
 from .gan_config import GanConfig
 from .gan_plan import Plan, Replica, prepare
 from .gan_training import Progress, Silent, train
@@ -129,6 +129,11 @@ def _write_real(directory: runs.Run, plan: Plan) -> None:
     runs.include(directory, path)
 
 
+def _prepare(config: GanConfig) -> Plan:
+    gan_tensorboard.check(config.tensorboard)
+    return prepare(config)
+
+
 def _headline(config: GanConfig, plan: Plan) -> str:
     sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
     programs = counted(len(plan.groups), "program")
@@ -149,7 +154,7 @@ def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
 EXPERIMENT = Experiment(
     command="gan",
     config=GanConfig,
-    prepare=lambda config: prepare(config),
+    prepare=_prepare,
     headline=_headline,
     total=total_work,
     run=lambda *arguments: run(*arguments),

@@ -4,9 +4,11 @@ Nothing here decides a number: chunks are cut by the clock, and the engine gives
 however they are cut. What must happen at a step (scores, the measurement of the gap) ends a chunk.
 """
 
+import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,7 @@ from sigmaprop.files import atomic
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.game import METRICS, NOT_DIVERGED, State
 
-from . import gan_tables
+from . import gan_tables, gan_tensorboard
 from .gan_config import GanConfig
 from .gan_gap import gap_rows
 from .gan_plan import Plan
@@ -75,40 +77,61 @@ def train(
     """
     offset = index * config.steps
     work = set_up(config, plan, plan.groups[index], reference)
-    count = len(work.numbers)
+    pictures = directory.directory / f"samples-{index}.npz"
     progress("compiling")
     state, now = _restore(directory, work, offset, config.steps, progress)
+    progress("compiling", now * len(work.numbers))
     if now:
         progress.say(f"going on from step {now:,} of group {index + 1}")
-    progress("compiling", now * count)
-    pictures = _pictures_path(directory, index)
-    if now == config.steps and pictures.exists():
-        runs.include(directory, pictures)
-        return
-    state, _ = work.engine.run(state, work.knobs, work.data, now, now)
+    if now < config.steps or not pictures.exists():
+        board = gan_tensorboard.writer(directory.directory, work.group.replicas)
+        with board if config.tensorboard else contextlib.nullcontext() as board:
+
+            def save(state: State, step: int, table: pa.Table) -> None:
+                runs.append_part(directory, offset + step, table)
+                checkpoints.save(directory.directory, offset + step, state)
+                if board is not None:
+                    board.add(table)
+
+            state = _steps(config, work, state, now, save, progress, stop)
+        _tell_divergence(work, state, progress)
+        _save_pictures(pictures, work, state, config.steps)
+    runs.include(directory, pictures)
+
+
+def _steps(
+    config: GanConfig,
+    work: Work,
+    state: State,
+    now: int,
+    save: Callable[[State, int, pa.Table], None],
+    progress: Progress,
+    stop: signals.Stop,
+) -> State:
+    """The steps that are left, in chunks; saved every few seconds, at the end, and on a signal."""
+    state, _ = work.engine.run(state, work.knobs, work.data, now, now)  # compiles
     jax.block_until_ready(state)
     rows: list[pa.Table] = []
-    marks = sorted({*evaluation_steps(config), *gap_steps(config), config.steps})
+    marks = {*evaluation_steps(config), *gap_steps(config), config.steps}
     chunk, saved = _SHORTEST_CHUNK, time.monotonic()
     while now < config.steps:
         until = min([now + chunk, *(mark for mark in marks if mark > now)])
         started = time.monotonic()
         state, windows = work.engine.run(state, work.knobs, work.data, now, until)
-        found = np.asarray(windows)[:count]
+        found = np.asarray(windows)[: len(work.numbers)]
         chunk = _next_chunk(config, until - now, time.monotonic() - started)
-        rows.append(gan_tables.windows(config, work, found, now, until))
-        rows += _measured(config, work, state, until)
-        progress(_tell(config, work, found, now, until), (until - now) * count)
+        rows += [
+            gan_tables.windows(config, work, found, now, until),
+            *_measured(config, work, state, until),
+        ]
+        progress(_tell(config, work, found, now, until), (until - now) * len(work.numbers))
         now = until
         due = time.monotonic() - saved >= config.checkpoint_seconds
         if due or now == config.steps or stop.requested is not None:
-            runs.append_part(directory, offset + now, pa.concat_tables(rows))
-            checkpoints.save(directory.directory, offset + now, state)
+            save(state, now, pa.concat_tables(rows))
             rows, saved = [], time.monotonic()
         stop.raise_if_requested()
-    _tell_divergence(work, state, progress)
-    _save_pictures(pictures, work, state, now)
-    runs.include(directory, pictures)
+    return state
 
 
 def evaluation_steps(config: GanConfig) -> tuple[int, ...]:
@@ -183,13 +206,11 @@ def _tell_divergence(work: Work, state: State, progress: Progress) -> None:
             progress.say(f"{name} diverged at step {when:,} and was frozen there")
 
 
-def _pictures_path(directory: runs.Run, index: int) -> Path:
-    return directory.directory / f"samples-{index}.npz"
-
-
 def _save_pictures(path: Path, work: Work, state: State, step: int) -> None:
     """Examples of every replica, by weights, for the report."""
     found = work.pictures(state, work.knobs, jnp.asarray(step))
-    arrays = {name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()
+    }
     with atomic(path) as file:
         np.savez(file, replica=np.asarray(work.numbers), **arrays)

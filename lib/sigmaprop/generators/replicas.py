@@ -11,7 +11,7 @@ serves every chunk, and no number depends on where the chunks are cut.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ from jaxtyping import Array, Float
 from sigmaprop.generators import game as games
 from sigmaprop.generators.game import METRICS, Game, Knobs, Player, State
 from sigmaprop.generators.step import Fakes, generate, step
+
+Tree = TypeVar("Tree")
 
 AXIS = "replica"
 _ACCELERATOR_CHUNK = 1024
@@ -92,9 +94,9 @@ class Engine(NamedTuple):
     run: Callable[..., tuple[State, Float[Array, "R W M"]]]
     map: Callable[..., Any]
 
-    def place(self, knobs: Knobs) -> Knobs:
-        """Knobs of ``num`` replicas, padded and on their devices."""
-        return jax.device_put(_pad(knobs, self.layout.padded(self.num)), self.layout.sharding)
+    def place(self, tree: Tree) -> Tree:
+        """Arrays of ``num`` replicas, such as knobs, padded and on their devices."""
+        return jax.device_put(_pad(tree, self.layout.padded(self.num)), self.layout.sharding)
 
     def replicate(self, tree: Any) -> Any:
         """An array that every device holds whole, such as the data."""

@@ -1,0 +1,181 @@
+"""Killing real processes: what is resumed ends with the same bits, and no row is lost or doubled."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sigmaprop.experiments import gan_tables
+from sigmaprop.experiments.gan_config import GanConfig
+
+from sigmaprop import runs
+
+SMALL = (
+    *("gan", "--steps", "400", "--seeds", "2", "--widths", "8", "--discriminator-widths", "8"),
+    *("--sweep.arm", "zero", "global", "--latent-dim", "2", "--batch-size", "8"),
+    *("--eval-samples", "32", "--evaluations", "2", "--metrics-every", "10"),
+    *("--gap-evaluations", "1", "--gap-samples", "64", "--gap-sigmas", "1", "0.1"),
+    *("--checkpoint-seconds", "0.05"),
+)
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "sigmaprop.experiments", *map(str, words)]
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """A process that Ctrl-C reaches, also where these tests run in the background of a shell."""
+    return subprocess.Popen(
+        command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300)
+
+
+def assert_same(whole: Path, resumed: Path) -> None:
+    """The same rows with the same bits, each once, and the same examples."""
+    first, second = (runs.load(one, GanConfig, command="gan").metrics for one in (whole, resumed))
+    assert runs.compare_tables(first, second, keys=list(gan_tables.KEYS)) == []
+    keys = zip(*(second[name].to_pylist() for name in gan_tables.KEYS), strict=True)
+    assert len(set(keys)) == second.num_rows
+    with np.load(whole / "samples-0.npz") as a, np.load(resumed / "samples-0.npz") as b:
+        assert a.files == b.files
+        assert all(a[name].tobytes() == b[name].tobytes() for name in a.files)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, float]:
+    """A run that nothing disturbed, and how long it took once everything was compiled."""
+    root = tmp_path_factory.mktemp("whole")
+    assert run(*SMALL, "--run-dir", root / "cold").returncode == 0
+    began = time.monotonic()
+    ended = run(*SMALL, "--run-dir", root / "run")
+    assert ended.returncode == 0, ended.stderr
+    return root / "run", time.monotonic() - began
+
+
+def kill_and_resume(whole: Path, directory: Path, delay: float) -> str:
+    """Kills a run after a delay and resumes it; what the second process said."""
+    process = start(*SMALL, "--run-dir", directory)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    if not (directory / "config.json").exists():
+        ended = run("resume", directory)
+        assert ended.returncode == 2
+        assert "nothing to resume" in ended.stderr or "no directory" in ended.stderr
+        return ended.stderr
+    ended = run("resume", directory)
+    assert ended.returncode == 0, ended.stderr
+    assert_same(whole, directory)
+    return ended.stdout
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments(whole, tmp_path):
+    directory, seconds = whole
+    draw = random.Random(0)
+    said = [
+        kill_and_resume(directory, tmp_path / str(number), draw.uniform(0.0, seconds))
+        for number in range(20)
+    ]
+    assert sum("going on from step" in text for text in said) >= 1, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_ends_with_its_status(whole, tmp_path, number, status):
+    directory = tmp_path / "run"
+    longer = [word if word != "400" else "4000" for word in SMALL]
+    process = start(*longer, "--run-dir", directory)
+    while not list(directory.glob("checkpoints/*/manifest.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert f"sigmaprop resume {directory}" in err
+    assert json.loads((directory / "status.json").read_text())["status"] == "interrupted"
+    ended = run("resume", directory)
+    assert ended.returncode == 0, ended.stderr
+    assert "going on from step" in ended.stdout
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_falls_back_to_the_checkpoint_before(whole, tmp_path):
+    directory = tmp_path / "run"
+    process = start(*SMALL, "--run-dir", directory)
+    while len(list(directory.glob("checkpoints/*/manifest.json"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    newest = max(directory.glob("checkpoints/*"), key=lambda path: path.name)
+    target = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(target.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+    ended = run("resume", directory)
+    assert ended.returncode == 0, ended.stderr
+    assert "is damaged" in ended.stdout
+    assert_same(whole[0], directory)
+
+
+@pytest.mark.slow
+def test_finished_busy_and_foreign_runs(whole, tmp_path):
+    directory, _ = whole
+    ended = run("resume", directory)
+    assert (ended.returncode, "complete already" in ended.stdout) == (0, True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = run("resume", empty)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    longer = [word if word != "400" else "40000" for word in SMALL]
+    busy = tmp_path / "busy"
+    process = start(*longer, "--run-dir", busy)
+    while not (busy / "config.json").exists():
+        time.sleep(0.02)
+    ended = run("resume", busy)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert ended.returncode == 2
+    assert str(process.pid) in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_ends_in_one_sentence(tmp_path):
+    """A limit on file sizes stands in for it: what is on disk stays whole."""
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "from sigmaprop.experiments.__main__ import main; main(sys.argv[1:])"
+    )
+    directory = tmp_path / "run"
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    ended = subprocess.run(
+        [sys.executable, "-c", limited, *SMALL, "--run-dir", str(directory)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.strip().splitlines()
+    assert "cannot write" in line
+    assert str(directory) in line
+    assert json.loads((directory / "status.json").read_text())["status"] == "failed"
+    assert not list(directory.rglob("*.tmp"))

@@ -195,7 +195,7 @@ def _arms(*names: str) -> Sweep:
 class GanConfig(GanOptions):
     """Train GAN generators in every treatment of sigma, many replicas in one compiled program."""
 
-    sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))
+    sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
     """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
     steps: int = 2500
     """Steps of the generator, 1 to 10^8."""

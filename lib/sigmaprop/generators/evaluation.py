@@ -109,5 +109,5 @@ def _scores(x: Array, held_out: Array, reference: Reference) -> Array:
     found = distances(x, held_out, reference)
     if reference.mixture is None:
         return found
-    seen: Any = modes.coverage(x, reference.mixture.means, reference.mixture.std)
+    seen: Any = modes.coverage(x, jnp.asarray(reference.mixture.means), reference.mixture.std)
     return jnp.concatenate([found, jnp.stack([jnp.asarray(s, jnp.float32) for s in seen])])

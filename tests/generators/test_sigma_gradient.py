@@ -59,7 +59,10 @@ def step_of(game):
         after, _ = steps.step(game, own, state, jnp.asarray(DATA), keys, t)
         return jax.tree.map(lambda old, new: old - new, state.player, after.player)
 
-    return jax.jit(lambda *each: jax.lax.map(lambda t: gradients(*each, t), jnp.arange(KEYS)))
+    def many(own, state):
+        return jax.lax.map(functools.partial(gradients, own, state), jnp.arange(KEYS))
+
+    return jax.jit(many)
 
 
 @functools.cache

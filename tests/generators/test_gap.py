@@ -6,48 +6,44 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import game as games
-from sigmaprop.generators import (
-    gap,
-    losses,
-    networks,
-    observation,
-    optimizers,
-    parameterisation,
-    schedule,
-)
-from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.generators import gap, networks
+
+from . import small_games
 
 SAMPLES = 4096
-SIGMAS = np.array([0.5, 0.25, 0.125, 0.0625, 0.03125])
+SIGMAS = 2.0 ** -np.arange(1, 8)
 
 
-def number(value: float) -> jax.Array:
-    return jnp.asarray(value, jnp.float32)
+HESSIAN = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, -0.5]])
+LINEAR = np.array([1.0, -1.0, 0.5])
+
+
+def quadratic(params, x, key=None):
+    """Its generator's loss is x.LINEAR + x'HESSIAN x / 2 under the Wasserstein loss."""
+    del params, key
+    return -(x @ LINEAR.astype(np.float32) + jnp.sum(x @ HESSIAN.astype(np.float32) * x, 1) / 2)
 
 
 def state_of(game: games.Game, seed: int = 0) -> tuple[games.State, games.Knobs]:
-    noise = observation.NoiseKnobs(
-        schedule.given("constant", 0.1, 0.1, 1), {}, number(0.1), Bounds(number(1e-3), number(1.0))
-    )
-    knobs = games.Knobs(
-        jax.random.key(seed),
-        noise,
-        jnp.asarray(False),
-        games.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
-        {},
-        schedule.given("constant", 0.0, 0.0, 1),
-        number(0.0),
-        number(0.0),
-    )
+    knobs = small_games.knobs(game, "zero", seed=seed)
     return games.init(game, knobs), knobs
 
 
-def game_of(discriminator: networks.Network, loss: str = "non_saturating") -> games.Game:
-    dim = discriminator.in_dim
-    generator = networks.mlp_generator(2, dim, widths=(8,))
-    static = observation.Observation(dim, 8, (), parameterisation.get("log"))
-    adam = optimizers.get("adam")
-    return games.Game(generator, discriminator, static, losses.get(loss), adam, adam, 4)
+def game_of(discriminator: networks.Network, loss: str = "non_saturating", **options) -> games.Game:
+    generator = networks.mlp_generator(2, discriminator.in_dim, widths=(8,))
+    return small_games.make(generator, discriminator, ("zero",), loss=loss, **options)
+
+
+def means_of(game: games.Game, state: games.State, knobs: games.Knobs, step: int) -> np.ndarray:
+    """Where the gap is measured, [L, D] float64."""
+    key = jax.random.fold_in(games.streams(knobs.key)["evaluation"], gap._STREAM)
+    z = games.latent(game, jax.random.split(jax.random.fold_in(key, step))[0], gap.NUM_LATENTS)
+    return np.asarray(game.generator.apply(state.player.network, z).mean, np.float64)
+
+
+def slope(sigmas: np.ndarray, values: jax.Array) -> float:
+    """Of log values against log sigma."""
+    return float(np.polyfit(np.log(sigmas), np.log(np.asarray(values)), 1)[0])
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +72,7 @@ def measured(smooth):
 
 def exact(game, state, knobs) -> dict[str, np.ndarray]:
     """The same by quadrature in float64, at the same latents: 1-D, 64 Gauss-Hermite nodes."""
-    key = jax.random.fold_in(games.streams(knobs.key)["evaluation"], gap._STREAM)
-    z = games.latent(game, jax.random.split(jax.random.fold_in(key, 7))[0], gap.NUM_LATENTS)
-    means = np.asarray(game.generator.apply(state.player.network, z).mean, np.float64)[:, 0]
+    means = means_of(game, state, knobs, 7)[:, 0]
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     weights = weights / weights.sum()
     with jax.enable_x64(True):
@@ -92,9 +86,9 @@ def exact(game, state, knobs) -> dict[str, np.ndarray]:
             logit = hidden @ first["output"]["kernel"][:, 0] + first["output"]["bias"][0]
             return jax.nn.softplus(-logit)
 
-        slope = jax.jit(jax.vmap(jax.vmap(jax.vmap(jax.grad(f)))))
+        derivative = jax.jit(jax.vmap(jax.vmap(jax.vmap(jax.grad(f)))))
         x = means[:, None, None] + SIGMAS[None, :, None] * nodes
-        at = np.asarray(slope(jnp.asarray(x)))
+        at = np.asarray(derivative(jnp.asarray(x)))
         at_mean = np.asarray(jax.vmap(jax.grad(f))(jnp.asarray(means)))
     expected = at @ weights
     variance = (at - expected[..., None]) ** 2 @ weights
@@ -130,16 +124,15 @@ def test_everything_agrees_with_quadrature(smooth, measured):
 
 
 def test_bias_falls_as_sigma_squared(measured):
+    """Between two sigmas: at larger ones other powers are seen, at smaller ones the noise is."""
     found, _, _ = measured
-    slope = np.polyfit(np.log(SIGMAS[1:4]), np.log(np.asarray(found.bias_relative)[1:4]), 1)[0]
-    assert abs(slope - 2.0) < 0.2
+    assert abs(slope(SIGMAS[2:4], found.bias_relative[2:4]) - 2.0) < 0.2
 
 
 def test_the_batch_for_sigma_grows_as_its_inverse_square_and_at_mean_does_not(measured):
-    small = np.log(SIGMAS[1:])
-    plain, reduced = (np.log(np.asarray(found)[1:]) for found in measured[0][4:])
-    assert abs(np.polyfit(small, plain, 1)[0] + 2.0) < 0.2
-    assert abs(np.polyfit(small, reduced, 1)[0]) < 0.2
+    found, _, _ = measured
+    assert abs(slope(SIGMAS[3:], found.sigma_batch[3:]) + 2.0) < 0.2
+    assert abs(slope(SIGMAS[3:], found.sigma_batch_at_mean[3:])) < 0.2
 
 
 def test_a_batch_error_falls_with_its_root(measured):
@@ -163,6 +156,52 @@ def test_a_linear_critic_has_no_gap_and_no_error():
     assert np.all(np.asarray(found.batch_error) == 0.0)
     np.testing.assert_allclose(found.cosine, 1.0, rtol=4 * 2**-23)
     assert np.all(np.isinf(np.asarray(found.sigma_batch_at_mean)))
+
+
+def test_a_quadratic_critic_agrees_with_its_closed_form():
+    """Down to sigma 1e-4, where float32 leaves 3 digits of a difference of gradients.
+
+    The deviation of a draw is sigma H eps. Bounds are 5 standard errors: of |deviation|^2, whose
+    relative variance is 2 tr H^4 / (tr H^2)^2 <= 2; of |mean deviation|^2, at most 1.5 of the
+    noise's share; of the variance of a slope in sigma, of kurtosis <= 15, and of its mean squared.
+    """
+    game = game_of(
+        networks.Network("quadratic", lambda key: {}, quadratic, "smooth", 3, 1), "wasserstein"
+    )
+    state, knobs = state_of(game)
+    sigmas = np.array([1.0, 1e-2, 1e-4])
+    found = jax.jit(
+        lambda state, knobs: gap.measure(
+            game,
+            state,
+            knobs,
+            jnp.asarray(sigmas, jnp.float32),
+            jnp.asarray(3),
+            num_samples=SAMPLES,
+        )
+    )(state, knobs)
+    slopes = means_of(game, state, knobs, 3) @ HESSIAN + LINEAR
+    square, trace = np.sum(HESSIAN**2), np.trace(HESSIAN)
+    ratios = np.sqrt(square) / np.linalg.norm(slopes, axis=1)
+    error = sigmas * np.median(ratios)
+    np.testing.assert_allclose(found.batch_error[:, 0], error, rtol=2.5 * np.sqrt(2 / SAMPLES))
+    assert np.all(found.bias_relative < np.sqrt(5 * 1.5) * error / np.sqrt(SAMPLES))
+    draws = SAMPLES * gap.NUM_LATENTS
+    reduced = 2 * square / trace**2
+    plain = np.mean(np.sum(slopes**2, axis=1)) / (sigmas * trace) ** 2 + reduced
+    rtol = 5 * (np.sqrt(14 / draws) + 2 * np.sqrt(reduced / draws))
+    np.testing.assert_allclose(found.sigma_batch, plain, rtol=rtol)
+    np.testing.assert_allclose(found.sigma_batch_at_mean, np.full(3, reduced), rtol=rtol)
+
+
+def test_the_critic_is_the_normalised_discriminator():
+    """A kernel of one column over its norm: |grad D| = 1; and 3 sqrt(2) as it stands."""
+    for spectral_norm, norm in ((True, 1.0), (False, 3.0 * np.sqrt(2.0))):
+        game = game_of(
+            networks.bilinear_discriminator(2, init=3.0), "wasserstein", spectral_norm=spectral_norm
+        )
+        gradient = jax.grad(gap.critic_of(game, state_of(game)[0]))(jnp.zeros(2))
+        np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=4 * 2**-23)
 
 
 def test_batch_sizes_and_a_wrong_number_of_draws(smooth):

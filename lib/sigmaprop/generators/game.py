@@ -18,6 +18,7 @@ from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.observation import NoiseKnobs, Observation
 from sigmaprop.generators.optimizers import Optimizer, Rate, apart
 from sigmaprop.generators.schedule import Given
+from sigmaprop.noise import normal_rows
 
 STREAMS = {
     name: number
@@ -214,12 +215,16 @@ def init(game: Game, knobs: Knobs) -> State:
 
 
 def latent(game: Game, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
-    """Latents of mean 0 and variance 1, [num, Z]."""
+    """Latents of mean 0 and variance 1, [num, Z].
+
+    Normal ones, here and in `draws`, have the bits of `jax.random.normal`, and save a twentieth of
+    a step on a CPU.
+    """
     shape = (num, game.generator.in_dim)
     if game.latent == "uniform":
         edge = math.sqrt(3.0)
         return jax.random.uniform(key, shape, minval=-edge, maxval=edge)
-    return jax.random.normal(key, shape)
+    return normal_rows(key, 0, *shape)
 
 
 class Draws(NamedTuple):
@@ -236,9 +241,9 @@ def draws(game: Game, key: Key[Array, ""], num: int) -> Draws:
     same for all samples by the sqrt(2) of a normal draw first, but not one that differs, and an
     arm's bits would depend on the other arms of its program.
     """
-    eps = jax.random.normal(key, (num, game.observation.dim))
+    eps = normal_rows(key, 0, num, game.observation.dim)
     zeta = None
     if "low_rank" in game.observation.components:
         own = jax.random.fold_in(key, 1)
-        zeta = jax.random.normal(own, (num, game.observation.rank))
+        zeta = normal_rows(own, 0, num, game.observation.rank)
     return Draws(*jax.lax.optimization_barrier((eps, zeta)))

@@ -276,22 +276,29 @@ class PlainProgress:
         self._terminal, self._total, self._unit = terminal, total, unit
         self._start = time.monotonic()
         self._done, self._last = 0, self._start - PLAIN_PERIOD
+        self._first: tuple[float, int] | None = None  # what came before it was compilation
 
     def __call__(self, what: str, done: int = 0) -> None:
         """Tells what is being done, ``done`` units after the last call."""
         self._done += done
         now = time.monotonic()
+        if self._first is None and self._done:
+            self._first = now, self._done
         if now - self._last < PLAIN_PERIOD and self._done != self._total:
             return
         self._last = now
         if self._total is None:
             self.say(f"{now - self._start:.0f} s: {what}")
-        elif self._done == 0:
-            self.say(f"{what}: 0 of {self._total:,} {self._unit}")
-        else:
-            left = (now - self._start) * (self._total - self._done) / self._done
-            count = f"{self._done:,} of {self._total:,} {self._unit}"
-            self.say(f"{what}: {count}, about {left:.0f} s left")
+            return
+        self.say(f"{what}: {self._done:,} of {self._total:,} {self._unit}{self._left(now)}")
+
+    def _left(self, now: float) -> str:
+        """How long the rest will take, once two points show the pace."""
+        if self._total is None or self._first is None or self._done == self._first[1]:
+            return ""
+        began, before = self._first
+        left = (now - began) * (self._total - self._done) / (self._done - before)
+        return f", about {left:.0f} s left" if self._done < self._total else ""
 
     def say(self, sentence: str) -> None:
         """Prints a sentence that stays."""

@@ -13,6 +13,7 @@ def test_advice_names_the_call_and_the_evidence(sigmaprop, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_file_with_a_jump(sigmaprop, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax.numpy as jnp\n\n\ndef f(x):\n    return jnp.sum(jnp.where(x > 0, 1.0, 0.0))\n"

@@ -88,6 +88,7 @@ def test_replay_gives_the_same_bits_and_report_draws_anew(ended, sigmaprop, tmp_
     assert (tmp_path / "drawn" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_flags_win_over_a_config_file_and_its_sweep(ended, sigmaprop, tmp_path):
     directory, _ = ended
     second = tmp_path / "second"

@@ -87,7 +87,7 @@ def test_a_bad_option_is_refused_in_one_sentence(sigmaprop, tmp_path, options, n
         ("limit --config", "--config"),
         ("limit -x", "-x"),
         ("replay", "PATH"),
-        ("bench", "{limit,estimators}"),
+        ("bench", "{limit,estimators,gan}"),
         ("bench limt", "limt"),
         ("list --all", "--all"),
     ],

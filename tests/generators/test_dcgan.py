@@ -71,6 +71,7 @@ def test_sizes_and_counts(shape, width):
     assert jax.eval_shape(discriminator.apply, params, x).shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_a_linear_generator_starts_with_unit_variance(shape):
     """Kernels give a pixel of four taps a variance that sums to 1, away from the border."""

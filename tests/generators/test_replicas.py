@@ -52,7 +52,7 @@ ABSURD = {
 }
 
 
-@pytest.mark.parametrize("chunk", [1, 4])
+@pytest.mark.parametrize("chunk", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("bad", ABSURD)
 def test_a_replica_that_diverges_is_frozen_and_harms_no_other(bad, chunk):
     options = {"replica_chunk": chunk, "every": 1}

@@ -171,6 +171,7 @@ def test_a_run_in_which_all_diverged_at_once(tmp_path):
     assert "losses" in page.ids
 
 
+@pytest.mark.slow
 def test_many_cells(tmp_path):
     rates = tuple(10.0**-place for place in range(18))
     arms = ("zero", "global")

@@ -1,4 +1,4 @@
-"""From options to games and knobs: cells, groups, pairing by seed, what a replica has of its own."""
+"""From options to games and knobs: cells, groups, pairing by seed, what is a replica's own."""
 
 import dataclasses
 

@@ -181,8 +181,15 @@ def spread(
         if name in params:
             own[name] = to_scale(params[name])
     if "heteroscedastic" in params:
-        head = params["heteroscedastic"]
-        own["heteroscedastic"] = _scale_of_latent(observation, head, features, knobs.bounds)
+        # Replicas that run one after the other skip the product where their gate is off.
+        own["heteroscedastic"] = jax.lax.cond(
+            knobs.gates["heteroscedastic"],
+            functools.partial(_scale_of_latent, observation),
+            lambda head, features, bounds: jnp.zeros((features.shape[0], observation.dim)),
+            params["heteroscedastic"],
+            features,
+            knobs.bounds,
+        )
     factor = None
     if "low_rank" in params:
         own["low_rank"] = to_scale(params["low_rank"]["raw"])

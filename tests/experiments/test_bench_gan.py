@@ -88,8 +88,10 @@ def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
         monkeypatch.setattr(programs, name, value)
     made = programs.make_game(["global"])
     flops = bench_gan_counts.work(made).flops
-    # Adam has some 12 operations a parameter and the rest some dozens a number in a batch.
-    others = 20 * 2 * 64 * (64 + 64 + 64) + 20 * 64 * (32 + 3 * 64) + 300 * 64 * 128
+    # Adam has some 12 operations a parameter and the rest some dozens a number in a batch; a normal
+    # draw has 20 rounds of 5 operations, and both players draw latents and noise.
+    draws = 2 * 64 * (32 + 64) * 20 * 5
+    others = draws + 20 * 2 * 64 * (64 + 64 + 64) + 20 * 64 * (32 + 3 * 64) + 300 * 64 * 128
     assert flops < bench_gan_counts.counted_by_xla(made) < flops + others
 
 

@@ -126,10 +126,11 @@ def engine(
     spread = functools.partial(_over_replicas, place)
 
     def run(state: State, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
-        def one(state: State, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
-            return _steps(game, every, max_windows, state, knobs, data, start, stop)
+        def one(carry: Any, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
+            return _steps(game, every, carry, knobs, data, start, stop)
 
-        return spread(one, (state, knobs), (data, start, stop))
+        windows = jnp.zeros((place.padded(num), max_windows, len(METRICS)))
+        return _in_place(place, one, (state, windows), knobs, (data, start, stop))
 
     def mapped(function: Callable[..., Any], state: Any, knobs: Knobs, *rest: Any) -> Any:
         return spread(function, (state, knobs), rest)
@@ -159,14 +160,13 @@ def sample(game: Game, player: Player, knobs: Knobs, key: Array, num: int, t: Ar
 def _steps(
     game: Game,
     every: int,
-    max_windows: int,
-    state: State,
+    carry: tuple[State, Array],
     knobs: Knobs,
     data: Array,
     start: Array,
     stop: Array,
 ) -> tuple[State, Array]:
-    """The steps of one replica, and the averages of its metrics by window."""
+    """The steps of one replica, and the averages of its metrics by window: ``carry`` after them."""
     keys = games.streams(knobs.key)
 
     def body(t: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
@@ -177,8 +177,7 @@ def _steps(
         windows = jax.lax.dynamic_update_slice(windows, total[None] / every, (row, 0))
         return state._replace(window=total), windows
 
-    windows = jnp.zeros((max_windows, len(METRICS)))
-    return jax.lax.fori_loop(start, stop, body, (state, windows))
+    return jax.lax.fori_loop(start, stop, body, carry)
 
 
 def _over_replicas(
@@ -199,6 +198,48 @@ def _over_replicas(
     return jax.shard_map(
         on_device, mesh=place.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
     )(each, shared)
+
+
+def _in_place(
+    place: Layout, function: Callable[..., Any], carry: Any, knobs: Knobs, shared: tuple[Any, ...]
+) -> Any:
+    """``carry`` of every replica after ``function(carry, knobs, *shared)``, written where it was.
+
+    `jax.lax.map` would copy the state of all replicas several times, which costs as much as some
+    steps of each.
+    """
+    chunk = place.replica_chunk
+
+    def on_device(carry: Any, knobs: Knobs, shared: tuple[Any, ...]) -> Any:
+        def one(carry: Any, knobs: Knobs) -> Any:
+            return function(carry, knobs, *shared)
+
+        def turn(i: Array, all_carries: Any) -> Any:
+            own = jax.tree.map(lambda a: _group(a, i, chunk), (all_carries, knobs))
+            found = (one if chunk == 1 else jax.vmap(one))(*own)
+            return jax.tree.map(lambda a, new: _with_group(a, new, i, chunk), all_carries, found)
+
+        num = jax.tree.leaves(carry)[0].shape[0]
+        return jax.lax.fori_loop(0, num // chunk, turn, carry)
+
+    split, whole = PartitionSpec(AXIS), PartitionSpec()
+    return jax.shard_map(
+        on_device, mesh=place.mesh, in_specs=(split, split, whole), out_specs=split, check_vma=False
+    )(carry, knobs, shared)
+
+
+def _group(leaf: Array, i: Array, chunk: int) -> Array:
+    """The ``i``-th ``chunk`` rows; the row itself where a group is one."""
+    if chunk == 1:
+        return jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False)
+    return jax.lax.dynamic_slice_in_dim(leaf, i * chunk, chunk)
+
+
+def _with_group(leaf: Array, rows: Array, i: Array, chunk: int) -> Array:
+    """The same with other rows there."""
+    if chunk == 1:
+        return jax.lax.dynamic_update_index_in_dim(leaf, rows, i, 0)
+    return jax.lax.dynamic_update_slice_in_dim(leaf, rows, i * chunk, 0)
 
 
 def _pad(tree: Any, num: int) -> Any:

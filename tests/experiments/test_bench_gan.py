@@ -88,10 +88,12 @@ def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
         monkeypatch.setattr(programs, name, value)
     made = programs.make_game(["global"])
     flops = bench_gan_counts.work(made).flops
-    # Adam has some 12 operations a parameter and the rest some dozens a number in a batch; a normal
-    # draw has 20 rounds of 5 operations, and both players draw latents and noise.
-    draws = 2 * 64 * (32 + 64) * 20 * 5
-    others = draws + 20 * 2 * 64 * (64 + 64 + 64) + 20 * 64 * (32 + 3 * 64) + 300 * 64 * 128
+    # At most 200 operations a normal draw (20 rounds of 6, then its inversion), 30 a parameter of
+    # Adam's, and 40 a unit and example.
+    draws = 2 * 64 * (32 + 64)
+    parameters = 32 * 64 + 2 * 64 * 64 + 2 * 64 * 64 + 64 + 5 * 64 + 1
+    units = 2 * 64 * (3 * 64) + 3 * 64 * (2 * 64 + 1)
+    others = 200 * draws + 30 * parameters + 40 * units
     assert flops < bench_gan_counts.counted_by_xla(made) < flops + others
 
 

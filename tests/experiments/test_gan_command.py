@@ -78,6 +78,7 @@ def test_files_for_the_report_are_whole(ended):
     assert {"metrics.parquet", "samples-0.npz", "comparison.json", "replicas.json"} <= set(manifest)
 
 
+@pytest.mark.slow
 def test_replay_gives_the_same_bits_and_report_draws_anew(ended, sigmaprop, tmp_path):
     directory, _ = ended
     again = sigmaprop("replay", directory, "--run-dir", tmp_path / "again")

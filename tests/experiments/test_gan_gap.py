@@ -74,6 +74,7 @@ def test_another_step_has_other_latents_and_noise(found):
             assert before["value"] != after["value"]
 
 
+@pytest.mark.slow
 def test_what_runs_beside_changes_no_bit(found):
     """Three replicas on the devices that the tests have, and one alone."""
     alone = rows(dataclasses.replace(SMALL, sweep=GanSweep(arm=("fixed",)), seeds=1))
@@ -82,6 +83,7 @@ def test_what_runs_beside_changes_no_bit(found):
     assert [row["value"] for row in alone] == [row["value"] for row in beside]
 
 
+@pytest.mark.slow
 def test_groups_of_other_networks_each_have_their_rows():
     sweep = GanSweep(arm=("zero",), spectral_norm=(False, True))
     both = rows(dataclasses.replace(SMALL, sweep=sweep, seeds=1))

@@ -103,6 +103,7 @@ def test_images_are_flattened_row_after_row_channels_last():
     assert (image[:, :, [0, 2]] != 0.0).any()
 
 
+@pytest.mark.slow
 def test_replicas_under_vmap_are_the_replicas_one_by_one():
     net = dcgan_discriminator((28, 28, 1), width=2)
     stacked = jax.jit(jax.vmap(net.init))(jax.random.split(jax.random.key(0), 2))

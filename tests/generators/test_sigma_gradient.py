@@ -89,7 +89,9 @@ def agree(first, second):
     return np.all(np.abs(first.mean(0) - second.mean(0)) < bound)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(
+    "arm", [arm if arm == "global" else pytest.param(arm, marks=pytest.mark.slow) for arm in ARMS]
+)
 @pytest.mark.parametrize("label", LABELS)
 def test_estimators_agree_within_the_step(label, arm):
     reference = gradients(make(), arm)
@@ -158,6 +160,7 @@ def test_at_mean_leaves_the_gradient_of_the_noise_as_it_is():
     assert not agree(network, at_x)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["pathwise+delta", "score_function+at_mean", "bonnet_price"])
 def test_arms_that_do_not_learn_move_nothing_but_the_network(label):

@@ -8,7 +8,11 @@ that has PyTorch can run it. It does what makes PyTorch fast: one discriminator 
 generated examples, fused Adam, no gradients that nobody reads; and, unlike the engine that it is
 compared with, it keeps no metrics, bounds no sigma and looks for no divergence.
 """
+# pyright: reportMissingImports=false, reportPossiblyUnboundVariable=false
 
+from __future__ import annotations
+
+import contextlib
 import itertools
 import json
 import math
@@ -18,8 +22,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch.nn import functional
+with contextlib.suppress(ImportError):  # a peer: what is installed need not have it
+    import torch
+    from torch.nn import functional
 
 LATENT, HIDDEN, DIM, BATCH, EXAMPLES = 32, 256, 64, 64, 2000
 RATE, BETAS, START = 1e-3, (0.5, 0.99), 0.2

@@ -350,9 +350,15 @@ def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
 def _resume(arguments: list[str]) -> int:
     command = _parse(ResumeCommand, arguments, name="resume")
     _prepare_jax(deterministic=_was_deterministic(command.run))
+    from sigmaprop import runs
+
     from . import launch, registry
 
-    return _report_user_errors(lambda: launch.resume(registry.of_run(command.run), command.run))
+    def resume() -> int:
+        runs.check_begun(command.run)
+        return launch.resume(registry.of_run(command.run), command.run)
+
+    return _report_user_errors(resume)
 
 
 def _was_deterministic(directory: Path) -> bool:

@@ -44,8 +44,7 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
             command, or a file is damaged or cannot be written.
     """
     directory = Path(directory)
-    if not (directory / "config.json").exists():
-        raise _nothing(directory)
+    check_begun(directory)
     if state(directory) == "complete":
         return Resumed(None, [])
     lock = take_lock(directory)
@@ -60,6 +59,16 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
         os.close(lock)
         raise
     return Resumed(run, differences)
+
+
+def check_begun(directory: Path) -> None:
+    """Refuses a directory in which no run has come as far as its config.
+
+    Raises:
+        RunError: saying what is there instead.
+    """
+    if not (Path(directory) / "config.json").exists():
+        raise _nothing(Path(directory))
 
 
 def _nothing(directory: Path) -> RunError:

@@ -29,7 +29,7 @@ from sigmaprop.files import (
     writing,
 )
 from sigmaprop.lifecycle import Run, State, Terminated, state, write_status
-from sigmaprop.resuming import Resumed, resume
+from sigmaprop.resuming import Resumed, check_begun, resume
 from sigmaprop.tables import (
     Difference,
     append_part,
@@ -52,6 +52,7 @@ __all__ = [
     "State",
     "Terminated",
     "append_part",
+    "check_begun",
     "compare_tables",
     "create",
     "drop_parts_after",

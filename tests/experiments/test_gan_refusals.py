@@ -60,7 +60,7 @@ def test_one_sentence_and_nothing_on_disk(sigmaprop, tmp_path, options, names, r
 @pytest.mark.parametrize(
     ("words", "names", "remedy"),
     [
-        ("resume nowhere", "nowhere", "no run directory"),
+        ("resume nowhere", "nowhere", "no directory"),
         ("data prepare", "takes one data set, not 0", "data list"),
         ("data prepare mnist kmnist", "takes one data set, not 2", "data list"),
         ("data list mnist", "takes no further words", "leave them out"),
@@ -73,3 +73,13 @@ def test_other_commands(sigmaprop, words, names, remedy):
     (line,) = ended.err.strip().splitlines()
     assert names in line
     assert remedy in line
+
+
+def test_a_directory_in_which_nothing_began_is_reported_as_empty(sigmaprop, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").touch()
+    ended = sigmaprop("resume", "run")
+    assert ended.status == 2
+    (line,) = ended.err.strip().splitlines()
+    assert "run is empty" in line
+    assert "nothing to resume" in line

@@ -71,15 +71,21 @@ def mean_and_error(groups: Float[np.ndarray, "G ..."]) -> tuple[np.ndarray, np.n
     return mean, error
 
 
-def squared_norm(groups: Float[np.ndarray, "G *rest D"]) -> Float[np.ndarray, "*rest"]:
+def squared_norm(groups: Any) -> Any:
     """Unbiased estimate of |mean|^2 from independent groups of noisy vectors.
 
     The squared norm of the average adds the noise's own share; products of different groups do
     not: (|sum|^2 - sum of |.|^2) / (G (G - 1)).
+
+    Args:
+        groups: [G, ..., D], an array of NumPy or of JAX.
+
+    Returns:
+        [...], an array of the same kind.
     """
     count = groups.shape[0]
-    both = np.sum(groups.sum(axis=0) ** 2, axis=-1)
-    own = np.sum(groups**2, axis=(0, -1))
+    both = (groups.sum(axis=0) ** 2).sum(axis=-1)
+    own = (groups**2).sum(axis=(0, -1))
     return (both - own) / (count * (count - 1))
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sigmaprop.generators import evaluation, networks, observation, replicas
 from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, observation, replicas
 
 from . import small_games
 
@@ -144,7 +144,7 @@ def test_rows_restrict_a_replica_to_its_split():
 def test_samples_are_the_mean_and_noise_of_the_arm():
     game, own = small(), four()[1]
     state = games.init(game, own)
-    fakes = replicas.sample(game, state.player, own, jax.random.key(1), 4096, jnp.asarray(0))
+    fakes = evaluation.sample(game, state.player, own, jax.random.key(1), 4096, jnp.asarray(0))
     noise = np.asarray(fakes.x - fakes.mean, np.float64)
     # Var of a sample variance of normals is 2 sigma^4 / n.
     error = 0.2**2 * np.sqrt(2 / noise.size)

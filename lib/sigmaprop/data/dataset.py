@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from .options import SYNTHETIC_ROWS
+
 
 class Splits(NamedTuple):
     """Row numbers of `Dataset.x`; no row is in two of them."""
@@ -57,6 +59,26 @@ def cut(order: Int[np.ndarray, " N"], train: int, validation: int, test: int) ->
     order = order.astype(np.int32)
     end = len(order) - test
     return Splits(order[:train], order[end - validation : end], order[end:])
+
+
+def synthetic(
+    name: str,
+    x: Float[np.ndarray, "N D"],
+    truth: Any,
+    noise_std: float,
+    labels: Int[np.ndarray, " N"] | None = None,
+) -> Dataset:
+    """A set of `SYNTHETIC_ROWS` examples that were drawn independently."""
+    return Dataset(
+        name=name,
+        x=x.astype(np.float32),
+        splits=contiguous(*SYNTHETIC_ROWS),
+        shape=(x.shape[1],),
+        range=None,
+        truth=truth,
+        labels=None if labels is None else labels.astype(np.int32),
+        noise_std=noise_std,
+    )
 
 
 def split(dataset: Dataset, seed: int) -> Splits:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from sigmaprop.gaussian import Isotropic, LowRank
 
-from .dataset import Dataset, contiguous, generator
+from .dataset import Dataset, generator, synthetic
 from .options import SYNTHETIC_ROWS, DataOptions
 
 NOISE_STD = 0.1
@@ -52,7 +52,7 @@ def gaussian(options: DataOptions) -> Dataset:
     x += noise_std * generator("gaussian", "noise").standard_normal(x.shape)
     spread = float(np.hypot(std, noise_std))
     truth = LinearGaussian(np.zeros(1, np.float32), np.zeros((1, 0), np.float32), spread)
-    return _dataset("gaussian", x, truth, noise_std)
+    return synthetic("gaussian", x, truth, noise_std)
 
 
 def linear_gaussian(options: DataOptions) -> Dataset:
@@ -68,7 +68,7 @@ def linear_gaussian(options: DataOptions) -> Dataset:
     eps = generator("linear_gaussian", "noise").standard_normal((num, options.dim))
     mean = np.zeros(options.dim, np.float32)
     truth = LinearGaussian(mean, factor.astype(np.float32), noise_std)
-    return _dataset("linear_gaussian", latent @ factor.T + noise_std * eps, truth, noise_std)
+    return synthetic("linear_gaussian", latent @ factor.T + noise_std * eps, truth, noise_std)
 
 
 def _orthonormal(dim: int, num: int) -> Float[np.ndarray, "dim num"]:
@@ -76,17 +76,3 @@ def _orthonormal(dim: int, num: int) -> Float[np.ndarray, "dim num"]:
     columns = generator("linear_gaussian", f"factor {dim} {num}").standard_normal((dim, num))
     basis, triangular = np.linalg.qr(columns)
     return basis * np.sign(np.diagonal(triangular))
-
-
-def _dataset(
-    name: str, x: Float[np.ndarray, "N D"], truth: LinearGaussian, noise_std: float
-) -> Dataset:
-    return Dataset(
-        name=name,
-        x=x.astype(np.float32),
-        splits=contiguous(*SYNTHETIC_ROWS),
-        shape=(x.shape[1],),
-        range=None,
-        truth=truth,
-        noise_std=noise_std,
-    )

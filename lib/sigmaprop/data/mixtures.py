@@ -9,11 +9,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from sigmaprop.gaussian import Isotropic
 
-from .dataset import Dataset, contiguous, generator
+from .dataset import Dataset, generator, synthetic
 from .options import SYNTHETIC_ROWS, DataOptions
 
 RING_STD, GRID_STD, SPIRALS_STD = 0.01, 0.05, 0.02
@@ -73,7 +73,7 @@ def spirals(options: DataOptions) -> Dataset:
     angle = np.pi * (2.0 * _TURNS * radius + arm)
     curve = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
     x = _noised("spirals", curve + std * rng.standard_normal((num, 2)), noise_std)
-    return _dataset("spirals", x, None, arm, noise_std)
+    return synthetic("spirals", x, None, noise_std, arm)
 
 
 def _mixture(
@@ -86,30 +86,11 @@ def _mixture(
     component = rng.integers(len(means), size=num)
     x = means[component] + std * rng.standard_normal((num, means.shape[1]))
     truth = Mixture(means.astype(np.float32), float(np.hypot(std, noise_std)))
-    return _dataset(name, _noised(name, x, noise_std), truth, component, noise_std)
+    return synthetic(name, _noised(name, x, noise_std), truth, noise_std, component)
 
 
 def _noised(name: str, x: Float[np.ndarray, "N D"], noise_std: float) -> Float[np.ndarray, "N D"]:
     return x + noise_std * generator(name, "noise").standard_normal(x.shape)
-
-
-def _dataset(
-    name: str,
-    x: Float[np.ndarray, "N D"],
-    truth: Mixture | None,
-    labels: Int[np.ndarray, " N"],
-    noise_std: float,
-) -> Dataset:
-    return Dataset(
-        name=name,
-        x=x.astype(np.float32),
-        splits=contiguous(*SYNTHETIC_ROWS),
-        shape=(x.shape[1],),
-        range=None,
-        truth=truth,
-        labels=labels.astype(np.int32),
-        noise_std=noise_std,
-    )
 
 
 def _or(value: float | None, default: float) -> float:

@@ -18,9 +18,10 @@ from sigmaprop import estimators
 from sigmaprop.estimators.base import AtMean, evaluate, from_mean
 from sigmaprop.gaussian import Isotropic
 from sigmaprop.generators import game as games
-from sigmaprop.generators import spectral
 from sigmaprop.generators.game import Game, Knobs, State
 from sigmaprop.generators.sigma_gradient import Critic
+from sigmaprop.generators.step import normalised
+from sigmaprop.statistics import squared_norm
 
 GROUPS = 16
 """Independent groups of draws: their products show |mean|^2 without the noise's own share."""
@@ -105,9 +106,7 @@ def measure(
 
 def critic_of(game: Game, state: State) -> Critic:
     """The generator's loss of one sample, without dropout or instance noise."""
-    params = state.discriminator
-    if game.spectral_norm:
-        params, _ = spectral.normalise(params, state.spectral)
+    params, _ = normalised(game, state.discriminator, state.spectral)
 
     def loss(x: Array) -> Array:
         return game.loss.generator(game.discriminator.apply(params, x[None])[0])
@@ -176,7 +175,7 @@ def _to_the_mean(
     average = jnp.mean(deviation, axis=0)
     expected = gradient + average
     groups = jnp.mean(deviation.reshape(GROUPS, -1, deviation.shape[-1]), axis=1)
-    bias = jnp.sqrt(jnp.maximum(_squared_norm(groups), 0.0))
+    bias = jnp.sqrt(jnp.maximum(squared_norm(groups), 0.0))
     errors, cosines = [], []
     for size in batch_sizes(count):
         batches = jnp.mean(deviation.reshape(count // size, size, -1), axis=1)
@@ -196,18 +195,10 @@ def _batch_for_one(
 ) -> Float[Array, " S"]:
     """Variance over the square of the mean, both averaged over latents; inf without a signal."""
     groups = jnp.mean(slope, axis=0).T[..., None]
-    squared = _squared_norm(groups)
+    squared = squared_norm(groups)
     positive = squared > 0
     batch = jnp.mean(variance, axis=0) / jnp.where(positive, squared, 1.0)
     return jnp.where(positive, batch, jnp.inf)
-
-
-def _squared_norm(groups: Float[Array, "G *rest D"]) -> Array:
-    """|mean|^2 from independent groups without their noise: see `statistics.squared_norm`."""
-    count = groups.shape[0]
-    both = jnp.sum(jnp.sum(groups, axis=0) ** 2, axis=-1)
-    own = jnp.sum(groups**2, axis=(0, -1))
-    return (both - own) / (count * (count - 1))
 
 
 def _cosine(a: Array, b: Array) -> Array:

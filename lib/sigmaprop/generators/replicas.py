@@ -20,8 +20,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from sigmaprop.generators import game as games
-from sigmaprop.generators.game import METRICS, Game, Knobs, Player, State
-from sigmaprop.generators.step import Fakes, generate, step
+from sigmaprop.generators.game import METRICS, Game, Knobs, State
+from sigmaprop.generators.step import step
 
 Tree = TypeVar("Tree")
 
@@ -149,12 +149,6 @@ def engine(
 def stack(knobs: Sequence[Knobs]) -> Knobs:
     """Knobs of single replicas along a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *knobs)
-
-
-def sample(game: Game, player: Player, knobs: Knobs, key: Array, num: int, t: Array) -> Fakes:
-    """``num`` examples of one replica with the sigma of step ``t``: [num, D]."""
-    z = games.latent(game, jax.random.fold_in(key, 1), num)
-    return generate(game, player, knobs, z, games.draws(game, jax.random.fold_in(key, 2), num), t)
 
 
 def _steps(

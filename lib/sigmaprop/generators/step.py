@@ -6,6 +6,7 @@ not finite is not taken, and none is after it: the replica keeps its last state,
 names the step.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -96,6 +97,13 @@ def generate(
     return Fakes(made.mean, spread.add_to(made.mean, *noise), spread, z)
 
 
+def normalised(game: Game, params: Any, singular: Any) -> tuple[Any, Any]:
+    """The discriminator's parameters as it uses them."""
+    if not game.spectral_norm:
+        return params, singular
+    return spectral.normalise(params, singular)
+
+
 class _Losses(NamedTuple):
     """The discriminator's loss, and its mean logits of real and generated examples."""
 
@@ -130,7 +138,7 @@ def _move_discriminator(
     real = _with_shared_noise(game, knobs, clean, fakes.spread, keys["noise_real"])
 
     def loss(params: Any) -> tuple[Array, tuple[_Losses, Any]]:
-        effective, singular = _normalised(game, params, state.spectral)
+        effective, singular = normalised(game, params, state.spectral)
         total, seen = _discriminator_loss(game, knobs, effective, real, fakes.x, keys, t)
         if game.penalties:
             noised = game.penalty_points == "noised"
@@ -156,13 +164,19 @@ def _move_generator(
 ) -> tuple[State, _Own]:
     """The generator's move against the discriminator of ``judge``."""
     z = latent(game, keys["latent_generator"], game.batch_size)
-    effective, _ = _normalised(game, judge.discriminator, judge.spectral)
+    effective, _ = normalised(game, judge.discriminator, judge.spectral)
     per_example = _generator_loss(game, knobs, effective, keys, t)
-    push, hmc = _entropy_push(game, knobs, state, z, keys, t)
+    drawn = draws(game, keys["noise_generator"], game.batch_size)
+
+    def made(player: Player, z: Array) -> Fakes:
+        return generate(game, player, knobs, z, drawn, t)
+
+    push, hmc = _entropy_push(game, knobs, state, made, z, keys)
+    seen = functools.partial(made, z=z)
     if _by_autodiff(game):
-        found = _backpropagate(game, knobs, state.player, z, per_example, push, keys, t)
+        found = _backpropagate(game, state.player, seen, per_example, push)
     else:
-        found = _estimate(game, knobs, state.player, z, per_example, push, keys, t)
+        found = _estimate(game, state.player, seen, per_example, push, keys["noise_generator"])
     network, network_moments = game.optimizer.update(
         found.gradient.network,
         state.moments.generator,
@@ -204,18 +218,13 @@ def _by_autodiff(game: Game) -> bool:
 
 def _backpropagate(
     game: Game,
-    knobs: Knobs,
     player: Player,
-    z: Array,
+    made: Callable[[Player], Fakes],
     per_example: Callable[[Array], Array],
     push: Array | None,
-    keys: Keys,
-    t: Array,
 ) -> _Found:
-    noise = draws(game, keys["noise_generator"], game.batch_size)
-
     def loss(player: Player) -> tuple[Array, tuple[Array, Spread]]:
-        fakes = generate(game, player, knobs, z, noise, t)
+        fakes = made(player)
         seen = fakes.mean if game.gradient == "at_mean" else fakes.x
         value = jnp.mean(per_example(seen))
         total = value if push is None else value + jnp.mean(jnp.sum(push * fakes.x, axis=-1))
@@ -227,19 +236,16 @@ def _backpropagate(
 
 def _estimate(
     game: Game,
-    knobs: Knobs,
     player: Player,
-    z: Array,
+    made: Callable[[Player], Fakes],
     per_example: Callable[[Array], Array],
     push: Array | None,
-    keys: Keys,
-    t: Array,
+    key: Array,
 ) -> _Found:
     """The gradient by the library's estimators, carried to the parameters by the chain rule."""
-    noise = draws(game, keys["noise_generator"], game.batch_size)
 
     def stacked(player: Player) -> tuple[Any, Spread]:
-        fakes = generate(game, player, knobs, z, noise, t)
+        fakes = made(player)
         return (by_estimator.gaussians(fakes.mean, fakes.spread), fakes.x), fakes.spread
 
     (gaussians, x), pull, spread = jax.vjp(stacked, player, has_aux=True)
@@ -249,7 +255,7 @@ def _estimate(
     losses, each = by_estimator.cotangent(
         critic,
         gaussians,
-        jax.random.fold_in(keys["noise_generator"], 2),
+        jax.random.fold_in(key, 2),
         gradient=game.gradient,
         sigma_gradient=game.sigma_gradient,
         num_samples=game.noise_samples,
@@ -273,13 +279,6 @@ def _with_shared_noise(game: Game, knobs: Knobs, clean: Array, spread: Spread, k
         return clean
     noised = spread.add_to(clean, *draws(game, key, clean.shape[0]))
     return jnp.where(knobs.shared, noised, clean)
-
-
-def _normalised(game: Game, params: Any, singular: Any) -> tuple[Any, Any]:
-    """The discriminator's parameters as it uses them."""
-    if not game.spectral_norm:
-        return params, singular
-    return spectral.normalise(params, singular)
 
 
 def _discriminator_loss(
@@ -354,7 +353,12 @@ def _penalty(game: Game, knobs: Knobs, params: Any, real: Array, fake: Array, ke
 
 
 def _entropy_push(
-    game: Game, knobs: Knobs, state: State, z: Array, keys: Keys, t: Array
+    game: Game,
+    knobs: Knobs,
+    state: State,
+    made: Callable[[Player, Array], Fakes],
+    z: Array,
+    keys: Keys,
 ) -> tuple[Array | None, Any]:
     """What is added to the cotangent of x so that the generator ascends its entropy, [B, D].
 
@@ -364,18 +368,14 @@ def _entropy_push(
     """
     if not game.entropy or state.hmc is None:
         return None, state.hmc
-    noise = draws(game, keys["noise_generator"], game.batch_size)
-
-    def made(z: Array) -> Fakes:
-        return generate(game, state.player, knobs, z, noise, t)
 
     def scale(z: Array) -> Array:
-        found = made(z[None]).spread.scale
+        found = made(state.player, z[None]).spread.scale
         return jnp.maximum(
             jnp.abs(found[0] if found.ndim == 2 else found), knobs.noise.bounds.floor
         )
 
-    fakes = made(z)
+    fakes = made(state.player, z)
     negative_score, hmc = entropy.score(
         lambda one: game.generator.apply(state.player.network, one[None]).mean[0],
         fakes.x,

@@ -103,9 +103,7 @@ def activation_named(name: str) -> Activation:
     Raises:
         ValueError: there is none.
     """
-    if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
+    return _named("activation", name, ACTIVATIONS)
 
 
 def output_named(name: str) -> Function:
@@ -114,9 +112,7 @@ def output_named(name: str) -> Function:
     Raises:
         ValueError: there is none.
     """
-    if name not in OUTPUTS:
-        raise unknown("output", name, OUTPUTS)
-    return OUTPUTS[name]
+    return _named("output", name, OUTPUTS)
 
 
 def dtype_named(name: str) -> Any:
@@ -125,9 +121,13 @@ def dtype_named(name: str) -> Any:
     Raises:
         ValueError: there is none.
     """
-    if name not in DTYPES:
-        raise unknown("dtype", name, DTYPES)
-    return DTYPES[name]
+    return _named("dtype", name, DTYPES)
+
+
+def _named(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+    if name not in table:
+        raise unknown(kind, name, table)
+    return table[name]
 
 
 def check_positive(option: str, *values: int) -> None:

@@ -1,5 +1,6 @@
 """What all tests share: two CPU devices, caches of their own, and the command line in-process."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -15,7 +16,13 @@ import pytest
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 _CACHE = tempfile.TemporaryDirectory(prefix="sigmaprop-tests-")
 os.environ["SIGMAPROP_CACHE"] = _CACHE.name
-os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/xla"
+# Programs are kept from session to session. JAX does not write its cache files atomically, so two
+# workers must not share one.
+_PROGRAMS = Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"
+_PROGRAMS /= f"jax-{importlib.metadata.version('jax')}-{sys.implementation.cache_tag}"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
+    _PROGRAMS / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 

@@ -1,0 +1,140 @@
+"""Every command and Python block of the README and the pages runs as it is printed.
+
+In an empty directory, through the installed console script, 80 columns wide, in the order of the
+page. `SIGMAPROP_TINY`, which the README explains, cuts presets to seconds of work. Lines that need
+a network, a GPU or the checkout say so at their end and are not run here; the parser still takes
+their options.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .documented import PAGES, ROOT, Step, steps
+
+SCRIPTS = Path(sys.executable).parent
+RUNNING = [page for page in PAGES if any(not step.needs for step in steps(page))]
+README = ROOT / "README.md"
+
+
+def environment() -> dict[str, str]:
+    own = {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
+    return os.environ | own | {"SIGMAPROP_TINY": "1"}
+
+
+def run(command: list[str], directory: Path) -> str:
+    """What a command prints; it must end well, and without a traceback on the way."""
+    ended = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        stdin=subprocess.DEVNULL,
+    )
+    text = f"{shlex.join(command)}\n{ended.stdout}\n{ended.stderr}"
+    assert ended.returncode == 0, text
+    assert "Traceback" not in ended.stderr, text
+    return ended.stdout
+
+
+def perform(step: Step, before: str, directory: Path) -> None:
+    """One step; the Python blocks of a page go on from one another."""
+    if step.kind == "sh":
+        run(["bash", "-euo", "pipefail", "-c", step.text], directory)
+    else:
+        run([str(SCRIPTS / "python"), "-W", "error", "-c", before + step.text], directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
+def test_every_line_of_a_page_runs_as_printed(page, tmp_path):
+    python = ""
+    for step in steps(page):
+        if not step.needs:
+            perform(step, python, tmp_path)
+            python += step.text if step.kind == "python" else ""
+
+
+def test_the_commands_that_people_type_first_take_relative_paths(tmp_path):
+    """The main road: measure, train, go on, report, repeat, advise; and a run that has moved."""
+    lines = (
+        "sigmaprop limit --run-dir runs/limit",
+        "sigmaprop gan --run-dir runs/gan",
+        "sigmaprop report runs/limit",
+        "mkdir elsewhere; mv runs/gan elsewhere/moved",
+        "cd elsewhere; sigmaprop resume moved",
+        "cd elsewhere; sigmaprop replay moved --run-dir again",
+        "sigmaprop advise --objective sine --dim 4 --scale 0.1",
+    )
+    out = [run(["bash", "-euc", line], tmp_path) for line in lines]
+    assert "report:  runs/limit/report.html" in out[0]
+    assert "report:  runs/gan/report.html" in out[1]
+    assert "complete" in out[4]
+    assert "identical" in out[5]
+    assert (tmp_path / "runs" / "limit" / "report.html").stat().st_size > 10_000
+
+
+def test_default_run_directories_are_under_runs(tmp_path):
+    out = run([str(SCRIPTS / "sigmaprop"), "gan", "--steps", "20", "--seeds", "1"], tmp_path)
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("gan-")
+    assert f"report:  runs/{directory.name}/report.html" in out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_is_known_to_the_parser(page):
+    """Marked lines too; and what stands in running text."""
+    from sigmaprop.experiments.__main__ import _COMMANDS
+    from sigmaprop.experiments import arguments
+
+    text = page.read_text()
+    commands = [step.text for step in steps(page) if step.kind == "sh"]
+    commands += re.findall(r"`(sigmaprop [^`]*)`", text)
+    for command in commands:
+        for words in _sigmaprop_words(command):
+            name, *rest = words
+            if name.startswith("-") or name.isupper():  # --version; COMMAND
+                continue
+            assert name in _COMMANDS, command
+            options = [word for word in rest if word.startswith("--")]
+            known = arguments.names(_COMMANDS[name][0])
+            assert {option.split("=")[0] for option in options} <= {*known, "--help"}, command
+
+
+def _sigmaprop_words(command: str) -> list[list[str]]:
+    """The words after `sigmaprop` of every simple command that calls it."""
+    found = []
+    for line in command.splitlines():
+        words = shlex.split(line.replace("…", ""), comments=True)
+        if words and words[0] == "sigmaprop" and len(words) > 1:
+            found.append(words[1:])
+    return found
+
+
+def test_marks_are_only_on_lines_that_need_them():
+    """A line that carries a mark names the network, a GPU or the checkout for a reason."""
+    marked = [step for page in PAGES for step in steps(page) if step.needs]
+    reasons = {
+        "network": ("pip install", "data prepare", "make", "--preset fashion", "goodfellow2014"),
+        "gpu": ("cuda", "tpu", "gpu"),
+        "checkout": ("make", "bash .ci/run", "pip install"),
+    }
+    for step in marked:
+        assert any(reason in step.text for reason in reasons[step.needs]), step.text
+
+
+def test_figures_and_pages_that_are_linked_exist():
+    for page in PAGES:
+        for path in re.findall(r"\]\(([A-Za-z.][^)#:]*)\)", page.read_text()):
+            assert (page.parent / path).exists(), f"{page.name}: {path}"
+
+
+def test_the_readme_explains_how_its_lines_are_made_small():
+    assert "SIGMAPROP_TINY=1" in README.read_text()

@@ -159,7 +159,8 @@ class PlainProgress:
             with self._lock:
                 now = time.monotonic()
                 if now - self._last >= PLAIN_PERIOD:
-                    self._tell(now, f", {now - self._since:.0f} s so far")
+                    waited = now - self._since
+                    self._tell(now, f", {waited:.0f} s so far" if waited > PLAIN_PERIOD else "")
 
     def _tell(self, now: float, more: str = "") -> None:
         self._last, self._told = now, True

@@ -365,7 +365,9 @@ def _parse(command: type, arguments: list[str], **options: Any) -> Any:
     except SystemExit as error:
         if not error.code:
             raise
-        raise UserError(re.sub(r"(-{3,}|[\u2500-\u257f\s])+", " ", refusal.getvalue()).strip()) from error
+        raise UserError(
+            re.sub(r"(-{3,}|[\u2500-\u257f\s])+", " ", refusal.getvalue()).strip()
+        ) from error
 
 
 def _limit(arguments: list[str]) -> int:

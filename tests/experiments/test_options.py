@@ -1,4 +1,4 @@
-"""The check of words before the parser knows what the parser knows: every option that help shows."""
+"""The check of words knows what the parser knows: every option that any help shows."""
 
 import re
 

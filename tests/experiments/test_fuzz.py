@@ -122,9 +122,10 @@ def sound_lines(draw: Callable[..., Any]) -> list[str]:
         count = draw(st.integers(0, 2)) if words._is_many(place.kind) else 1
         line += [draw(st.sampled_from(suited(place.kind))) for _ in range(count)]
     known = words.options(command)
-    for flag in (
-        draw(st.lists(st.sampled_from(list(known)), max_size=3, unique=True)) if known else ()
-    ):
+    flags = (
+        st.lists(st.sampled_from(list(known)), max_size=3, unique=True) if known else st.just([])
+    )
+    for flag in draw(flags):
         count = draw(st.integers(0, 3)) if words._is_many(known[flag]) else 1
         line += [flag, *(draw(st.sampled_from(suited(known[flag]))) for _ in range(count))]
     return line

@@ -271,7 +271,9 @@ def _run(arguments: list[str]) -> int:
 def _complain(sentence: str, status: int) -> int:
     """Says in one sentence what is wrong; gives the status."""
     words = (shortened(word, _LONGEST_WORD) for word in sentence.split())
-    print(f"sigmaprop: {shortened(' '.join(words), _LONGEST)}", file=sys.stderr)
+    text = shortened(" ".join(words), _LONGEST)
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    print(f"sigmaprop: {text}", file=sys.stderr)
     return status
 
 
@@ -365,9 +367,8 @@ def _parse(command: type, arguments: list[str], **options: Any) -> Any:
     except SystemExit as error:
         if not error.code:
             raise
-        raise UserError(
-            re.sub(r"(-{3,}|[\u2500-\u257f\s])+", " ", refusal.getvalue()).strip()
-        ) from error
+        frame = r"(-{3,}|[\u2500-\u257f\s])+"
+        raise UserError(re.sub(frame, " ", refusal.getvalue()).strip()) from error
 
 
 def _limit(arguments: list[str]) -> int:

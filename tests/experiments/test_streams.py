@@ -48,6 +48,7 @@ def test_a_refusal_outlives_its_error_stream(redirect):
     assert run("limit", "--nosuch", redirect=redirect).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL, reason="no /dev/full")
 def test_a_run_is_complete_though_its_log_is_full(tmp_path, tiny):
     ended = run("limit", *tiny, "--run-dir", "run", redirect=">/dev/full", cwd=tmp_path)
@@ -62,10 +63,11 @@ def test_a_run_is_complete_though_its_log_is_full(tmp_path, tiny):
     "words",
     [
         ["limit", "--num-samples", "64"],
-        ["advise"],
-        ["bench", "limit"],
-        ["resume", "nowhere"],
-        ["replay", "nowhere"],
+        pytest.param(["gan"], marks=pytest.mark.slow),
+        pytest.param(["advise"], marks=pytest.mark.slow),
+        pytest.param(["bench", "limit"], marks=pytest.mark.slow),
+        pytest.param(["resume", "nowhere"], marks=pytest.mark.slow),
+        pytest.param(["replay", "nowhere"], marks=pytest.mark.slow),
     ],
 )
 def test_a_backend_that_does_not_start_is_one_sentence(tmp_path, words):

@@ -43,11 +43,11 @@ def _cheap_images(monkeypatch):
     ("step", "begun", "options", "figures"),
     [
         (85, 16, {}, {"sigma", "along", "losses"}),
-        (40, 4, {}, {"sigma", "along", "losses"}),
+        (40, 12, {}, {"sigma", "along", "losses"}),
         (5, 16, {"arms": ("zero", "fixed")}, {"sigma", "losses"}),
         (85, 16, {"arms": ("zero", "low_rank"), "shape": (2,), "mixture": True}, {"bounds"}),
     ],
-    ids=["most", "one cell", "one window", "at a bound"],
+    ids=["most", "three cells", "one window", "at a bound"],
 )
 def test_what_there_is_is_drawn(tmp_path, step, begun, options, figures):
     directory = stopped(tmp_path / "run", step, begun=begun, **options)

@@ -5,18 +5,24 @@ environment it reads at its start has been set: as many CPU devices as cores, an
 compilation cache. What was set is recorded with every run.
 """
 
+import contextlib
 import dataclasses
+import errno
+import io
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 
-from sigmaprop.names import unknown
+from sigmaprop.names import shortened, shown, unknown
 
 from . import arguments as words
+from . import streams
 from .config import (
     ESTIMATORS_PRESETS,
     LIMIT_PRESETS,
@@ -183,7 +189,10 @@ class ReplayCommand:
 
 @dataclasses.dataclass(frozen=True)
 class ReportCommand:
-    """Draw the figures, tables and HTML report of finished runs anew; overlay several."""
+    """Draw the figures, tables and HTML report of runs anew; overlay several.
+
+    Of a run that is not finished it draws what there is, and says how to go on with it.
+    """
 
     runs: Positional[tuple[Path, ...]]
     """Run directories; the first gives the tables, all are drawn."""
@@ -198,7 +207,10 @@ class ListCommand:
 
 @dataclasses.dataclass(frozen=True)
 class DoctorCommand:
-    """Say what this machine has and what limits it: devices, memory, versions, caches."""
+    """Say what this machine has and what limits it: devices, memory, versions, caches.
+
+    Exit status 1 where JAX starts no device, with the reason.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,72 +233,104 @@ class BenchCommand:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs one command; never returns."""
+    """Runs one command; never returns.
+
+    The exit status is 0, or: 1 where `replay` found another number, `doctor` no device, a file or
+    standard output could not be written; 2 for a mistake on the command line or in a file that it
+    names; 130 and 143 after Ctrl-C and SIGTERM; 141 where the reader of the output has gone.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with streams.guarded() as output:
+        status = _run(arguments)
+    sys.exit(status or int(output.lost is not None))
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit status of one command; what went wrong is told in one sentence."""
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
-        sys.exit(status)
+        return status
     except UserError as error:
-        print(f"sigmaprop: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        return _complain(str(error), 2)
     except KeyboardInterrupt as error:
         _explain("interrupted", error)
-        _leave(130)
+        return _leave(130)
     except SystemExit as error:
         if error.code == 143:
             _explain("terminated", error)
-            _leave(143)
-        raise
+            return _leave(143)
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        streams.discard(sys.stdout)
+        return 141
+    except OSError as error:
+        what = "a file" if error.filename is None else error.filename
+        status = 2 if error.errno in _OF_A_NAME else 1
+        return _complain(f"cannot use {what} ({error.strerror or error})", status)
+    except Exception as error:
+        if not _is_of_backend(error):
+            raise
+        return _complain(_about_backend(error), 2)
+
+
+def _complain(sentence: str, status: int) -> int:
+    """Says in one sentence what is wrong; gives the status."""
+    words = (shortened(word, _LONGEST_WORD) for word in sentence.split())
+    text = shortened(" ".join(words), _LONGEST)
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    print(f"sigmaprop: {text}", file=sys.stderr)
+    return status
 
 
 def _explain(how: str, error: BaseException) -> None:
     """Says how the command ended, and what its run directory is worth."""
-    sentences = [how, *getattr(error, "__notes__", ())]
-    print(f"sigmaprop: {'; '.join(sentences)}", file=sys.stderr)
+    _complain("; ".join([how, *getattr(error, "__notes__", ())]), 0)
 
 
-def _leave(status: int) -> NoReturn:
-    """Exits; at once where devices still compute: else JAX 0.10 waits for them and 0.12 crashes."""
+def _leave(status: int) -> int:
+    """The status, or the end at once where devices compute: else JAX 0.10 waits, 0.12 crashes."""
     jax = sys.modules.get("jax")
     if jax is not None and not all(array.is_ready() for array in jax.live_arrays()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-    sys.exit(status)
+    return status
 
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
-        if arguments == ["--version"]:
-            from sigmaprop import __version__
-
-            print(f"sigmaprop {__version__}")
-            return 0
+        if arguments[:1] == ["--version"]:
+            return _version(arguments[1:])
         _overview(arguments or ["--help"])
     name, rest = arguments[0], arguments[1:]
     if name not in _COMMANDS:
         raise UserError(unknown("command", name, _COMMANDS))
     command, action = _COMMANDS[name]
     if not {"-h", "--help"} & set(rest):
-        _refuse(lambda: words.check(command, rest))
+        _refuse(lambda: words.check(name, command, rest))
     return action(words.with_flags(command, rest))
+
+
+def _version(more: list[str]) -> int:
+    from sigmaprop import __version__
+
+    if more:
+        raise UserError(f"unexpected word {shown(more[0])} behind --version; leave it out")
+    print(f"sigmaprop {__version__}")
+    return 0
 
 
 def _overview(arguments: list[str]) -> NoReturn:
     """Help on all commands, or shell completion (``--tyro-print-completion bash``)."""
     first, *rest = arguments
-    if first.startswith("--tyro-"):
+    if first in _COMPLETIONS:
         if not rest or rest[0] not in _SHELLS:
             raise UserError(f"{first} needs the name of a shell: one of {', '.join(_SHELLS)}")
+        if len(rest) != _COMPLETIONS[first]:
+            raise UserError(f"{first} takes {_COMPLETIONS[first]} words, not {len(rest)}")
     elif first not in ("-h", "--help"):
-        raise UserError(
-            f"option {first} comes before a command; write `sigmaprop COMMAND {first} ...`, with "
-            f"one of {', '.join(_COMMANDS)}"
-        )
+        _refuse_first(first)
     tyro.extras.subcommand_cli_from_dict(
         {name: command for name, (command, _) in _COMMANDS.items()},
         prog="sigmaprop",
@@ -299,14 +343,38 @@ def _overview(arguments: list[str]) -> NoReturn:
     sys.exit(0)
 
 
-def _parse(command: type, arguments: list[str], **options: Any) -> Any:
-    return tyro.cli(
-        command,
-        args=arguments,
-        prog=f"sigmaprop {options.pop('name')}",
-        config=(tyro.conf.FlagConversionOff,),
-        **options,
+def _refuse_first(first: str) -> NoReturn:
+    """Refuses an option before the command: one of a command's, or of none."""
+    option = first.partition("=")[0].replace("_", "-")
+    takers = [name for name, (one, _) in _COMMANDS.items() if option in words.options(one)]
+    if not takers:
+        raise UserError(
+            f"unknown option {shown(first)}; write `sigmaprop COMMAND ...`, with one of "
+            f"{', '.join(_COMMANDS)}"
+        )
+    raise UserError(
+        f"option {option} comes before a command; write `sigmaprop COMMAND {shortened(first)} ...`,"
+        f" with one of {', '.join(takers)}"
     )
+
+
+def _parse(command: type, arguments: list[str], **options: Any) -> Any:
+    """What the parser makes of the words; a mistake that `words.check` let pass, as a sentence."""
+    refusal = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(refusal):
+            return tyro.cli(
+                command,
+                args=arguments,
+                prog=f"sigmaprop {options.pop('name')}",
+                config=(tyro.conf.FlagConversionOff,),
+                **options,
+            )
+    except SystemExit as error:
+        if not error.code:
+            raise
+        frame = r"(-{3,}|[\u2500-\u257f\s])+"
+        raise UserError(re.sub(frame, " ", refusal.getvalue()).strip()) from error
 
 
 def _limit(arguments: list[str]) -> int:
@@ -332,13 +400,12 @@ def _gan(arguments: list[str]) -> int:
     options = vars(command.gan)
     sweep = _refuse(lambda: _without_overridden(options["sweep"], arguments))
     config = _refuse(lambda: GanConfig(**(options | {"sweep": sweep})))
-    _prepare_jax(deterministic=config.deterministic)
     return _launch("gan", config, command.run_dir, base, origin)
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
     """The sweep without the options that the user gave one value: flags win over presets."""
-    given = {option for option, _ in words.given(arguments)}
+    given = words.named(arguments)
     single = [name for name in swept(sweep) if f"--{name.replace('_', '-')}" in given]
     for name in single:
         flag = name.replace("_", "-")
@@ -349,7 +416,7 @@ def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
 
 def _resume(arguments: list[str]) -> int:
     command = _parse(ResumeCommand, arguments, name="resume")
-    _prepare_jax(deterministic=_was_deterministic(command.run))
+    _start_jax(deterministic=_was_deterministic(command.run))
     from sigmaprop import runs
 
     from . import launch, registry
@@ -390,7 +457,7 @@ def _data(arguments: list[str]) -> int:
 
 
 def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Path | None) -> int:
-    _prepare_jax()
+    _start_jax(deterministic=getattr(config, "deterministic", False))
     from . import launch, registry
 
     changed = None if origin is None else (base, origin)
@@ -401,7 +468,7 @@ def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Pat
 def _advise(arguments: list[str]) -> int:
     command = _parse(AdviseCommand, arguments, name="advise")
     config = _refuse(lambda: AdviseConfig(**vars(command.advise)))
-    _prepare_jax()
+    _start_jax()
     from . import advise
 
     return _report_user_errors(lambda: advise.show(config))
@@ -414,7 +481,10 @@ def _starting_point(
     preset = words.value_of("--preset", arguments)
     file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
-        raise UserError(f"--preset {preset} and --config {file} exclude each other; give one")
+        raise UserError(
+            f"--preset {shortened(preset)} and --config {shortened(file)} exclude each other; "
+            "give one"
+        )
     if file is None:
         return presets.get(preset or next(iter(presets)), kind()), None
     from sigmaprop import configs
@@ -451,7 +521,7 @@ def _report_user_errors(action: Callable[[], Any]) -> Any:
 
 def _replay(arguments: list[str]) -> int:
     command = _parse(ReplayCommand, arguments, name="replay")
-    _prepare_jax()
+    _start_jax()
     from . import launch, registry
 
     return _report_user_errors(
@@ -489,9 +559,9 @@ def _doctor(arguments: list[str]) -> int:
 def _bench(arguments: list[str]) -> int:
     command = _parse(BenchCommand, arguments, name="bench")
     if command.repeats < 3:
-        raise UserError(f"--repeats is {command.repeats}; it must be at least 3")
+        raise UserError(f"--repeats is {shown(command.repeats)}; it must be at least 3")
     _refuse(lambda: _check_bench(command))
-    _prepare_jax()
+    _start_jax()
     if command.what == "gan":
         from . import bench_gan
 
@@ -517,12 +587,44 @@ def _check_bench(command: BenchCommand) -> None:
     for name, what in belongs.items():
         value = getattr(command, name)
         if value is not None and command.what != what:
-            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
             option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} {shown} goes with `bench {what}` only")
+            raise ValueError(f"{option} {shortened(text)} goes with `bench {what}` only")
     if command.replicas is not None and (not command.replicas or min(command.replicas) < 1):
-        shown = " ".join(map(str, command.replicas))
-        raise ValueError(f"--replicas is {shown or 'empty'}; it needs whole numbers >= 1")
+        text = shortened(" ".join(map(str, command.replicas)))
+        raise ValueError(f"--replicas is {text or 'empty'}; it needs whole numbers >= 1")
+
+
+def _start_jax(*, deterministic: bool = False) -> None:
+    """Starts JAX and its devices, before anything is written.
+
+    Raises:
+        UserError: they do not start.
+    """
+    _prepare_jax(deterministic=deterministic)
+    try:
+        import jax
+
+        jax.local_devices()
+    except Exception as error:  # a backend that does not start raises almost anything
+        raise UserError(_about_backend(error)) from error
+
+
+def _is_of_backend(error: BaseException) -> bool:
+    """Whether it was raised where JAX starts its devices."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and Path(frames[-1].f_code.co_filename).name == _BACKENDS
+
+
+def _about_backend(error: BaseException) -> str:
+    """Why JAX does not start, and where that can be mended."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    remedy = f"JAX_PLATFORMS is {shown(asked)}: unset it or name another; " if asked else ""
+    why = " ".join(str(error).split()) or "no device of the kind that it looks for is there"
+    return (
+        f"JAX does not start: {shortened(why, 200)}; {remedy}"
+        "`sigmaprop doctor` tells what this machine has"
+    )
 
 
 def _prepare_jax(*, deterministic: bool = False) -> None:
@@ -561,6 +663,17 @@ def _set_compilation_cache() -> None:
 _DETERMINISTIC = ("--xla_gpu_deterministic_ops=true", "--xla_gpu_autotune_level=0")
 """What a GPU needs to give the same bits twice; without effect on a CPU."""
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
+_COMPLETIONS = {"--tyro-print-completion": 1, "--tyro-write-completion": 2}
+"""Options of the parser's own, and how many words each takes."""
+_LONGEST_WORD, _LONGEST = 300, 2000
+"""Characters of a complaint: a path may be long, what somebody pasted is not echoed whole."""
+_OF_A_NAME = (
+    *(errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
+    *(errno.ELOOP, errno.EROFS, errno.EEXIST, errno.EINVAL),
+)
+"""Errors that another name on the command line would mend."""
+_BACKENDS = "xla_bridge.py"
+"""The file of JAX that starts devices."""
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (LimitCommand, _limit),
     "estimators": (EstimatorsCommand, _estimators),

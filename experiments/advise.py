@@ -13,6 +13,7 @@ from sigmaprop.advice import Advice, Evidence, advise
 from sigmaprop.comparison import make_gaussian
 
 from .config import AdviseConfig
+from .progress import telling
 from .terminal import Terminal
 
 _TARGET = 0.1
@@ -26,14 +27,14 @@ def show(config: AdviseConfig) -> int:
         f"{objective.name}, dim {objective.dim}, {config.gaussian} Gaussian of scale "
         f"{config.scale:g}: {config.budget:,} evaluations for the pilot"
     )
-    with terminal.status("compiling") as status:
+    with telling(terminal, None, "candidates", "compiling") as told:
         found = advise(
             objective,
             gaussian,
             jax.random.key(config.seed),
             config.budget,
             clock=time.perf_counter,
-            progress=status.update,
+            progress=told,
         )
     terminal.print(_table(found))
     for reason in found.reasons:

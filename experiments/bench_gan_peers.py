@@ -17,7 +17,7 @@ from .bench_gan_programs import Sized, lasting
 from .timing import Program
 
 NOT_FOUND = (
-    "PyTorch: not found, so not compared. `pip install 'sigmaprop[peers]'`, or give --torch-python "
+    "PyTorch: not found, so not compared. `pip install torch`, or give --torch-python "
     "PATH of an interpreter that has it."
 )
 PER_CORE = "PyTorch eager, one process per core"

@@ -9,6 +9,8 @@ import itertools
 import math
 from typing import Literal
 
+from sigmaprop.names import shortened, shown
+
 Dtype = Literal["float32", "float64", "bfloat16"]
 SigmaSchedule = Literal["geometric", "linear", "cosine"]
 
@@ -115,14 +117,14 @@ class LimitConfig:
         for size in sizes:
             if not 1 <= size <= self.num_samples:
                 raise ValueError(
-                    f"--batch-sizes holds {size}; it must lie between 1 and --num-samples "
+                    f"--batch-sizes holds {shown(size)}; it must lie between 1 and --num-samples "
                     f"{self.num_samples}"
                 )
         for size, following in itertools.pairwise(sizes):
             if following <= size or following % size:
                 raise ValueError(
-                    f"--batch-sizes holds {size} before {following}; each must divide the next, "
-                    "as in 1 8 64"
+                    f"--batch-sizes holds {shown(size)} before {shown(following)}; each must "
+                    "divide the next, as in 1 8 64"
                 )
 
 
@@ -270,12 +272,14 @@ def _check_list(option: str, values: tuple | None) -> None:
         raise ValueError(f"{_flag(option)} is empty; give at least one value")
     if option != "x" and len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
-        raise ValueError(f"{_flag(option)} names {twice} twice; name it once")
+        raise ValueError(f"{_flag(option)} names {shortened(str(twice))} twice; name it once")
 
 
 def _check_range(option: str, value: float | None, lowest: float, highest: float) -> None:
     if value is not None and not lowest <= value <= highest:
-        raise ValueError(f"{_flag(option)} is {value}; it must lie between {lowest} and {highest}")
+        raise ValueError(
+            f"{_flag(option)} is {shown(value)}; it must lie between {lowest} and {highest}"
+        )
 
 
 def _flag(option: str) -> str:

@@ -16,6 +16,7 @@ from sigmaprop.data import store
 from sigmaprop.data.options import CATALOGUE, EMBEDDED
 from sigmaprop.files import RunError
 
+from . import progress
 from .terminal import Terminal, counted
 
 
@@ -43,7 +44,8 @@ def prepare(name: str, source: Path | None, out: Path | None) -> int:
     origin = "the network" if source is None else source
     terminal.say(f"preparing {name} from {origin} ...")
     try:
-        file = write(name, source, out)
+        with progress.waiting(terminal, f"preparing {name}"):
+            file = write(name, source, out)
     except RunError:
         raise
     except ValueError as error:

@@ -18,7 +18,9 @@ import numpy as np
 import psutil
 
 from sigmaprop.data import cache
-from sigmaprop.environment import environment
+from sigmaprop.environment import _cores, _cpu_model, _flags
+from sigmaprop.extras import install
+from sigmaprop.names import shortened, shown
 from sigmaprop.noise import normal_rows
 
 from .terminal import Terminal
@@ -48,7 +50,10 @@ class Folder(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """What was found. Memory in bytes; quota: cores' worth of time that a container grants."""
+    """What was found. Memory in bytes; quota: cores' worth of time that a container grants.
+
+    Without devices, ``problem`` says why JAX has none.
+    """
 
     versions: dict[str, str | None]
     devices: list[str]
@@ -65,6 +70,7 @@ class Machine(NamedTuple):
     compiled: Folder | None
     cached: Folder
     runs: Folder
+    problem: str = ""
 
 
 class Speed(NamedTuple):
@@ -76,40 +82,41 @@ class Speed(NamedTuple):
 
 
 def show() -> int:
-    """Prints what was found and measured, then advice."""
+    """Prints what was found and measured, then advice; 1 where JAX does not start, else 0."""
     terminal = Terminal()
     machine = look()
     for name, value in describe(machine):
         terminal.say(f"{name:<19} {value}")
-    speed = measure()
-    terminal.say(
-        f"{'speed':<19} {speed.normal:.1f} ns a normal by jax.random.normal, "
-        f"{speed.normal_rows:.1f} by sigmaprop.noise.normal_rows; float32 matmul "
-        f"{speed.matmul:,.0f} GFLOP/s"
-    )
+    if machine.devices:
+        with terminal.status("measuring the speed"):
+            speed = measure()
+        terminal.say(
+            f"{'speed':<19} {speed.normal:.1f} ns a normal by jax.random.normal, "
+            f"{speed.normal_rows:.1f} by sigmaprop.noise.normal_rows; float32 matmul "
+            f"{speed.matmul:,.0f} GFLOP/s"
+        )
     terminal.say("")
     advice = list(advise(machine))
     for sentence in advice or ["nothing found that would slow you down or stop you"]:
         terminal.say(f"- {sentence}")
-    return 0
+    return int(not machine.devices)
 
 
 def look() -> Machine:
     """Everything that can be read without measuring."""
-    devices = jax.local_devices()
+    devices, problem = _devices()
     memory = psutil.virtual_memory()
     granted = _granted("memory.max")
-    found = environment(None)
     compiled = getattr(jax.config, "jax_compilation_cache_dir", None)
     return Machine(
         versions={name: _version(name) for name in _PACKAGES},
         devices=[_describe_device(device) for device in devices],
-        platform=devices[0].platform,
+        platform=devices[0].platform if devices else "none",
         nvidia=nvidia_gpus(),
-        flags=found["flags"],
-        cpu=found["cpu"]["model"],
+        flags=_flags(),
+        cpu=_cpu_model(),
         cores=os.cpu_count() or 1,
-        usable=found["cpu"]["cores"],
+        usable=_cores(),
         quota=_granted("cpu.max"),
         load=os.getloadavg()[0],
         memory=int(min(memory.total, granted)),
@@ -117,7 +124,16 @@ def look() -> Machine:
         compiled=folder(Path(compiled)) if compiled else None,
         cached=folder(cache.directory()),
         runs=folder(Path("runs")),
+        problem=problem,
     )
+
+
+def _devices() -> tuple[list[Any], str]:
+    """The devices that JAX starts, or none and why."""
+    try:
+        return jax.local_devices(), ""
+    except Exception as error:  # a backend that does not start raises almost anything
+        return [], shortened(" ".join(str(error).split()), 300) or "no such device is there"
 
 
 def describe(machine: Machine) -> Iterator[tuple[str, str]]:
@@ -131,14 +147,16 @@ def describe(machine: Machine) -> Iterator[tuple[str, str]]:
         "; ".join(
             f"{machine.devices.count(device)} x {device}"
             for device in dict.fromkeys(machine.devices)
-        ),
+        )
+        or f"none: JAX does not start ({machine.problem})",
     )
     yield "nvidia gpus", "; ".join(machine.nvidia) or "none seen by nvidia-smi"
     yield "cpu", f"{machine.cpu}; {machine.cores} cores, {machine.usable} usable"
     yield "load", f"{machine.load:.2f} over the last minute"
     yield "memory", f"{_gib(machine.available)} of {_gib(machine.memory)} available"
-    with jax.enable_x64(True):
-        yield "float64", "works" if jnp.ones(1, jnp.float64).dtype == np.float64 else "missing"
+    if machine.devices:
+        with jax.enable_x64(True):
+            yield "float64", "works" if jnp.ones(1, jnp.float64).dtype == np.float64 else "missing"
     for name, value in sorted(machine.flags.items()):
         yield "flag", f"{name}={value}"
     compiled = "off" if machine.compiled is None else _describe_folder(machine.compiled)
@@ -149,10 +167,19 @@ def describe(machine: Machine) -> Iterator[tuple[str, str]]:
 
 def advise(machine: Machine) -> Iterator[str]:
     """What limits this machine, most important first, each with a remedy."""
-    if machine.nvidia and machine.platform == "cpu":
+    if machine.problem:
+        asked = os.environ.get("JAX_PLATFORMS")
         yield (
-            f"nvidia-smi sees {machine.nvidia[0]}, but JAX uses the CPU only: "
-            "pip install 'sigmaprop[cuda13]' (or cuda12 for an older driver), and look at "
+            "no command that computes can run: JAX starts no device. "
+            + (f"JAX_PLATFORMS is {shown(asked)}: " if asked else "")
+            + ("unset it, or set" if asked else "set")
+            + " JAX_PLATFORMS=cpu to compute on the CPU"
+        )
+    if machine.nvidia and machine.platform in ("cpu", "none"):
+        uses = "no device" if machine.problem else "the CPU only"
+        yield (
+            f"nvidia-smi sees {machine.nvidia[0]}, but JAX uses {uses}: "
+            f"`{install('cuda13')}` (or cuda12 for an older driver), and look at "
             "JAX_PLATFORMS and CUDA_VISIBLE_DEVICES"
         )
     if machine.load > machine.usable:

@@ -11,6 +11,7 @@ sigma takes, growing as sigma^-2, and how to avoid it; a Bayesian logistic regre
 each.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -116,11 +117,13 @@ def run(
 ) -> list[Claim]:
     """Runs the chosen studies, writes metrics and conclusions, and returns the claims."""
     rows, claims = [], []
-    for name in config.studies:
+    for number, name in enumerate(config.studies, 1):
+        named = _named(f"{name}, study {number} of {len(config.studies)}", progress)
+        named("starting")
         tools = studies.Tools(
             studies.stream(jax.random.key(config.seed), name),
             time.perf_counter,
-            progress,
+            named,
             config.replicates,
         )
         found = _STUDIES[name](config, plan, tools)
@@ -131,6 +134,17 @@ def run(
     runs.write_atomic(path, json.dumps([claim_as_json(claim) for claim in claims], indent=1))
     runs.include(directory, path)
     return claims
+
+
+def _named(study: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """A progress whose texts say which study it is, and count what is measured in it."""
+    count = itertools.count()
+
+    def tell(what: str) -> None:
+        number = next(count)
+        progress(f"{study}: {what}" if number == 0 else f"{study}, part {number}: {what}")
+
+    return tell
 
 
 def _grid(config: EstimatorsConfig, plan: Plan, tools: studies.Tools) -> studies.Found:

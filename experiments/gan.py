@@ -10,6 +10,7 @@ differ by less than their seeds do.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,24 @@ def run(
         The comparison of the arms, see `gan_comparison`.
     """
     progress = progress or Silent()
+    progress("reference for the scores")
     reference = make_reference(config, plan)
     _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
     _write_real(directory, plan)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             train(config, plan, index, directory, reference, progress, stop)
-    progress("real against real")
-    _write_json(directory, "reference.json", real_scores(config, plan, reference))
+    real = real_scores(config, plan, reference, progress)
+    _write_json(directory, "reference.json", real)
+    progress("comparing the arms")
     found = gan_comparison.compare(directory.directory)
     _write_json(directory, "comparison.json", gan_comparison.as_json(found))
     return found
 
 
-def real_scores(config: GanConfig, plan: Plan, reference: Reference) -> dict[str, Any]:
+def real_scores(
+    config: GanConfig, plan: Plan, reference: Reference, progress: Progress | None = None
+) -> dict[str, Any]:
     """Each distance between real examples and other real examples: what no generator can beat.
 
     As many examples stand for generated ones as scores take, or as many as there are.
@@ -82,7 +87,9 @@ def real_scores(config: GanConfig, plan: Plan, reference: Reference) -> dict[str
     num = min(config.eval_samples, len(pool) - len(held_out))
     key = jax.random.fold_in(reference.key, _STREAM_NULL)
     found = {}
+    progress = progress or Silent()
     for number, name in enumerate(evaluation.DISTANCES):
+        progress(f"real against real: score {number + 1} of {len(evaluation.DISTANCES)}")
 
         def statistic(x: jax.Array, y: jax.Array, number: int = number) -> jax.Array:
             return evaluation.distances(x, y, reference)[number]
@@ -140,10 +147,10 @@ def _headline(config: GanConfig, plan: Plan) -> str:
     return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
 
 
-def _report(target: Path, directories: tuple[Path, ...]) -> None:
+def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]) -> None:
     from sigmaprop.reporting import gan_html
 
-    gan_html.write(target, directories)
+    gan_html.write(target, directories, tell)
 
 
 def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sigmaprop.data.options import DataOptions
+from sigmaprop.names import shortened, shown
 
 from .config import _check_range as check_range
 
@@ -242,9 +243,10 @@ class GanConfig(GanOptions):
                 "vectorised replicas round differently; leave one out"
             )
         if self.gap_samples % 16:
-            raise ValueError(f"--gap-samples is {self.gap_samples}; give a multiple of 16")
+            raise ValueError(f"--gap-samples is {shown(self.gap_samples)}; give a multiple of 16")
         if not all(0 < sigma <= _LARGEST_SIGMA for sigma in self.gap_sigmas):
-            raise ValueError(f"--gap-sigmas {self.gap_sigmas}: each must be above 0, up to 1e6")
+            wrong = next(sigma for sigma in self.gap_sigmas if not 0 < sigma <= _LARGEST_SIGMA)
+            raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
 
 
 _RANGES = {
@@ -305,7 +307,7 @@ def _swept_values(sweep: Any) -> list[dict[str, Any]]:
             raise ValueError(f"{flag} is empty; give at least one value")
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            raise ValueError(f"{flag} names {twice} twice; name it once")
+            raise ValueError(f"{flag} names {shortened(str(twice))} twice; name it once")
     return [{name: value} for name, values in swept(sweep).items() for value in values]
 
 
@@ -313,7 +315,7 @@ def _check(options: dict[str, Any]) -> None:
     """The ranges of the options that are given."""
     for name, (lowest, highest) in _RANGES.items():
         value = options.get(name)
-        if value is not None and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"--{name.replace('_', '-')} is {value}; give a finite number")
         check_range(name, value, lowest, highest)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sigmaprop.extras import install
+
 from .gan_plan import Replica
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def check(wanted: bool) -> None:
     if wanted and importlib.util.find_spec("tensorboardX") is None:
         raise ValueError(
             "--tensorboard needs the package tensorboardX; install it with "
-            "`pip install 'sigmaprop[tensorboard]'` or leave the option out"
+            f"`{install('tensorboard')}` or leave the option out"
         )
 
 

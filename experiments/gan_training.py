@@ -78,9 +78,10 @@ def train(
     offset = index * config.steps
     work = set_up(config, plan, plan.groups[index], reference)
     pictures = directory.directory / f"samples-{index}.npz"
-    progress("compiling")
+    compiling = f"compiling program {index + 1} of {len(plan.groups)}"
+    progress(compiling)
     state, now = _restore(directory, work, offset, config.steps, progress)
-    progress("compiling", now * len(work.numbers))
+    progress(compiling, now * len(work.numbers))
     if now:
         progress.say(f"going on from step {now:,} of group {index + 1}")
     if now < config.steps or not pictures.exists():
@@ -95,6 +96,7 @@ def train(
 
             state = _steps(config, work, state, now, save, progress, stop)
         _tell_divergence(work, state, progress)
+        progress("examples for the report")
         _save_pictures(pictures, work, state, config.steps)
     runs.include(directory, pictures)
 
@@ -122,7 +124,7 @@ def _steps(
         chunk = _next_chunk(config, until - now, time.monotonic() - started)
         rows += [
             gan_tables.windows(config, work, found, now, until),
-            *_measured(config, work, state, until),
+            *_measured(config, work, state, until, progress),
         ]
         progress(_tell(config, work, found, now, until), (until - now) * len(work.numbers))
         now = until
@@ -147,13 +149,17 @@ def gap_steps(config: GanConfig) -> tuple[int, ...]:
     return tuple(sorted({max(1, round((n + 1) * config.steps / count)) for n in range(count)}))
 
 
-def _measured(config: GanConfig, work: Work, state: State, step: int) -> list[pa.Table]:
+def _measured(
+    config: GanConfig, work: Work, state: State, step: int, progress: Progress
+) -> list[pa.Table]:
     """Scores, gap and divergence, at the steps that they belong to."""
     rows = []
-    if step in evaluation_steps(config):
+    if step in (steps := evaluation_steps(config)):
+        progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
         found = work.score(state, work.held_out, work.knobs, work.reference, jnp.asarray(step))
         rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
-    if step in gap_steps(config):
+    if step in (steps := gap_steps(config)):
+        progress(f"step {step:,}: the gap, {steps.index(step) + 1} of {len(steps)}")
         rows.append(gap_rows(config, work, state, step))
     if step == config.steps:
         rows.append(gan_tables.divergence(work, state, step))

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import time
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,23 +11,14 @@ import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from sigmaprop import configs, own_objective, runs
 from sigmaprop.environment import environment, environment_differences
+from sigmaprop.reporting import unfinished
 
+from . import progress, streams
 from .terminal import Terminal
 
-PLAIN_PERIOD = 5.0
-"""Seconds between progress lines where the output is no terminal."""
 SOURCES = "own_objectives.json"
 SHOWN_DIFFERENCES = 20
 """Numbers that a replay lists when they differ."""
@@ -47,7 +38,8 @@ class Experiment(NamedTuple):
         keys: columns that name a row of its table.
         values: columns of numbers.
         timed: metrics that a clock goes into; no repetition gives the same bits.
-        write_report: ``(directory, run directories)``.
+        write_report: ``(directory, run directories, tell)``; tell takes the number of figures that
+            are drawn, and of all.
         summary: ``(directory, claims, terminal)``, prints what was found.
         unit: what progress counts.
         resumable: whether `sigmaprop resume` can go on with a run that was stopped.
@@ -62,7 +54,7 @@ class Experiment(NamedTuple):
     keys: Sequence[str]
     values: Sequence[str]
     timed: Sequence[str]
-    write_report: Callable[[Path, tuple[Path, ...]], None]
+    write_report: Callable[[Path, tuple[Path, ...], Callable[[int, int], None]], None]
     summary: Callable[[Path, list[Any], Terminal], None]
     unit: str = "samples"
     resumable: bool = False
@@ -147,17 +139,37 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
 
 
 def report(experiment: Experiment, directories: Sequence[Path], out: Path | None) -> int:
-    """``sigmaprop report``: figures and HTML from what finished runs hold."""
-    for directory in directories:
-        runs.load(directory, experiment.config, command=experiment.command)
+    """``sigmaprop report``: figures and HTML from what runs hold, finished or not."""
+    terminal = Terminal()
     if out is None and len(directories) > 1:
         raise runs.RunError(
             f"report overlays {len(directories)} runs; name a directory for it with --out"
         )
+    notices = [_checked(experiment, directory) for directory in directories]
+    for notice in filter(None, notices):
+        terminal.say(notice)
+    drawn = [
+        directory
+        for directory, notice in zip(directories, notices, strict=True)
+        if not notice or unfinished.has_numbers(directory)
+    ]
+    if not drawn:
+        return 0
     target = directories[0] if out is None else out
-    _write_report(experiment, target, directories)
-    Terminal().say(f"report: {target / 'report.html'}")
+    _write_report(experiment, target, drawn, terminal)
+    terminal.say(f"report: {target / 'report.html'}")
     return 0
+
+
+def _checked(experiment: Experiment, directory: Path) -> str:
+    """Checks that a run can be reported on; how far it has come, empty for a complete one."""
+    notice = ""
+    if runs.state(directory) == "complete":
+        runs.load(directory, experiment.config, command=experiment.command)
+    else:
+        runs.load_config(directory, experiment.config, command=experiment.command)
+        notice = unfinished.notice(directory, shlex.quote(str(directory)))
+    return notice
 
 
 def _save_sources(run: runs.Run, config: Any) -> None:
@@ -194,7 +206,8 @@ def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
 def _prepared(experiment: Experiment, config: Any) -> Any:
     """Mistakes in the options end as one sentence; anything later is a defect."""
     try:
-        return experiment.prepare(config)
+        with progress.waiting(Terminal(), "preparing"):
+            return experiment.prepare(config)
     except ValueError as error:
         raise runs.RunError(str(error)) from error
 
@@ -225,90 +238,22 @@ def _measure(
     _save_sources(run, config)
     total = experiment.total(config, plan)
     # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
-    with np.errstate(all="ignore"):
-        if terminal.is_terminal:
-            return _with_bar(experiment, config, plan, run, terminal, total)
-        return experiment.run(config, plan, run, PlainProgress(terminal, total, experiment.unit))
+    with (
+        streams.outliving_pipe(),
+        np.errstate(all="ignore"),
+        progress.telling(terminal, total, experiment.unit) as told,
+    ):
+        return experiment.run(config, plan, run, told)
 
 
-def _with_bar(
-    experiment: Experiment,
-    config: Any,
-    plan: Any,
-    run: runs.Run,
-    terminal: Terminal,
-    total: int | None,
-) -> list[Any]:
-    counted = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,} of {task.total:,} " + experiment.unit),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    columns = (SpinnerColumn(), TimeElapsedColumn()) if total is None else counted
-    bar = Progress(TextColumn("{task.description}"), *columns, console=terminal)
-    with bar:
-        return experiment.run(config, plan, run, BarProgress(bar, total, terminal))
-
-
-class BarProgress:
-    """Progress on a terminal: what is being done, and how much of it is done."""
-
-    def __init__(self, bar: Progress, total: int | None, terminal: Terminal):
-        self._bar, self._terminal = bar, terminal
-        self._task = bar.add_task("compiling", total=total)
-
-    def __call__(self, what: str, done: int = 0) -> None:
-        """Shows what is being done, ``done`` units after the last call."""
-        self._bar.update(self._task, description=what, advance=done)
-
-    def say(self, sentence: str) -> None:
-        """Prints a sentence that stays."""
-        self._terminal.say(sentence)
-
-
-class PlainProgress:
-    """Progress where the output is no terminal: a line every `PLAIN_PERIOD` seconds."""
-
-    def __init__(self, terminal: Terminal, total: int | None, unit: str):
-        self._terminal, self._total, self._unit = terminal, total, unit
-        self._start = time.monotonic()
-        self._done, self._last = 0, self._start - PLAIN_PERIOD
-        self._first: tuple[float, int] | None = None  # what came before it was compilation
-
-    def __call__(self, what: str, done: int = 0) -> None:
-        """Tells what is being done, ``done`` units after the last call."""
-        self._done += done
-        now = time.monotonic()
-        if self._first is None and self._done:
-            self._first = now, self._done
-        if now - self._last < PLAIN_PERIOD and self._done != self._total:
-            return
-        self._last = now
-        if self._total is None:
-            self.say(f"{now - self._start:.0f} s: {what}")
-            return
-        self.say(f"{what}: {self._done:,} of {self._total:,} {self._unit}{self._left(now)}")
-
-    def _left(self, now: float) -> str:
-        """How long the rest will take, once two points show the pace."""
-        if self._total is None or self._first is None or self._done == self._first[1]:
-            return ""
-        began, before = self._first
-        left = (now - began) * (self._total - self._done) / (self._done - before)
-        return f", about {left:.0f} s left" if self._done < self._total else ""
-
-    def say(self, sentence: str) -> None:
-        """Prints a sentence that stays."""
-        self._terminal.say(sentence)
-
-
-def _write_report(experiment: Experiment, target: Path, directories: Sequence[Path] = ()) -> None:
+def _write_report(
+    experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
+) -> None:
     try:
         target.mkdir(parents=True, exist_ok=True)
-        experiment.write_report(target, tuple(directories) or (target,))
+        telling = progress.telling(terminal, None, "figures", "reading the numbers")
+        with streams.outliving_pipe(), telling as told:
+            experiment.write_report(target, tuple(directories), told.figures)
     except OSError as error:
         raise runs.RunError(
             f"cannot write the report to {target} ({error.strerror or error}); choose another "
@@ -328,7 +273,7 @@ def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None
 
 def _finish(experiment: Experiment, directory: Path, claims: list[Any], terminal: Terminal) -> None:
     """Writes the report, then prints what was found and where it lies."""
-    _write_report(experiment, directory)
+    _write_report(experiment, directory, [directory], terminal)
     experiment.summary(directory, claims, terminal)
     count = len(list((directory / "figures").glob("*.svg")))
     terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")

@@ -131,8 +131,10 @@ def run(
         progress: called with what is being done and the draws done since the last call.
     """
     tables, claims = [], []
-    for objective in plan.objectives:
-        evidence = measure(objective, config, plan, progress)
+    for number, objective in enumerate(plan.objectives, 1):
+        named = _named(f"{objective.name}, {number} of {len(plan.objectives)}", progress)
+        evidence = measure(objective, config, plan, named)
+        named("concluding", 0)
         if evidence is not None:
             claims += conclusions.conclude(evidence)
             tables.append(pa.table(limit_table.columns(evidence, objective.dim), schema=SCHEMA))
@@ -180,10 +182,12 @@ def measure(
         return None
     point = point_of(objective, config)
     smoothness = objective.smoothness
+    progress("exact gradients", 0)
     if objective.has_closed_form:
         exact = truth.closed_form(objective, point, sigmas)
     else:
         key = stream(config.seed, "reference", objective.name)
+        progress("compiling the reference", 0)
         smoothness = seen_smoothness(objective, point, float(sigmas.max()), key)
         exact = limit.reference(
             objective,
@@ -193,8 +197,9 @@ def measure(
             config.reference_samples,
             jumps=smoothness == "jump",
             chunk=config.chunk,
-            progress=_since_last(f"{objective.name} (reference)", progress),
+            progress=_since_last("sampling the reference", progress),
         )
+    progress("compiling", 0)
     sweep = limit.sweep(
         objective,
         exact,
@@ -204,7 +209,7 @@ def measure(
         batch_sizes=plan.batch_sizes,
         dtype=config.dtype,
         chunk=config.chunk,
-        progress=_since_last(objective.name, progress),
+        progress=_since_last("sampling", progress),
     )
     return conclusions.Evidence(
         objective.name,
@@ -224,6 +229,11 @@ def seen_smoothness(
     if jumps(objective, gaussian, jax.random.fold_in(key, 1), _LOOK_SAMPLES):
         return "jump"
     return objective.smoothness
+
+
+def _named(of: str, progress: Callable[[str, int], None]) -> Callable[[str, int], None]:
+    """A progress whose texts say whose turn it is."""
+    return lambda what, draws: progress(f"{of}: {what}", draws)
 
 
 def _since_last(what: str, progress: Callable[[str, int], None]) -> Callable[[int], None]:

@@ -71,16 +71,16 @@ def _estimators_headline(config: EstimatorsConfig, plan: estimators.Plan) -> str
     return f"{studies}; grid of {' x '.join(sizes)}, {config.replicates} replicates each"
 
 
-def _limit_report(target, directories) -> None:
+def _limit_report(target, directories, tell) -> None:
     from sigmaprop.reporting import html
 
-    html.write(target, directories)
+    html.write(target, directories, tell)
 
 
-def _estimators_report(target, directories) -> None:
+def _estimators_report(target, directories, tell) -> None:
     from sigmaprop.reporting import estimators_html
 
-    estimators_html.write(target, directories)
+    estimators_html.write(target, directories, tell)
 
 
 _EXPERIMENTS = {

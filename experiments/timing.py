@@ -1,5 +1,6 @@
 """Ratios of times and of peak memory: how they are taken, judged and reported."""
 
+import itertools
 import json
 import os
 import resource
@@ -19,6 +20,8 @@ from sigmaprop import runs
 from sigmaprop.environment import environment
 
 from .terminal import Terminal
+
+_measurement = itertools.count(1)
 
 
 class Ratio(NamedTuple):
@@ -63,6 +66,8 @@ def compare(
     what: str | None = None,
 ) -> Ratio:
     """Median of numerator / weighted sum of denominators, timed in turns after one warm-up each."""
+    text = what or f"{numerator.what} / {denominator[0][0].what}"
+    print(f"measurement {next(_measurement)}: {text}", file=sys.stderr, flush=True)
     programs = [numerator, *(program for program, _ in denominator)]
     for program in programs:
         program.run()
@@ -71,7 +76,6 @@ def compare(
     ratios = times[:, 0] / (times[:, 1:] @ weights)
     low, median, high = (float(q) for q in np.percentile(ratios, [25, 50, 75]))
     judged = "" if target is None else verdict(low, high, target)
-    text = what or f"{numerator.what} / {denominator[0][0].what}"
     return Ratio(text, median, low, high, float(np.median(times[:, 0])), target, judged)
 
 

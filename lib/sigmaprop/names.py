@@ -1,14 +1,49 @@
-"""One sentence for a name that nobody knows."""
+"""How names and values of the user's stand in our sentences."""
 
 import difflib
 from collections.abc import Iterable
 
 _MOST_LISTED = 40
+_MOST_SHOWN = 60
+_NEAR = 0.6
+"""Least ratio of `difflib` at which a name is taken for a slip of the pen."""
+_FEWEST_LETTERS = 3
+"""A name of so many letters may stand for one that begins with it."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for an unknown ``name`` of some ``kind``: the nearest one, then all if not many."""
+    """The error for an unknown ``name`` of some ``kind``: a near one, then all if not many."""
     known = tuple(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0) or [""]
-    rest = f"Known: {', '.join(known)}" if len(known) <= _MOST_LISTED else "--help lists them all"
-    return ValueError(f"unknown {kind} {name!r}; did you mean {near[0]!r}? {rest}")
+    near = nearest(name, known)
+    hint = "" if near is None else f"; did you mean {near!r}?"
+    rest = f"Known: {', '.join(known) or 'none'}"
+    if len(known) > _MOST_LISTED:
+        rest = "--help lists them all"
+    return ValueError(f"unknown {kind} {shown(name)}{hint or '.'} {rest}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was most likely meant, None where none is near."""
+    bare = name.lstrip("-")[:_MOST_SHOWN]
+    by_bare = {one.lstrip("-"): one for one in known}
+    if close := difflib.get_close_matches(bare, by_bare, n=1, cutoff=_NEAR):
+        return by_bare[close[0]]
+    longer = [one for one in by_bare if len(bare) >= _FEWEST_LETTERS and one.startswith(bare)]
+    return by_bare[longer[0]] if longer else None
+
+
+def shown(value: object) -> str:
+    """A value of the user's as a sentence echoes it: words in quotes, what is long shortened."""
+    try:
+        text = repr(value) if isinstance(value, str) else str(value)
+    except ValueError:  # Python refuses to write out integers of many thousand digits
+        text = f"an integer of {int.bit_length(value)} bits" if isinstance(value, int) else "?"
+    return shortened(text)
+
+
+def shortened(text: str, most: int = _MOST_SHOWN) -> str:
+    """A text of at most so many characters: its beginning, an ellipsis, its end."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 3
+    return f"{text[: most - 1 - tail]}…{text[-tail:]}"

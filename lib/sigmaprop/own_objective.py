@@ -19,7 +19,6 @@ content that it has. It can import its neighbours while it is imported (not late
 function); what they contain is not part of `source_sha256`.
 """
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -38,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from sigmaprop.names import nearest, shown
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import generic_point
 
@@ -172,9 +172,10 @@ def _function(spec: str, module: ModuleType, name: str) -> Callable[..., Any]:
     if not hasattr(module, name):
         own = module.__name__
         known = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == own]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        hint = f"did you mean {near[0]!r}?" if near else "it defines none"
-        raise ValueError(f"{module.__file__} has no function {name!r}; {hint}")
+        near = nearest(name, known)
+        hint = f"it defines {', '.join(known)}" if near is None else f"did you mean {near!r}?"
+        hint = hint if known else "it defines none"
+        raise ValueError(f"{module.__file__} has no function {shown(name)}; {hint}")
     function = getattr(module, name)
     if not callable(function):
         raise _refused(spec, f"{name} is of type {type(function).__name__}, not a function")

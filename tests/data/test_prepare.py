@@ -23,7 +23,7 @@ with_originals = pytest.mark.skipif(
 )
 with_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None,
-    reason="needs TensorFlow, which extracts downloads: pip install 'sigmaprop[prepare]'",
+    reason="needs TensorFlow, which extracts downloads: pip install -e '.[prepare]'",
 )
 LABELS = "t10k-labels-idx1-ubyte.gz"
 RECORDED = "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
@@ -126,9 +126,8 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch, missing):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else sys)
     with pytest.raises(RunError) as caught:
         prepare.prepare("mnist")
-    assert f"preparing mnist needs {missing}; run `pip install 'sigmaprop[prepare]'`" in str(
-        caught.value
-    )
+    remedy = "run `pip install 'tensorflow-cpu>=2.21' importlib_resources`"
+    assert f"preparing mnist needs {missing}; {remedy}" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["ring", "digits"])

@@ -122,7 +122,7 @@ def test_a_signal_ends_a_run_cleanly(tmp_path, tiny, number, status, reason):
     with start("limit", *tiny, cwd=tmp_path) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("quartic: "):  # past compilation
+            if line.startswith("quartic, 1 of 1: sampling"):  # past compilation
                 break
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)

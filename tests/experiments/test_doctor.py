@@ -49,7 +49,7 @@ def test_a_healthy_machine_needs_no_advice(healthy):
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        ({"nvidia": ["NVIDIA H100"]}, "pip install 'sigmaprop[cuda13]'"),
+        ({"nvidia": ["NVIDIA H100"]}, "`pip install 'jax[cuda13]'`"),
         ({"load": 9.0}, "timings are unreliable"),
         ({"usable": 2}, "may use 2 of 4 cores"),
         ({"quota": 1.5}, "the time of 1.5 cores on 4"),

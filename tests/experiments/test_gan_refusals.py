@@ -64,7 +64,7 @@ def test_one_sentence_and_nothing_on_disk(sigmaprop, tmp_path, options, names, r
         ("data prepare", "takes one data set, not 0", "data list"),
         ("data prepare mnist kmnist", "takes one data set, not 2", "data list"),
         ("data list mnist", "takes no further words", "leave them out"),
-        ("data show", "'show'", "did you mean"),
+        ("data show", "'show'", "Known: list, prepare"),
     ],
 )
 def test_other_commands(sigmaprop, words, names, remedy):

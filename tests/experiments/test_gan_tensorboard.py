@@ -71,5 +71,5 @@ def test_a_resumed_run_outdates_what_it_writes_again(tmp_path):
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     gan_tensorboard.check(False)
-    with pytest.raises(ValueError, match=r"pip install 'sigmaprop\[tensorboard\]'"):
+    with pytest.raises(ValueError, match=r"`pip install 'tensorboardX>=2\.6'`"):
         gan_tensorboard.check(True)

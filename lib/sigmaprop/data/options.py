@@ -7,7 +7,7 @@ import dataclasses
 import math
 from typing import Literal, NamedTuple
 
-from sigmaprop.names import unknown
+from sigmaprop.names import shown, unknown
 
 Kind = Literal["mixture", "gaussian", "linear_gaussian", "image"]
 
@@ -122,7 +122,7 @@ def check(name: str, options: DataOptions) -> None:
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         if value != field.default and field.name not in allowed:
-            raise ValueError(f"{field.name}={value} means nothing for {name}; leave it out")
+            raise ValueError(f"{field.name}={shown(value)} means nothing for {name}; leave it out")
     _check_values(options)
     _check_together(name, options)
 
@@ -161,4 +161,4 @@ def _check_together(name: str, options: DataOptions) -> None:
 
 def _require(holds: bool, option: str, value: object, wanted: str) -> None:
     if not holds:
-        raise ValueError(f"{option} is {value}; it must be {wanted}")
+        raise ValueError(f"{option} is {shown(value)}; it must be {wanted}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sigmaprop.extras import install
 from sigmaprop.files import RunError
 from sigmaprop.names import unknown
 
@@ -46,7 +47,7 @@ def prepare(name: str, source: Path | None = None, directory: Path | None = None
     for module in ("tensorflow", "importlib_resources"):
         if importlib.util.find_spec(module) is None:
             raise RunError(
-                f"preparing {name} needs {module}; run `pip install 'sigmaprop[prepare]'`, or "
+                f"preparing {name} needs {module}; run `{install('prepare')}`, or "
                 f"prepare it on another machine and copy {store.path(name, directory)}"
             )
     with tempfile.TemporaryDirectory(prefix="sigmaprop-prepare-") as folder:

@@ -56,6 +56,7 @@ class Comparison(NamedTuple):
         environment: versions, device, flags.
         claims: its conclusions, numbers that are not known as NaN.
         studies: the series of every study, in the order of the run.
+        notice: how far it has come, empty for a complete run.
     """
 
     label: str
@@ -65,6 +66,7 @@ class Comparison(NamedTuple):
     environment: dict[str, Any]
     claims: list[dict[str, Any]]
     studies: Mapping[str, Mapping[Key, Series]]
+    notice: str = ""
 
     def find(self, study: str, **equal: str) -> dict[Key, Series]:
         """The series of a study whose keys have these entries."""

@@ -4,9 +4,11 @@ Every function takes runs and returns a drawing, or None where they hold nothing
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from sigmaprop.reporting.bias_figures import bias
 from sigmaprop.reporting.comparison_results import Comparison
+from sigmaprop.reporting.counting import Count
 from sigmaprop.reporting.efficiency_figures import efficiency
 from sigmaprop.reporting.exact_figures import coupling, variance_curves
 from sigmaprop.reporting.logistic_figures import logistic
@@ -32,14 +34,22 @@ _STUDIES: dict[str, Callable[[Sequence[Comparison]], Drawing | None]] = {
 }
 
 
-def draw_grid(run: Comparison, objective: str, gaussian: str) -> Iterator[Drawing]:
+def most(run: Comparison) -> int:
+    """How many figures there may be."""
+    return len(_GRID) * len(list(run.grids())) + len(_STUDIES)
+
+
+def draw_grid(
+    run: Comparison, objective: str, gaussian: str, count: Count | None = None
+) -> Iterator[Drawing]:
     """Every figure of one objective under one Gaussian."""
-    for make in _GRID:
-        if (drawing := make(run, objective, gaussian)) is not None:
-            yield drawing
+    count = count or Count(len(_GRID))
+    yield from count.each(partial(make, run, objective, gaussian) for make in _GRID)
 
 
-def draw_study(study: str, runs: Sequence[Comparison]) -> Iterator[Drawing]:
+def draw_study(
+    study: str, runs: Sequence[Comparison], count: Count | None = None
+) -> Iterator[Drawing]:
     """The figure of a study other than the grid, if it has one."""
-    if (drawing := _STUDIES[study](runs)) is not None:
-        yield drawing
+    count = count or Count(1)
+    yield from count.each([partial(_STUDIES[study], runs)])

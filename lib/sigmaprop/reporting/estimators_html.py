@@ -10,6 +10,7 @@ import numpy as np
 from sigmaprop.files import writing
 from sigmaprop.reporting import choice, estimators_figures, page, style
 from sigmaprop.reporting.comparison_results import Comparison, read
+from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.estimators_sections import STUDIES, about, objectives, sections
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
 from sigmaprop.runs import write_atomic
@@ -50,7 +51,7 @@ METRICS = (
 )  # fmt: skip
 
 
-def write(target: Path, runs: tuple[Path, ...]) -> None:
+def write(target: Path, runs: tuple[Path, ...], tell: Tell = silent) -> None:
     """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
 
     The same files give the same bytes.
@@ -59,6 +60,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
         target: directory to write into; files of an older report are replaced.
         runs: directories of finished runs. Tables and most figures are those of the first; the
             figures that a clock goes into overlay all.
+        tell: called with the number of figures drawn, and of all.
 
     Raises:
         RunError: a run's file is missing or damaged, or the report cannot be written.
@@ -67,7 +69,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
     with writing(target):
         (target / "figures").mkdir(parents=True, exist_ok=True)
     with style.style():
-        shown = list(sections(target, found))
+        shown = list(sections(target, found, tell))
     anchors = {section.about: section.id for section in shown}
     grid = objectives(found[0])
 

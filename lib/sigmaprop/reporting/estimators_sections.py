@@ -8,6 +8,7 @@ import numpy as np
 
 from sigmaprop.reporting import estimators_figures, page
 from sigmaprop.reporting.comparison_results import Comparison
+from sigmaprop.reporting.counting import Count, Tell, silent
 from sigmaprop.reporting.tables import plural
 
 STUDIES = {
@@ -105,8 +106,9 @@ def about(claim: dict[str, Any], known: Sequence[str]) -> str:
     return f"grid {name}" if name in known else _OTHER
 
 
-def sections(target: Path, runs: Sequence[Comparison]) -> Iterator[Section]:
+def sections(target: Path, runs: Sequence[Comparison], tell: Tell = silent) -> Iterator[Section]:
     """Writes the figures and gives what the page shows of every section."""
+    count = Count(estimators_figures.most(runs[0]), tell)
     first, grid = runs[0], objectives(runs[0])
     claims: dict[str, list[dict[str, Any]]] = {}
     for claim in first.claims:
@@ -116,12 +118,12 @@ def sections(target: Path, runs: Sequence[Comparison]) -> Iterator[Section]:
         drawn = [
             page.save(target, f"{slug}_{family}", drawing)
             for gaussian, family in page.slugs(grid[name], ())
-            for drawing in estimators_figures.draw_grid(first, name, gaussian)
+            for drawing in estimators_figures.draw_grid(first, name, gaussian, count)
         ]
         size, mine = _size(first, "grid", name), claims.get(f"grid {name}", [])
         yield _section(slug, f"grid {name}", (name, ""), size, mine, drawn)
     for study, texts in STUDIES.items():
-        found = estimators_figures.draw_study(study, runs)
+        found = estimators_figures.draw_study(study, runs, count)
         drawn, mine = [page.save(target, "", one) for one in found], claims.get(study, [])
         if drawn or mine:
             yield _section(_anchor(study), study, texts, _size(first, study), mine, drawn)

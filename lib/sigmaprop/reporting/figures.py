@@ -5,11 +5,13 @@ where they hold nothing to draw. The first run is drawn in full lines and filled
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from sigmaprop.reporting.batch_figures import batch, cosine
+from sigmaprop.reporting.counting import Count
 from sigmaprop.reporting.heat import heat
 from sigmaprop.reporting.parts import (
     close,
@@ -31,12 +33,11 @@ NEGLIGIBLE = 1e-12
 _RATIOS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def draw(objective: str, runs: Sequence[Results]) -> Iterator[Drawing]:
+def draw(objective: str, runs: Sequence[Results], count: Count | None = None) -> Iterator[Drawing]:
     """Every figure of one objective that its runs have numbers for."""
     runs = [run for run in runs if objective in run.sizes][:MOST_RUNS]
-    for make in FIGURES:
-        if (drawing := make(objective, runs)) is not None:
-            yield drawing
+    count = count or Count(len(FIGURES))
+    yield from count.each(partial(make, objective, runs) for make in FIGURES)
 
 
 def size(objective: str, runs: Sequence[Results]) -> str:

@@ -2,18 +2,22 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from sigmaprop.reporting import page
+from sigmaprop.reporting.counting import Count, Tell, silent
 from sigmaprop.reporting.gan_loss_figures import losses
 from sigmaprop.reporting.gan_results import GanRun
 from sigmaprop.reporting.gan_sample_figures import samples
 from sigmaprop.reporting.gan_score_figures import along, coverage, scores
+from sigmaprop.reporting.gan_series import Key
 from sigmaprop.reporting.gan_sigma_figures import bounds, maps, trajectories
 from sigmaprop.reporting.sheet import Drawing
 
 _GAP = "sigmaprop.reporting.gan_gap_figures"
+_MOST_OF_GAP = 3
 _Draw = Callable[[Sequence[GanRun]], Drawing | None]
 
 
@@ -40,7 +44,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "Where does sigma go, how fast, and is it the same for every coordinate?",
         (
             trajectories,
-            lambda runs: maps(runs[0]),
+            lambda runs: maps(runs[0]) if runs[0].examples else None,
             lambda runs: bounds(runs[0]),
         ),
     ),
@@ -60,7 +64,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "about-examples",
         "Examples",
         "What do the mean and the sample look like?",
-        (lambda runs: samples(runs[0]),),
+        (lambda runs: samples(runs[0]) if runs[0].examples else None,),
     ),
     (
         "about-training",
@@ -71,14 +75,19 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
 )
 
 
-def sections(target: Path, runs: Sequence[GanRun]) -> Iterator[Section]:
+def sections(target: Path, runs: Sequence[GanRun], tell: Tell = silent) -> Iterator[Section]:
     """Writes the figures and gives what the page shows of every section."""
+    count = Count(sum(len(draws) for *_, draws in _SECTIONS) + _MOST_OF_GAP, tell)
+    drawable = [run for run in runs if Key("sigma") in run.measured.series and run.cells]
+    if not drawable:
+        return
     for anchor, name, question, draws in _SECTIONS:
-        drawings = (draw(runs) for draw in draws)
-        figures = [page.save(target, "", one) for one in drawings if one is not None]
-        if figures:
+        drawings = count.each(partial(draw, drawable) for draw in draws)
+        if figures := [page.save(target, "", one) for one in drawings]:
             yield Section(anchor, name, question, figures)
-    if gap := [page.save(target, "", one) for one in _gap(runs[0])]:
+    found = _gap(drawable[0])
+    drawings = count.each([lambda: next(found, None)] * _MOST_OF_GAP)
+    if gap := [page.save(target, "", one) for one in drawings]:
         yield Section(
             "about-gap",
             "Goodfellow's substitution",

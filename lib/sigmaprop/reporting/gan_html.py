@@ -8,6 +8,7 @@ from typing import Any
 
 from sigmaprop.files import writing
 from sigmaprop.reporting import gan_words, page, style
+from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.gan_figures import sections
 from sigmaprop.reporting.gan_results import GanRun, flat, read
 from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
@@ -42,7 +43,7 @@ _MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_li
 _WEIGHTS = {"last": "last iterate", "average": "moving average of the weights"}
 
 
-def write(target: Path, runs: tuple[Path, ...]) -> None:
+def write(target: Path, runs: tuple[Path, ...], tell: Tell = silent) -> None:
     """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
 
     The same files give the same bytes.
@@ -51,6 +52,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
         target: directory to write into; files of an older report are replaced.
         runs: directories of finished runs. Tables show all; of the figures, the course of sigma
             overlays them and the others are those of the first.
+        tell: called with the number of figures drawn, and of all.
 
     Raises:
         RunError: a run's file is missing or damaged, or the report cannot be written.
@@ -59,7 +61,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
     with writing(target):
         (target / "figures").mkdir(parents=True, exist_ok=True)
     with style.style():
-        shown = list(sections(target, found))
+        shown = list(sections(target, found, tell))
     text = page.render(
         "gan.html.jinja",
         title=page.title(found),
@@ -78,8 +80,8 @@ def _told(run: GanRun) -> dict[str, Any]:
     """What the page tells of one run."""
     return page.summary(run, lambda claim: "conclusions") | {
         "command": _command(run),
-        "setting": list(gan_words.setting(run)),
-        "found": list(gan_words.found(run)),
+        "setting": list(gan_words.setting(run)) if run.cells else [],
+        "found": [] if run.notice else list(gan_words.found(run)),
         "tables": list(_tables(run)),
         "real": list(_real(run)),
     }

@@ -85,6 +85,7 @@ class GanRun(NamedTuple):
         examples: "mean", "x" and "scale" of the last iterate: [R, N, D].
         real: some training examples, [N, D].
         shape: of an example.
+        notice: how far it has come; then there are no comparisons, and only cells with numbers.
     """
 
     label: str
@@ -98,6 +99,7 @@ class GanRun(NamedTuple):
     examples: Mapping[str, np.ndarray]
     real: np.ndarray
     shape: tuple[int, ...]
+    notice: str = ""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -146,10 +148,12 @@ def measured(directory: Path) -> Measured:
     Raises:
         RunError: a file is missing or damaged.
     """
-    config = told(directory)["config"]
+    said = told(directory)
+    config, reference = said["config"], directory / "reference.json"
     try:
         replicas = read_json(directory / "replicas.json")
-        real = read_json(directory / "reference.json")["distances"]
+        known = reference.exists() or not said["notice"]
+        real = read_json(reference)["distances"] if known else {}
         cells = _cells(replicas)
         series = read_series(directory, len(replicas))
     except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -162,6 +166,8 @@ def measured(directory: Path) -> Measured:
 def _read_one(directory: Path) -> GanRun:
     found = told(directory)
     numbers = measured(directory)
+    if found["notice"]:
+        return _unfinished(directory, found, numbers)
     try:
         comparisons = from_json(read_json(directory / "comparison.json"))
         if [one.cell for one in comparisons] != [cell.number for cell in numbers.cells]:
@@ -179,6 +185,28 @@ def _read_one(directory: Path) -> GanRun:
         measured=numbers,
         comparisons=comparisons,
         examples=_examples(directory, len(numbers.diverged_at)),
+        real=real["x"],
+        shape=tuple(int(size) for size in real["shape"]),
+    )
+
+
+def _unfinished(directory: Path, found: dict[str, Any], numbers: Measured) -> GanRun:
+    """A run without its end: what was recorded, of the cells whose training has begun."""
+    sigma = numbers.series.get(Key("sigma"))
+    begun = () if sigma is None else np.flatnonzero(np.isfinite(sigma.value).any(axis=1))
+    cells = tuple(cell for cell in numbers.cells if np.isin(cell.replicas, begun).any())
+    examples, real = {}, _arrays(directory / "real.npz")
+    if any(directory.glob("samples-*.npz")):
+        examples = _examples(directory, len(numbers.diverged_at))
+        rows = np.concatenate([cell.replicas for cell in cells]) if cells else []
+        examples = examples if np.isfinite(examples["mean"][rows]).all() else {}
+    return GanRun(
+        label="",
+        **{name: value for name, value in found.items() if name != "config"},
+        directory=directory,
+        measured=numbers._replace(cells=cells),
+        comparisons=[],
+        examples=examples,
         real=real["x"],
         shape=tuple(int(size) for size in real["shape"]),
     )

@@ -1,11 +1,13 @@
 """The report of finished runs: one HTML page that needs nothing else, and its figures as files."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sigmaprop.files import writing
 from sigmaprop.reporting import figures, page, style
+from sigmaprop.reporting.counting import Count, Tell, silent
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
 from sigmaprop.reporting.results import Results, read
 from sigmaprop.reporting.tables import number
@@ -37,7 +39,7 @@ METRICS = (
 )
 
 
-def write(target: Path, runs: tuple[Path, ...]) -> None:
+def write(target: Path, runs: tuple[Path, ...], tell: Tell = silent) -> None:
     """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
 
     The same files give the same bytes.
@@ -45,6 +47,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
     Args:
         target: directory to write into; files of an older report are replaced.
         runs: directories of finished runs. The first gives the tables; figures overlay them.
+        tell: called with the number of figures drawn, and of all.
 
     Raises:
         RunError: a run's file is missing or damaged, or the report cannot be written.
@@ -54,10 +57,11 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
     slugs = dict(page.slugs(names, {"all", "conclusions", "columns", "environment"}))
     with writing(target):
         (target / "figures").mkdir(parents=True, exist_ok=True)
+    count = Count(1 + len(figures.FIGURES) * len(slugs), tell)
     with style.style():
-        overview = figures.overview(found)
-        shown = None if overview is None else page.save(target, "all", overview)
-        objectives = [_objective(target, name, slug, found) for name, slug in slugs.items()]
+        drawn = count.each([partial(figures.overview, found)])
+        shown = [page.save(target, "all", drawing) for drawing in drawn]
+        objectives = [_objective(target, name, slug, found, count) for name, slug in slugs.items()]
     text = page.render(
         "report.html.jinja",
         title=page.title(found),
@@ -67,7 +71,7 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
         ],
         drawn=MOST_RUNS,
         left_out=len(found) > MOST_RUNS,
-        overview=shown,
+        overview=shown[0] if shown else None,
         objectives=objectives,
         columns=COLUMNS,
         metrics=METRICS,
@@ -75,7 +79,9 @@ def write(target: Path, runs: tuple[Path, ...]) -> None:
     write_atomic(target / "report.html", text)
 
 
-def _objective(target: Path, name: str, slug: str, runs: Sequence[Results]) -> dict[str, Any]:
+def _objective(
+    target: Path, name: str, slug: str, runs: Sequence[Results], count: Count
+) -> dict[str, Any]:
     claims = [claim for claim in runs[0].claims if claim["objective"] == name]
     return {
         "name": name,
@@ -84,7 +90,7 @@ def _objective(target: Path, name: str, slug: str, runs: Sequence[Results]) -> d
         "size": figures.size(name, runs),
         "at_zero": list(_at_zero(runs[0], name)),
         "claims": [page.claim_row(claim) for claim in claims],
-        "figures": [page.save(target, slug, drawing) for drawing in figures.draw(name, runs)],
+        "figures": [page.save(target, slug, one) for one in figures.draw(name, runs, count)],
     }
 
 

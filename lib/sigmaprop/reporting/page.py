@@ -50,6 +50,11 @@ class Run(Protocol):
         """Its conclusions."""
         ...
 
+    @property
+    def notice(self) -> str:
+        """How far it has come, empty for a complete run."""
+        ...
+
 
 class Figure(NamedTuple):
     """A drawing in the page."""
@@ -116,6 +121,7 @@ def summary(run: Run, anchor: Callable[[dict[str, Any]], str]) -> dict[str, Any]
     return {
         "label": run.label,
         "name": run.name,
+        "notice": run.notice,
         "command": command(run),
         "machine": machine(run.environment),
         "total": len(run.claims),

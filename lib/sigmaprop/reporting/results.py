@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.files import RunError, read_json
+from sigmaprop.reporting.unfinished import notice
 from sigmaprop.runs import read_metrics
 
 LONGEST_LABEL = 48
@@ -57,6 +58,7 @@ class Results(NamedTuple):
         picture: image and gradients of the digit classifier, if it was measured.
         series: the metrics.
         sizes: dim and dtype of every objective, in the order of the run.
+        notice: how far it has come, empty for a complete run.
     """
 
     label: str
@@ -68,6 +70,7 @@ class Results(NamedTuple):
     picture: dict[str, Any] | None
     series: Mapping[Key, Series]
     sizes: Mapping[str, tuple[int, str]]
+    notice: str = ""
 
     def get(self, objective: str, which: tuple[str, str], wrt: str, metric: str) -> Series | None:
         """One metric of an (estimator, noise), or None if it was not measured."""
@@ -137,7 +140,7 @@ def _read_one(directory: Path) -> Results:
 
 
 def told(directory: Path) -> dict[str, Any]:
-    """What every run tells of itself: name, command, config, environment, claims.
+    """What every run tells of itself: name, command, config, environment, claims, notice.
 
     Raises:
         RunError: a file is missing or damaged.
@@ -152,6 +155,7 @@ def told(directory: Path) -> dict[str, Any]:
             "config": dict(content.get("config", {})),
             "environment": dict(environment),
             "claims": [_known(claim) for claim in found],
+            "notice": notice(directory),
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(

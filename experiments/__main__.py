@@ -417,10 +417,15 @@ def _starting_point(
         raise UserError(f"--preset {preset} and --config {file} exclude each other; give one")
     if file is None:
         return presets.get(preset or next(iter(presets)), kind()), None
-    from sigmaprop import configs
+    from sigmaprop import configs, own_sources
 
     path = Path(file)
     config = _report_user_errors(lambda: configs.load_config(path, kind, command=name))
+    if words.value_of("--objective", arguments) is None:  # else they are the user's own
+        folder = path if path.is_dir() else path.parent
+        own = getattr(config, "objective", ())
+        remedy = "to run it as it is now, give --objective {spec} beside --config"
+        _report_user_errors(lambda: own_sources.check(folder, own, remedy))
     return config, path
 
 

@@ -165,4 +165,5 @@ EXPERIMENT = Experiment(
     summary=_summary,
     unit="replica-steps",
     resumable=True,
+    concluded=gan_comparison.compare,
 )

@@ -37,10 +37,18 @@ def quiet() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """The gist of an error, in one line."""
+    if (code := system_code(error)) is not None:
+        return os.strerror(code)
     text = " ".join(str(error).split()) or type(error).__name__
-    if code := re.search(r"os_error_code='(\d+)'", text):
-        return os.strerror(int(code[1]))
     return text.partition(";")[0][:200]
+
+
+def system_code(error: BaseException) -> int | None:
+    """The system's number of an error, None where it did not come from the system."""
+    if isinstance(error, OSError):
+        return error.errno
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    return int(code[1]) if code else None
 
 
 def _is_stray(error: BaseException | None) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-from sigmaprop.files import RunError
+from sigmaprop.files import RunError, open_regular
 
 CONTENT: dict[str, dict[str, str]] = {
     "fashion_mnist": {
@@ -94,14 +94,14 @@ def verify(name: str, file: Path, checksum: str) -> None:
 
 
 def _digest(file: Path) -> str:
-    with open(file, "rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _content_digest(file: Path) -> str | None:
     """The digest of what a gzip file contains; None where it cannot be decompressed."""
     try:
-        with gzip.open(file) as stream:
+        with open_regular(file) as packed, gzip.open(packed) as stream:
             # typeshed wants a raw file here; a GzipFile has the readinto() that is used.
             return hashlib.file_digest(stream, "sha256").hexdigest()  # pyright: ignore
     except (gzip.BadGzipFile, EOFError, zlib.error):

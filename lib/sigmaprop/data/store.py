@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from sigmaprop.files import RunError, write_atomic
+from sigmaprop.files import RunError, read_regular, write_atomic
 
 from . import cache
 
@@ -79,7 +79,7 @@ def read(name: str, directory: Path | None = None) -> Prepared:
     """
     file = path(name, directory)
     try:
-        stored = file.read_bytes()
+        stored = read_regular(file)
     except FileNotFoundError as error:
         raise RunError(
             f"{name} is not prepared in {file.parent}; run `sigmaprop data prepare {name}`"

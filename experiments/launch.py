@@ -209,7 +209,7 @@ def _objectives(config: Any) -> Sequence[str]:
 
 def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
     """The rows that no clock goes into."""
-    if not experiment.timed:
+    if not experiment.timed or "metric" not in table.column_names:
         return table
     return table.filter(~pc.field("metric").isin(list(experiment.timed)))
 

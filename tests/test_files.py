@@ -22,6 +22,14 @@ def test_an_error_is_one_line():
     assert str(files.RunError("first\nsecond")) == "first second"
 
 
+def test_an_error_repeats_nothing_of_thousands_of_characters():
+    path = "/".join(["x" * 200] * 25)
+    message = str(files.RunError(f"cannot read {path} (why); do this"))
+    assert len(message) < 500
+    assert message.endswith("x (why); do this")
+    assert str(files.RunError(f"cannot read {path[:500]}")) == f"cannot read {path[:500]}"
+
+
 def test_json_that_is_damaged_or_absent_is_refused(tmp_path):
     path = tmp_path / "file.json"
     with pytest.raises(files.RunError, match=r"cannot read .*file\.json .No such file"):

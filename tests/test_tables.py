@@ -193,6 +193,35 @@ def test_a_damaged_list_of_parts_is_refused(run, parts):
     tables.join_parts(run)
 
 
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        (None, "no column 'metric'"),
+        (pa.array([1, 2, 3]), "'int64' in the column 'metric'"),
+        (pa.array([["a"], [], None]), "in the column 'metric'"),
+        (pa.array([None] * 3, pa.float64()), "'double' in the column 'metric'"),
+        (pa.array(["a", "b", None]), None),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), None),
+    ],
+)
+def test_columns_of_another_kind_are_named(tmp_path, column, what):
+    table = metrics().drop_columns("metric")
+    table = table if column is None else table.append_column("metric", column)
+    call = lambda: tables.check_columns(  # noqa: E731
+        table, tmp_path, words=("metric",), numbers=("step", "value")
+    )
+    if what is None:
+        call()
+        return
+    with pytest.raises(runs.RunError, match=f"the metrics of {tmp_path} have .*{what}; they are"):
+        call()
+
+
+def test_numbers_that_are_words_are_named(tmp_path):
+    with pytest.raises(runs.RunError, match="'string' in the column 'metric'"):
+        tables.check_columns(metrics(), tmp_path, words=(), numbers=("metric",))
+
+
 def test_metrics_that_are_no_file_are_refused_at_once(run):
     os.mkfifo(run.directory / "metrics.parquet")
     with pytest.raises(runs.RunError, match=r"metrics\.parquet .*it is a FIFO"):

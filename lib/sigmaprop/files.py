@@ -26,6 +26,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _NAME_KEPT = 80
 """Characters of a file's name in the name of its temporary file, which may have 255 bytes."""
+_LONG_WORD = re.compile(r"\S{600,}")
+"""What no sentence repeats whole: paths and values of that length are mistakes."""
 _TEMPORARY = re.compile(r"\..*\.(?P<pid>\d+)-\d+\.tmp", re.DOTALL)
 
 
@@ -33,7 +35,8 @@ class RunError(ValueError):
     """A user's mistake: one sentence that names the file or option, its value and the remedy."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))
+        line = " ".join(message.splitlines())
+        super().__init__(_LONG_WORD.sub(lambda word: f"{word[0][:200]}...{word[0][-200:]}", line))
 
 
 def shown(value: Any, most: int = 80) -> str:

@@ -208,6 +208,45 @@ def read_metrics(directory: Path) -> "pa.Table":
     return pa.concat_tables(_read(paths))
 
 
+def check_columns(
+    table: "pa.Table", directory: Path, *, words: Iterable[str], numbers: Iterable[str]
+) -> None:
+    """Refuses metrics that cannot be those of a command.
+
+    Args:
+        table: of the run.
+        directory: the run's, for the sentence.
+        words: columns that are there and hold strings.
+        numbers: columns that are there and hold integers or floats.
+
+    Raises:
+        RunError: naming a column that is missing or holds something else.
+    """
+    import pyarrow as pa
+
+    types = {field.name: field.type for field in table.schema}
+    wanted = {**dict.fromkeys(words, _is_word), **dict.fromkeys(numbers, _is_number)}
+    for name, fits in wanted.items():
+        if name not in types:
+            what = f"no column {shown(name)}"
+        elif not fits(pa.types, types[name]):
+            what = f"{shown(str(types[name]))} in the column {shown(name)}"
+        else:
+            continue
+        raise RunError(
+            f"the metrics of {directory} have {what}; they are those of another command or "
+            "version, choose a run of this one"
+        )
+
+
+def _is_word(types: Any, kind: "pa.DataType") -> bool:
+    return types.is_string(kind.value_type if types.is_dictionary(kind) else kind)
+
+
+def _is_number(types: Any, kind: "pa.DataType") -> bool:
+    return types.is_integer(kind) or types.is_floating(kind)
+
+
 def compare_tables(
     a: "pa.Table", b: "pa.Table", *, keys: Sequence[str] | None = None
 ) -> list[Difference]:

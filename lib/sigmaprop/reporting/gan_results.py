@@ -168,7 +168,9 @@ def _read_one(directory: Path) -> GanRun:
         comparisons = from_json(read_json(directory / "comparison.json"))
         if [one.cell for one in comparisons] != [cell.number for cell in numbers.cells]:
             raise KeyError("cells of comparison.json")
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
         raise _unusual(directory, error) from error
     real, shape = _real(directory / "real.npz")
     return GanRun(

@@ -281,6 +281,23 @@ def test_what_orbax_cannot_read_is_passed_over_quietly(damaged, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_given_up(damaged, monkeypatch, code):
+    """Going on from the one before would remove it."""
+    before = files_of(damaged, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open_regular", mock.Mock(side_effect=OSError(code, "why")))
+        patch.setattr(checkpoints, "verify_manifest", lambda path: files.verify_file(before[0], ""))
+        with pytest.raises(RunError, match=r"000000002 .*it may be whole, so none before it") as c:
+            checkpoints.latest(damaged, small())
+        assert "\n" not in str(c.value)
+    assert files_of(damaged, 2) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_load", mock.Mock(side_effect=MemoryError))
+        with pytest.raises(RunError, match=r"\(MemoryError\); it may be whole"):
+            checkpoints.latest(damaged, small())
+
+
 def test_earlier_steps_are_not_considered_on_request(damaged):
     files_of(damaged, 2)[0].unlink()
     said = []

@@ -1,6 +1,7 @@
 """Metrics: parts, damaged files, and a comparison that sees every bit."""
 
 import dataclasses
+import errno
 import os
 import random
 from typing import Any
@@ -166,6 +167,16 @@ def test_a_missing_part_is_found_and_later_ones_do_not_count(run, parts):
         4,
         f"{part(parts, 4)} is missing in the list {parts / 'metrics' / 'manifest.json'}",
     )
+
+
+def test_a_part_that_cannot_be_read_now_is_not_called_damaged(parts, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sha256", fail)
+        with pytest.raises(runs.RunError, match=r"cannot read .*part-000000002.*Input/output"):
+            tables.damage(parts, [6])
 
 
 def test_a_part_that_is_not_listed_is_not_counted(run, parts, monkeypatch):

@@ -25,7 +25,7 @@ from sigmaprop.files import (
     write_manifest,
     writing,
 )
-from sigmaprop.orbax_errors import quiet, reason, system_code
+from sigmaprop.orbax_errors import is_passing, quiet, reason, system_code
 
 if TYPE_CHECKING:
     import jax
@@ -103,7 +103,8 @@ def latest(
         Step and state, None where no checkpoint is usable.
 
     Raises:
-        RunError: if a whole checkpoint holds other arrays than ``abstract``.
+        RunError: if a whole checkpoint holds other arrays than ``abstract``, or one cannot be read
+            for a reason that lies outside it, as memory or permissions do.
     """
     usable = [step for step in reversed(steps(directory)) if after < step < before]
     wanted = _described(_by_name(abstract))
@@ -115,6 +116,8 @@ def latest(
             if kept == wanted:
                 return step, _load(path, abstract)
         except Exception as error:  # orbax raises almost anything
+            if is_passing(error):
+                raise _unread(path, error) from error
             rest = "none before it is left" if index + 1 == len(usable) else "the one before counts"
             say(f"checkpoint {path} is damaged ({reason(error)}); {rest}")
         else:
@@ -274,6 +277,14 @@ def _remove(directory: Path, there: Iterable[int]) -> None:
             path = _path(directory, other)
             (path / "manifest.json").unlink()
             shutil.rmtree(path)
+
+
+def _unread(path: Path, error: BaseException) -> RunError:
+    """The error for a checkpoint that may well be whole."""
+    return RunError(
+        f"cannot read checkpoint {path} ({reason(error)}); it may be whole, so none before it is "
+        "taken: mend the cause and resume again"
+    )
 
 
 def _other_arrays(path: Path, kept: dict[str, str], wanted: dict[str, str]) -> RunError:

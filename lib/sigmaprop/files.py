@@ -7,6 +7,7 @@ place of one of our files is refused, where a plain ``open`` would wait for ever
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -78,7 +79,7 @@ def exists(path: Path) -> bool:
     return True
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Opens a regular file for reading, without waiting for anybody.
 
     Raises:

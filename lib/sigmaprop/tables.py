@@ -171,7 +171,7 @@ def damage(directory: Path, steps: Sequence[int]) -> Damage | None:
             count: they are repeated.
 
     Raises:
-        RunError: if the list of parts is damaged.
+        RunError: if the list of parts is damaged, or a part cannot be read.
     """
     listed = {_step(Path(name)): digest for name, digest in (_listed(directory) or {}).items()}
     for step in sorted({*listed, *steps}):
@@ -183,6 +183,8 @@ def damage(directory: Path, steps: Sequence[int]) -> Damage | None:
         try:
             verify_file(path, listed[step])
         except RunError as error:
+            if isinstance(error.__cause__, OSError):  # it may be whole
+                raise
             return Damage(step, str(error).partition(";")[0])
     return None
 

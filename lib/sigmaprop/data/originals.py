@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-from sigmaprop.files import RunError, open_regular
+from sigmaprop.files import RunError, open_regular, sha256
 
 CONTENT: dict[str, dict[str, str]] = {
     "fashion_mnist": {
@@ -77,7 +77,7 @@ def verify(name: str, file: Path, checksum: str) -> None:
         RunError: it is missing, or neither its bytes nor its content are the original's.
     """
     try:
-        found, expected = _digest(file), checksum
+        found, expected = sha256(file), checksum
         if found != expected and file.name in CONTENT.get(name, {}):
             content = _content_digest(file)
             if content is not None:
@@ -91,11 +91,6 @@ def verify(name: str, file: Path, checksum: str) -> None:
             f"{file} is not the original of {name}: its sha256 begins {found[:16]}, expected "
             f"{expected[:16]}; get the file anew"
         )
-
-
-def _digest(file: Path) -> str:
-    with open_regular(file) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _content_digest(file: Path) -> str | None:

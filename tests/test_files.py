@@ -143,6 +143,26 @@ def test_temporary_files_of_the_dead_are_removed(tmp_path, monkeypatch, child):
     assert (tmp_path / ".file.tmp").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("/proc/kcore", "which lies outside"),  # a regular file of 128 TiB
+        ("../file", "which lies outside"),
+        ("none", "is missing"),
+        ("file/none", "is missing"),
+        ("x" * 300, "File name too long"),
+        ("fifo", "it is a FIFO"),
+        ("file", "was altered"),
+    ],
+)
+def test_a_manifest_of_somebody_elses_is_one_sentence_at_once(tmp_path, name, part):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    files.write_json(tmp_path / "manifest.json", files.sealed({name: "0"}))
+    with pytest.raises(files.RunError, match=part):
+        files.verify_manifest(tmp_path)
+
+
 def test_long_values_are_shown_short():
     assert files.shown("abc") == "'abc'"
     for value in ("9" * 5000, 10**4000, b"x" * 5000, list(range(5000)), Path("x" * 5000)):

@@ -222,6 +222,11 @@ def verify_manifest(directory: Path) -> None:
         RunError: if a file, or the manifest itself, was altered or is missing.
     """
     for name, digest in read_manifest(directory).items():
+        if os.path.isabs(name) or ".." in Path(name).parts:
+            raise RunError(
+                f"{directory / 'manifest.json'} lists {shown(name)}, which lies outside; restore "
+                "it or choose another run"
+            )
         verify_file(directory / name, digest)
 
 
@@ -241,11 +246,11 @@ def verify_file(path: Path, digest: str) -> None:
     Raises:
         RunError: if it was altered, is missing or cannot be read.
     """
-    if not path.is_file():
-        raise RunError(f"{path} is missing; restore it or repeat the run")
     try:
         found = sha256(path)
     except OSError as error:
+        if error.errno in _NOT_THERE:
+            raise RunError(f"{path} is missing; restore it or repeat the run") from None
         raise unreadable(path, error) from error
     if found != digest:
         raise RunError(f"{path} was altered after it was written; restore it or repeat the run")

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import pytest
-from sigmaprop.experiments import gan_training
+from sigmaprop.experiments import gan, gan_training
 
-from sigmaprop import checkpoints, files, runs
+from sigmaprop import checkpoints, data, files, runs
 
 TINY = (
     *("gan", "--dataset", "ring", "--steps", "60", "--seeds", "1", "--metrics-every", "10"),
@@ -216,6 +218,23 @@ def test_the_console_script_in_its_default_directory_records_no_home(tmp_path):
     ended = run("resume", named)
     assert ended.stdout == f"{named} is complete already; nothing to resume\n"
     assert run("report", named).returncode == 0
+
+
+def test_other_data_than_the_run_began_with_is_told(tmp_path):
+    run = runs.Run(tmp_path, "gan", None, Path("run"), _lock=-1)
+    dataset = data.load("ring")
+    moved = dataset._replace(x=np.nextafter(dataset.x, np.float32(9)))
+    split = dataset._replace(splits=dataset.splits._replace(train=dataset.splits.train[::-1]))
+    said = []
+    progress = mock.Mock(say=said.append)
+    for found in (dataset, dataset):
+        gan._tell_other_data(run, mock.Mock(dataset=found), progress)
+    assert said == []
+    for found in (moved, split):
+        gan._tell_other_data(run, mock.Mock(dataset=found), progress)
+        assert said.pop().startswith("differs: the data set holds other bits than when the run")
+    assert run.seals["data.json"] == files.sha256(tmp_path / "data.json")
+    assert "data.json" in run.extra
 
 
 def test_pictures_behind_the_run_are_verified(tmp_path):

@@ -123,7 +123,9 @@ class ResumeCommand:
     """Go on with a run that was stopped, to the same numbers as if it had not been.
 
     The same bits are promised on the same machine with the same versions, flags, devices and
-    replica chunk; differences are named. Before its first checkpoint a run starts at step 0.
+    replica chunk; differences are named. Before its first checkpoint a run starts at step 0. A
+    config or metrics that were altered since are refused. Of a run that is complete it draws the
+    report, where that is missing.
     """
 
     run: Positional[Path]
@@ -173,6 +175,7 @@ class ReplayCommand:
     """Run a finished run again and say whether every number is the same to the bit.
 
     Differences of versions, devices and flags are named first. Exit status 1 if a number differs.
+    A function of your own is run only if its file is what the run used.
     """
 
     run: Positional[Path]

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -232,6 +233,22 @@ def test_a_run_of_a_version_without_seals_goes_on_says_so_and_is_sealed(tmp_path
     with pytest.raises(KeyError), found.run:
         raise KeyError
     assert runs.resume(directory, "gan", Config).verified
+
+
+def test_a_run_without_seals_that_is_killed_while_it_is_sealed_is_sealed_by_the_next(
+    tmp_path, monkeypatch
+):
+    directory = unsealed(stopped(tmp_path / "run"))
+    with monkeypatch.context() as patch:
+        patch.setattr(resuming, "write_status", mock.Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            runs.resume(directory, "gan", Config)
+    found = runs.resume(directory, "gan", Config)
+    assert not found.verified
+    assert runs.damage(directory, [2, 4]) is None
+    assert found.run is not None
+    with found.run:
+        pass
 
 
 def test_a_resume_removes_what_a_killed_process_left(tmp_path):

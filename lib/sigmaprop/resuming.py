@@ -72,9 +72,9 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
         run = Run(absolute(named), command, config, named, lock, seals=dict(seals or {}))
         differences = _record_environment(run)
         _tidy(run)
-        write_status(run, "running", None)
         if seals is None:
-            tables.seal_parts(run)
+            tables.seal_parts(run)  # before the status, which tells that it was done
+        write_status(run, "running", None)
     except BaseException:
         os.close(lock)
         raise

@@ -5,7 +5,7 @@ A run directory holds ``config.json``, ``environment.json``, ``status.json``, ``
 with the sha256 of what a replay relies on; where a run has them, ``checkpoints`` and
 ``resumes.json``. Every file is written under a temporary name and then renamed: it is whole or
 absent. Until there is a manifest, ``status.json`` seals config and environment and
-``metrics/manifest.json`` the parts. No file holds the directory's own path, so a run can be moved.
+``metrics/manifest.json`` the parts. Nothing that is read names the directory: it can be moved.
 """
 
 import hashlib

@@ -129,7 +129,9 @@ class ResumeCommand:
     """Go on with a run that was stopped, to the same numbers as if it had not been.
 
     The same bits are promised on the same machine with the same versions, flags, devices and
-    replica chunk; differences are named. Before its first checkpoint a run starts at step 0.
+    replica chunk; differences are named. Before its first checkpoint a run starts at step 0. A
+    config or metrics that were altered since are refused. Of a run that is complete it draws the
+    report, where that is missing.
     """
 
     run: Positional[Path]
@@ -179,6 +181,7 @@ class ReplayCommand:
     """Run a finished run again and say whether every number is the same to the bit.
 
     Differences of versions, devices and flags are named first. Exit status 1 if a number differs.
+    A function of your own is run only if its file is what the run used.
     """
 
     run: Positional[Path]
@@ -487,10 +490,15 @@ def _starting_point(
         )
     if file is None:
         return presets.get(preset or next(iter(presets)), kind()), None
-    from sigmaprop import configs
+    from sigmaprop import configs, own_sources
 
     path = Path(file)
     config = _report_user_errors(lambda: configs.load_config(path, kind, command=name))
+    if words.value_of("--objective", arguments) is None:  # else they are the user's own
+        folder = path if path.is_dir() else path.parent
+        own = getattr(config, "objective", ())
+        remedy = "to run it as it is now, give --objective {spec} beside --config"
+        _report_user_errors(lambda: own_sources.check(folder, own, remedy))
     return config, path
 
 

@@ -9,6 +9,7 @@ clean data: every learned sigma falls, nearly as fast as its learning rate lets 
 differ by less than their seeds do.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import runs, signals
-from sigmaprop.files import atomic
+from sigmaprop.data.dataset import Dataset
+from sigmaprop.files import atomic, exists, read_json, write_json
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.metrics import real_against_real
@@ -63,6 +65,7 @@ def run(
     reference = make_reference(config, plan)
     _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
     _write_real(directory, plan)
+    _tell_other_data(directory, plan, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             train(config, plan, index, directory, reference, progress, stop)
@@ -136,6 +139,30 @@ def _write_real(directory: runs.Run, plan: Plan) -> None:
     runs.include(directory, path)
 
 
+def _tell_other_data(directory: runs.Run, plan: Plan, progress: Progress) -> None:
+    """Records what the examples are, or says that they are not those that the run began with."""
+    path = directory.directory / "data.json"
+    found = {"schema": 1, "sha256": _digest(plan.dataset)}
+    if not exists(path):
+        write_json(path, found)
+        runs.seal(directory, path)
+    elif read_json(path) != found:
+        progress.say(
+            "differs: the data set holds other bits than when the run began; prepare it anew from "
+            "the same files, or start anew"
+        )
+    runs.include(directory, path)
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of examples and splits."""
+    found = hashlib.sha256()
+    for array in (dataset.x, *dataset.splits):
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
 def _prepare(config: GanConfig) -> Plan:
     gan_tensorboard.check(config.tensorboard)
     return prepare(config)
@@ -172,4 +199,5 @@ EXPERIMENT = Experiment(
     summary=_summary,
     unit="replica-steps",
     resumable=True,
+    concluded=gan_comparison.compare,
 )

@@ -5,6 +5,7 @@ however they are cut. What must happen at a step (scores, the measurement of the
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmaprop import checkpoints, runs, signals
-from sigmaprop.files import atomic
+from sigmaprop.files import atomic, sha256, verify_file
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.game import METRICS, NOT_DIVERGED, State
 
@@ -84,7 +85,9 @@ def train(
     progress(compiling, now * len(work.numbers))
     if now:
         progress.say(f"going on from step {now:,} of group {index + 1}")
-    if now < config.steps or not pictures.exists():
+    if state is None:
+        _check_kept(directory, pictures)
+    elif now < config.steps or not _is_sealed(directory, pictures):
         board = gan_tensorboard.writer(directory.directory, work.group.replicas)
         with board if config.tensorboard else contextlib.nullcontext() as board:
 
@@ -98,6 +101,7 @@ def train(
         _tell_divergence(work, state, progress)
         progress("examples for the report")
         _save_pictures(pictures, work, state, config.steps)
+        runs.seal(directory, pictures)
     runs.include(directory, pictures)
 
 
@@ -168,15 +172,71 @@ def _measured(
 
 def _restore(
     directory: runs.Run, work: Work, offset: int, steps: int, progress: Progress
-) -> tuple[State, int]:
-    """The state of the group's last good checkpoint and its step, or a fresh one and 0."""
+) -> tuple[State | None, int]:
+    """The state of the group's last good checkpoint and its step, or a fresh one and 0.
+
+    A checkpoint is good if it is whole and so is all that was recorded before it. Of a group that
+    is behind the run the state is gone: None.
+
+    Raises:
+        RunError: what was recorded is damaged, and no checkpoint lies before the damage.
+    """
     fresh = work.engine.init(work.knobs)
-    if max(checkpoints.steps(directory.directory), default=0) > offset + steps:
-        return fresh, steps  # a later group has begun
-    found = checkpoints.latest(directory.directory, fresh, say=progress.say, after=offset)
+    there = checkpoints.steps(directory.directory)
+    damage = runs.damage(directory.directory, there)
+    if damage is not None and damage.step <= offset:
+        raise _lost(damage.reason)
+    if max(there, default=0) > offset + steps and (damage is None or damage.step > offset + steps):
+        return None, steps  # a later group has begun
+    found = checkpoints.latest(
+        directory.directory,
+        fresh,
+        say=progress.say,
+        after=offset,
+        before=math.inf if damage is None else damage.step,
+    )
+    if damage is not None:
+        if found is None:
+            raise _lost(damage.reason)
+        progress.say(f"{damage.reason}; a checkpoint before it counts")
     state, begin = (fresh, 0) if found is None else (found[1], found[0] - offset)
+    checkpoints.drop_after(directory.directory, offset + begin)
     runs.drop_parts_after(directory, offset + begin)
     return state, begin
+
+
+def _is_sealed(directory: runs.Run, path: Path) -> bool:
+    """Whether a file of the run is there as it was written."""
+    digest = directory.seals.get(path.name)
+    try:
+        return digest is not None and sha256(path) == digest
+    except OSError:
+        return False
+
+
+def _check_kept(directory: runs.Run, path: Path) -> None:
+    """Refuses pictures that were altered of a group that is behind the run.
+
+    Raises:
+        RunError: they were, or are missing.
+    """
+    if path.name in directory.seals:
+        try:
+            verify_file(path, directory.seals[path.name])
+        except runs.RunError as error:
+            raise _lost(str(error).partition(";")[0]) from error
+    elif path.is_file():
+        runs.seal(directory, path)  # by a version that did not
+    else:
+        raise _lost(f"{path} is missing")
+
+
+def _lost(reason: str) -> runs.RunError:
+    """The error for what nothing on disk can give back."""
+    return runs.RunError(
+        f"{reason}, and no checkpoint before that is left; restore it, or start anew with "
+        "`sigmaprop gan --config RUN`"
+    )
 
 
 def _next_chunk(config: GanConfig, steps: int, elapsed: float) -> int:

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmaprop import configs, own_objective, runs
+from sigmaprop import configs, own_sources, runs
 from sigmaprop.environment import environment, environment_differences
+from sigmaprop.own_sources import SOURCES
 from sigmaprop.reporting import unfinished
 
 from . import progress, streams
 from .terminal import Terminal
 
-SOURCES = "own_objectives.json"
 SHOWN_DIFFERENCES = 20
 """Numbers that a replay lists when they differ."""
 
@@ -43,6 +43,8 @@ class Experiment(NamedTuple):
         summary: ``(directory, claims, terminal)``, prints what was found.
         unit: what progress counts.
         resumable: whether `sigmaprop resume` can go on with a run that was stopped.
+        concluded: ``run directory -> claims`` of a complete run; None where they are only printed
+            when it ends.
     """
 
     command: str
@@ -58,6 +60,7 @@ class Experiment(NamedTuple):
     summary: Callable[[Path, list[Any], Terminal], None]
     unit: str = "samples"
     resumable: bool = False
+    concluded: Callable[[Path], list[Any]] | None = None
 
 
 def launch(
@@ -82,28 +85,54 @@ def launch(
         terminal.say(f"{changed} of {total} options changed from {file}")
     with _run(experiment, runs.create(run_dir, experiment.command, config)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
-    _finish(experiment, run.directory, claims, terminal)
+    _finish(experiment, run.directory, claims, terminal, named=run.named)
     return 0
 
 
 def resume(experiment: Experiment, directory: Path) -> int:
-    """``sigmaprop resume``: goes on with a run that was stopped, to the same bits."""
+    """``sigmaprop resume``: goes on with a run that was stopped, to the same bits.
+
+    Of a run that is complete it draws the page, if its process ended before that was drawn.
+    """
     terminal = Terminal()
+    if runs.state(directory) == "complete":
+        return _draw_missing(experiment, directory, terminal)
     if not experiment.resumable:
         raise runs.RunError(
             f"{directory} is a run of `sigmaprop {experiment.command}`, which keeps no checkpoints;"
             f" start anew with `sigmaprop {experiment.command} --config {directory}`"
         )
     found = runs.resume(directory, experiment.command, experiment.config)
-    if found.run is None:
-        terminal.say(f"{directory} is complete already; nothing to resume")
-        return 0
+    if found.run is None:  # it has just ended
+        return _draw_missing(experiment, directory, terminal)
+    if not found.verified:
+        terminal.say(
+            f"{directory} was begun by a version that recorded no checksums of config and metrics: "
+            "whether they were altered since cannot be told"
+        )
     for line in found.differences:
         terminal.say(f"differs: {line}")
     with _run(experiment, found.run) as run:
         plan = _prepared(experiment, run.config)
         claims = _measure(experiment, run.config, plan, run, terminal)
-    _finish(experiment, run.directory, claims, terminal)
+    _finish(experiment, run.directory, claims, terminal, named=run.named)
+    return 0
+
+
+def _draw_missing(experiment: Experiment, directory: Path, terminal: Terminal) -> int:
+    """Draws the page of a complete run where there is none, or one from before it was complete."""
+    page, manifest = directory / "report.html", directory / "manifest.json"
+    try:
+        drawn = page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns
+    except OSError:
+        drawn = False
+    if drawn:
+        terminal.say(f"{directory} is complete already; nothing to resume")
+        return 0
+    runs.load(directory, experiment.config, command=experiment.command)
+    terminal.say(f"{directory} is complete, but its report was not drawn; drawing it")
+    claims = experiment.concluded(directory) if experiment.concluded else None
+    _finish(experiment, directory, claims, terminal)
     return 0
 
 
@@ -111,11 +140,9 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
     """``sigmaprop replay``: 0 if every number has the same bits, else 1."""
     terminal = Terminal()
     before = runs.load(directory, experiment.config, command=experiment.command)
+    _check_sources(directory, before.config, terminal)
     plan = _prepared(experiment, before.config)
-    for line in (
-        *environment_differences(before.environment, environment(before.config.seed)),
-        *_source_differences(directory),
-    ):
+    for line in environment_differences(before.environment, environment(before.config.seed)):
         terminal.say(f"differs: {line}")
     with _run(experiment, runs.create(run_dir, experiment.command, before.config)) as run:
         _measure(experiment, before.config, plan, run, terminal)
@@ -125,11 +152,10 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
     count = first.num_rows * len(experiment.values)
     which = f"{count} numbers" + (" that no clock goes into" if experiment.timed else "")
     if not different:
-        terminal.say(f"identical: all {which} of {directory} have the same bits in {run.directory}")
+        terminal.say(f"identical: all {which} of {directory} have the same bits in {run.named}")
         return 0
     terminal.say(
-        f"different: {len(different)} of {which} of {directory}; the repetition is in "
-        f"{run.directory}"
+        f"different: {len(different)} of {which} of {directory}; the repetition is in {run.named}"
     )
     for difference in different[:SHOWN_DIFFERENCES]:
         terminal.say(f"  {difference}")
@@ -174,31 +200,28 @@ def _checked(experiment: Experiment, directory: Path) -> str:
 
 def _save_sources(run: runs.Run, config: Any) -> None:
     """Keeps the source of the user's own functions beside the numbers."""
-    own = {
-        name: {
-            "sha256": own_objective.source_sha256(name),
-            "source": own_objective.source(name),
-        }
-        for name in getattr(config, "objective", ())
-        if own_objective.is_own(name)
-    }
+    own = own_sources.kept(_objectives(config))
     if own:
         path = run.directory / SOURCES
         runs.write_atomic(path, json.dumps(own, indent=1))
         runs.include(run, path)
 
 
-def _source_differences(directory: Path) -> Iterator[str]:
-    """A sentence for each of the user's own files that is not what the run used."""
-    path = directory / SOURCES
-    for name, kept in json.loads(path.read_text()).items() if path.exists() else ():
-        if own_objective.source_sha256(name) != kept["sha256"]:
-            yield f"{name} has changed; what the run used stands in {path}"
+def _check_sources(directory: Path, config: Any, terminal: Terminal) -> None:
+    """Refuses to run the files that a run directory names unless they are what the run used."""
+    remedy = "restore it to replay, or start anew with --objective {spec} given on the command line"
+    for file in own_sources.check(directory, _objectives(config), remedy):
+        terminal.say(f"{file} is what the run used")
+
+
+def _objectives(config: Any) -> Sequence[str]:
+    """The objectives of an experiment that has any."""
+    return getattr(config, "objective", ())
 
 
 def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
     """The rows that no clock goes into."""
-    if not experiment.timed:
+    if not experiment.timed or "metric" not in table.column_names:
         return table
     return table.filter(~pc.field("metric").isin(list(experiment.timed)))
 
@@ -219,10 +242,10 @@ def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
         with run:
             yield run
     except (KeyboardInterrupt, runs.Terminated) as error:
-        again = f"start anew with `sigmaprop {experiment.command} --config {run.directory}`"
+        again = f"start anew with `sigmaprop {experiment.command} --config {run.named}`"
         if experiment.resumable:
-            again = f"go on with `sigmaprop resume {run.directory}`"
-        error.add_note(f"{run.directory} is marked interrupted; {again}")
+            again = f"go on with `sigmaprop resume {run.named}`"
+        error.add_note(f"{run.named} is marked interrupted; {again}")
         raise
 
 
@@ -232,8 +255,7 @@ def _measure(
     devices = jax.local_devices()
     noun = f"{devices[0].platform} device{'' if len(devices) == 1 else 's'}"
     terminal.say(
-        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory "
-        f"{run.directory}"
+        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory {run.named}"
     )
     _save_sources(run, config)
     total = experiment.total(config, plan)
@@ -271,10 +293,22 @@ def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None
     terminal.print(tables.summary(claims), soft_wrap=True)
 
 
-def _finish(experiment: Experiment, directory: Path, claims: list[Any], terminal: Terminal) -> None:
-    """Writes the report, then prints what was found and where it lies."""
+def _finish(
+    experiment: Experiment,
+    directory: Path,
+    claims: list[Any] | None,
+    terminal: Terminal,
+    *,
+    named: Path | None = None,
+) -> None:
+    """Writes the report, then prints what was found, if that is known, and where it lies.
+
+    ``named`` is the directory as the user named it, where that is not ``directory``.
+    """
+    named = named or directory
     _write_report(experiment, directory, [directory], terminal)
-    experiment.summary(directory, claims, terminal)
+    if claims is not None:
+        experiment.summary(directory, claims, terminal)
     count = len(list((directory / "figures").glob("*.svg")))
-    terminal.say(f"figures: {directory / 'figures'} ({count}, each as SVG and PNG)")
-    terminal.say(f"report:  {directory / 'report.html'}")
+    terminal.say(f"figures: {named / 'figures'} ({count}, each as SVG and PNG)")
+    terminal.say(f"report:  {named / 'report.html'}")

@@ -6,7 +6,9 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +114,61 @@ def test_the_newest_two_are_kept(tmp_path):
     assert same(loaded[1], small(5.0))
     with pytest.raises(ValueError, match="keep is 0; give 1"):
         checkpoints.save(tmp_path, 300, small(), keep=0)
+
+
+def test_a_relative_directory_is_as_good(tmp_path, monkeypatch):
+    """orbax itself takes absolute paths only."""
+    monkeypatch.chdir(tmp_path)
+    relative = Path("run")
+    assert checkpoints.save(relative, 1, small()) == relative / "checkpoints" / "000000001"
+    loaded, said = found(relative, small())
+    assert loaded is not None
+    assert same(loaded[1], small())
+    assert not said
+    shutil.move("run", "moved")
+    loaded, _ = found(Path("moved"), small())
+    assert loaded is not None
+    assert same(loaded[1], small())
+
+
+def test_what_orbax_refuses_is_told_without_advice_on_room(tmp_path, monkeypatch):
+    from orbax.checkpoint import v1 as ocp
+
+    for error, end in (
+        (ValueError("Path should be absolute"), "; the checkpoints before it are whole"),
+        (OSError(errno.EACCES, "Path should be absolute"), "; choose another --run-dir"),
+    ):
+        monkeypatch.setattr(ocp, "save", mock.Mock(side_effect=error))
+        with pytest.raises(RunError) as caught:
+            checkpoints.save(tmp_path, 1, small())
+        assert str(caught.value).startswith(f"cannot write {tmp_path}/checkpoints/000000001 (")
+        assert str(caught.value).endswith(end)
+        assert "room" not in str(caught.value)
+
+
+def test_checkpoints_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        checkpoints.save(tmp_path, 1, small())
+    finally:
+        os.umask(before)
+    modes = {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "checkpoints").rglob("*")}
+    assert modes == {"0o640", "0o750"}
+
+
+def test_steps_before_are_chosen_and_those_after_removed_on_request(damaged):
+    loaded = checkpoints.latest(damaged, small(), before=2)
+    assert loaded is not None
+    assert loaded[0] == 1
+    assert checkpoints.latest(damaged, small(), before=1) is None
+    checkpoints.drop_after(damaged, 1)
+    assert checkpoints.steps(damaged) == [1]
+
+
+def test_a_folder_of_another_name_is_no_checkpoint(damaged):
+    for name in ("7", "٣", "0000000007", "x"):
+        shutil.copytree(damaged / "checkpoints" / "000000002", damaged / "checkpoints" / name)
+    assert checkpoints.steps(damaged) == [1, 2]
 
 
 def test_a_step_back_forgets_the_future(tmp_path):
@@ -222,6 +279,23 @@ def test_what_orbax_cannot_read_is_passed_over_quietly(damaged, capfd):
     files.write_manifest(path, [name for name in names if name != "manifest.json"])
     falls_back(damaged)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_given_up(damaged, monkeypatch, code):
+    """Going on from the one before would remove it."""
+    before = files_of(damaged, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open_regular", mock.Mock(side_effect=OSError(code, "why")))
+        patch.setattr(checkpoints, "verify_manifest", lambda path: files.verify_file(before[0], ""))
+        with pytest.raises(RunError, match=r"000000002 .*it may be whole, so none before it") as c:
+            checkpoints.latest(damaged, small())
+        assert "\n" not in str(c.value)
+    assert files_of(damaged, 2) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_load", mock.Mock(side_effect=MemoryError))
+        with pytest.raises(RunError, match=r"\(MemoryError\); it may be whole"):
+            checkpoints.latest(damaged, small())
 
 
 def test_earlier_steps_are_not_considered_on_request(damaged):

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from sigmaprop.experiments import arguments
+from sigmaprop.experiments.__main__ import _COMMANDS as COMMANDS
 
 from .documented import PAGES, ROOT, Step, steps
 
@@ -90,22 +92,16 @@ def test_default_run_directories_are_under_runs(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_is_known_to_the_parser(page):
-    """Marked lines too; and what stands in running text."""
-    from sigmaprop.experiments.__main__ import _COMMANDS
-    from sigmaprop.experiments import arguments
-
+    """Marked lines too, and what stands in running text."""
     text = page.read_text()
     commands = [step.text for step in steps(page) if step.kind == "sh"]
     commands += re.findall(r"`(sigmaprop [^`]*)`", text)
     for command in commands:
-        for words in _sigmaprop_words(command):
-            name, *rest = words
+        for name, *rest in _sigmaprop_words(command):
             if name.startswith("-") or name.isupper():  # --version; COMMAND
                 continue
-            assert name in _COMMANDS, command
-            options = [word for word in rest if word.startswith("--")]
-            known = arguments.names(_COMMANDS[name][0])
-            assert {option.split("=")[0] for option in options} <= {*known, "--help"}, command
+            assert name in COMMANDS, command
+            arguments.check(name, COMMANDS[name][0], [word for word in rest if word != "--help"])
 
 
 def _sigmaprop_words(command: str) -> list[list[str]]:

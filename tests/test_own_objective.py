@@ -146,9 +146,9 @@ def test_a_changed_file_is_read_again(write):
 
 def test_the_checksum_is_that_of_the_file(file):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert own_objective.source_sha256(f"{file}:bowl") == digest
+    assert own_objective.sha256(f"{file}:bowl") == digest
     with pytest.raises(ValueError, match=r"none\.py cannot be read \(No such file or directory\)"):
-        own_objective.source_sha256(f"{file.parent}/none.py:bowl")
+        own_objective.sha256(f"{file.parent}/none.py:bowl")
 
 
 def test_a_file_imports_its_own_neighbours(write):

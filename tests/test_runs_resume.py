@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -90,7 +91,7 @@ def test_a_complete_run_is_told_apart_and_left_as_it_is(tmp_path):
     with runs.create(tmp_path / "run", "gan", CONFIG) as run:
         runs.append_part(run, 1, rows(1))
     before = {path.name: path.stat().st_mtime_ns for path in run.directory.iterdir()}
-    assert runs.resume(run.directory, "gan", Config) == (None, [])
+    assert runs.resume(run.directory, "gan", Config) == (None, [], True)
     assert {path.name: path.stat().st_mtime_ns for path in run.directory.iterdir()} == before
     assert files.holder(run.directory) is None
 
@@ -106,7 +107,7 @@ def test_a_run_that_completes_between_two_looks_is_told_apart(tmp_path, monkeypa
     with monkeypatch.context() as patch:
         take = files.take_lock
         patch.setattr(resuming, "take_lock", lambda d: (patch.undo(), late(d))[1])
-        assert runs.resume(directory, "gan", Config) == (None, [])
+        assert runs.resume(directory, "gan", Config) == (None, [], True)
     assert files.take_lock is take
     assert files.holder(directory) is None
 
@@ -137,7 +138,7 @@ def test_a_refusal_frees_the_lock_and_leaves_the_status(tmp_path):
     (directory / "resumes.json").write_text("{")
     assert "resumes.json is truncated" in refused(directory)
     (directory / "config.json").write_text("{")
-    assert "config.json is truncated" in refused(directory)
+    assert "config.json was altered" in refused(directory)
     assert files.holder(directory) is None
     assert runs.state(directory) == "failed"
 
@@ -163,6 +164,141 @@ def test_a_run_stopped_before_its_environment_was_written_gets_it(tmp_path):
     (directory / "environment.json").unlink()
     with resumed(directory):
         assert json.loads((directory / "environment.json").read_text())["seed"] == 3
+
+
+def unsealed(directory: Path) -> Path:
+    """As a version left it that recorded no checksums."""
+    status = json.loads((directory / "status.json").read_text())
+    del status["sealed"]
+    (directory / "status.json").write_text(json.dumps(status))
+    (directory / "metrics" / "manifest.json").unlink(missing_ok=True)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("config.json", '"seed": 3', '"seed": 4'),
+        ("config.json", '"steps": 4,\n', "\n"),
+        ("config.json", '"gan"', '"gan" '),
+        ("environment.json", "here", "there"),
+        ("status.json", '"config.json": "', '"config.json": "0'),
+        ("status.json", '"checksum": "', '"checksum": "0'),
+    ],
+)
+def test_a_changed_config_or_environment_is_not_gone_on_with(tmp_path, name, old, new):
+    directory = stopped(tmp_path / "run")
+    path = directory / name
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    others = {p: p.read_bytes() for p in directory.iterdir() if p.is_file() and p.name != "lock"}
+    assert f"{path} was altered" in refused(directory)
+    assert {p: p.read_bytes() for p in others} == others
+    assert files.holder(directory) is None
+    path.write_text(before)
+    with resumed(directory):
+        pass
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_config_is_sealed_whenever_it_is_there(tmp_path, monkeypatch, moment):
+    """A process killed at each of the renames of a beginning run: status, status, config."""
+    count = 0
+
+    def replace(*arguments):
+        nonlocal count
+        if count >= moment:
+            raise Killed
+        count += 1
+        return rename(*arguments)
+
+    rename = os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(Killed):
+            runs.create(tmp_path / "run", "gan", CONFIG)
+    config = tmp_path / "run" / "config.json"
+    assert config.exists() == (moment == 3)
+    if config.exists():
+        config.write_text(config.read_text().replace('"seed": 3', '"seed": 4'))
+        assert "config.json was altered" in refused(tmp_path / "run")
+
+
+def test_a_run_of_a_version_without_seals_goes_on_says_so_and_is_sealed(tmp_path):
+    directory = unsealed(stopped(tmp_path / "run"))
+    found = runs.resume(directory, "gan", Config)
+    assert not found.verified
+    assert found.run is not None
+    with pytest.raises(KeyError), found.run:
+        raise KeyError
+    assert runs.resume(directory, "gan", Config).verified
+
+
+def test_a_run_without_seals_that_is_killed_while_it_is_sealed_is_sealed_by_the_next(
+    tmp_path, monkeypatch
+):
+    directory = unsealed(stopped(tmp_path / "run"))
+    with monkeypatch.context() as patch:
+        patch.setattr(resuming, "write_status", mock.Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            runs.resume(directory, "gan", Config)
+    found = runs.resume(directory, "gan", Config)
+    assert not found.verified
+    assert runs.damage(directory, [2, 4]) is None
+    assert found.run is not None
+    with found.run:
+        pass
+
+
+def test_a_resume_removes_what_a_killed_process_left(tmp_path):
+    directory = stopped(tmp_path / "run")
+    dead = 2**22 + 1  # above the largest number that Linux gives to a process
+    left = [
+        directory / f".metrics.parquet.{dead}-7.tmp",
+        directory / "metrics" / f".part-000000004.parquet.{dead}-7.tmp",
+        directory / "checkpoints" / ".saving" / "state.orbax-checkpoint-tmp" / "d",
+        directory / "checkpoints" / "000000009" / "state" / "d",
+        directory / ".metrics.tmp" / "part-000000001.parquet",
+    ]
+    kept = [
+        directory / f".status.json.{os.getppid()}-7.tmp",
+        directory / "checkpoints" / "000000002" / "manifest.json",
+        directory / "checkpoints" / "notes" / "mine",
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    with resumed(directory):
+        assert not any(path.exists() for path in left)
+        assert all(path.exists() for path in kept)
+        assert recorded(directory) == [1, 2, 3, 4]
+        assert not (directory / ".metrics.tmp").exists()
+        assert not (directory / "checkpoints" / "000000009").exists()
+
+
+def test_a_run_begun_by_a_relative_path_goes_on_after_a_move(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = begun(Path("run"))
+    assert (run.named, run.directory) == (Path("run"), tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # the run stays where it is
+    runs.append_part(run, 6, rows(5, 6))
+    with pytest.raises(KeyboardInterrupt), run:
+        raise KeyboardInterrupt
+    (tmp_path / "run").rename(tmp_path / "elsewhere" / "moved")
+    with resumed(Path("moved")) as run:
+        assert run.named == Path("moved")
+    assert recorded(Path("moved")) == [1, 2, 3, 4, 5, 6]
+    runs.verify(tmp_path / "elsewhere" / "moved")
+
+
+def test_a_working_directory_that_was_removed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(runs.RunError, match="working directory was removed"):
+        files.absolute(Path("run"))
 
 
 def test_parts_behind_the_checkpoint_are_repeated_and_not_doubled(tmp_path):

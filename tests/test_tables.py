@@ -1,14 +1,16 @@
 """Metrics: parts, damaged files, and a comparison that sees every bit."""
 
 import dataclasses
+import errno
 import os
+import random
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from sigmaprop import runs, tables
+from sigmaprop import files, runs, tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,7 @@ def test_parts_read_like_one_table_and_merge_into_it(run):
         tables.read_metrics(run.directory)
     for step in (10**9, 3, 2 * 10**8):
         tables.append_part(run, step, metrics((float(step), NAN_B)))
-    names = sorted(path.name for path in (run.directory / "metrics").iterdir())
+    names = sorted(path.name for path in (run.directory / "metrics").glob("*.parquet"))
     assert names == [f"part-{step}.parquet" for step in ("000000003", "1000000000", "200000000")]
     parts = tables.read_metrics(run.directory)
     assert parts["value"].to_pylist()[::2] == [3.0, 2e8, 1e9]
@@ -81,7 +83,7 @@ def test_parts_with_other_columns_are_refused(run):
     with pytest.raises(runs.RunError, match=other):
         tables.merge_parts(run)
     assert not (run.directory / "metrics.parquet").exists()
-    assert len(list((run.directory / "metrics").iterdir())) == 2
+    assert len(list((run.directory / "metrics").glob("*.parquet"))) == 2
     tables.write_metrics(run, metrics())
 
 
@@ -112,6 +114,130 @@ def test_a_flipped_bit_in_a_page_is_refused_or_harmless(run):
         else:
             assert read.equals(table)
     assert num_refused > 0.9 * len(positions)
+
+
+@pytest.fixture
+def parts(run):
+    """The directory of a run with parts of steps 2, 4 and 6."""
+    for step in (2, 4, 6):
+        tables.append_part(run, step, metrics((float(step), 0.5)))
+    return run.directory
+
+
+def part(directory, step):
+    return directory / "metrics" / f"part-{step:09d}.parquet"
+
+
+def test_every_flipped_bit_in_a_part_is_found_when_it_is_read_or_joined(run, parts):
+    """Some of them, in the footer, change what parquet reads without a word."""
+    rng = random.Random(0)
+    path = part(parts, 4)
+    whole = path.read_bytes()
+    for number in range(200):
+        position = rng.randrange(len(whole))
+        flipped = bytes([whole[position] ^ (1 << rng.randrange(8))])
+        path.write_bytes(whole[:position] + flipped + whole[position + 1 :])
+        with pytest.raises(runs.RunError, match=f"{path} was altered"):
+            tables.read_metrics(parts)
+        if number < 10:
+            with pytest.raises(runs.RunError, match=f"{path} was altered"):
+                tables.join_parts(run)
+            found = tables.damage(parts, [2, 6])
+            assert found is not None
+            assert found.step == 4
+            assert found.reason == f"{path} was altered after it was written"
+    path.write_bytes(whole)
+    assert tables.damage(parts, [2, 6]) is None
+
+
+def test_a_missing_part_is_found_and_later_ones_do_not_count(run, parts):
+    whole = part(parts, 6).read_bytes()
+    part(parts, 6).unlink()
+    assert tables.damage(parts, [2, 4]) is None
+    assert tables.damage(parts, []) is None
+    found = tables.damage(parts, [4, 6])
+    assert found is not None
+    assert found.step == 6
+    assert found.reason.endswith("is missing")
+    with pytest.raises(runs.RunError, match=r"part-000000006\.parquet is missing"):
+        tables.read_metrics(parts)
+    part(parts, 6).write_bytes(whole)
+    (parts / "metrics" / "manifest.json").unlink()
+    assert tables.damage(parts, [4, 6]) == (
+        4,
+        f"{part(parts, 4)} is missing in the list {parts / 'metrics' / 'manifest.json'}",
+    )
+
+
+def test_a_part_that_cannot_be_read_now_is_not_called_damaged(parts, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sha256", fail)
+        with pytest.raises(runs.RunError, match=r"cannot read .*part-000000002.*Input/output"):
+            tables.damage(parts, [6])
+
+
+def test_a_part_that_is_not_listed_is_not_counted(run, parts, monkeypatch):
+    """Its process was killed between the two."""
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_list", lambda *arguments: None)
+        tables.append_part(run, 8, metrics((8.0,)))
+    assert part(parts, 8).exists()
+    assert tables.read_metrics(parts).num_rows == 6
+    tables.drop_parts_after(run, 6)
+    assert not part(parts, 8).exists()
+
+
+def test_a_damaged_list_of_parts_is_refused(run, parts):
+    path = parts / "metrics" / "manifest.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("part-000000002", "part-000000003"))
+    for call in (lambda: tables.damage(parts, [2]), lambda: tables.read_metrics(parts)):
+        with pytest.raises(runs.RunError, match=f"{path} was altered"):
+            call()
+    files.write_json(path, files.sealed({"../part-000000002.parquet": "0"}))
+    with pytest.raises(runs.RunError, match="is no part of the metrics"):
+        tables.read_metrics(parts)
+    path.write_text(whole)
+    tables.join_parts(run)
+
+
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        (None, "no column 'metric'"),
+        (pa.array([1, 2, 3]), "'int64' in the column 'metric'"),
+        (pa.array([["a"], [], None]), "in the column 'metric'"),
+        (pa.array([None] * 3, pa.float64()), "'double' in the column 'metric'"),
+        (pa.array(["a", "b", None]), None),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), None),
+    ],
+)
+def test_columns_of_another_kind_are_named(tmp_path, column, what):
+    table = metrics().drop_columns("metric")
+    table = table if column is None else table.append_column("metric", column)
+    call = lambda: tables.check_columns(  # noqa: E731
+        table, tmp_path, words=("metric",), numbers=("step", "value")
+    )
+    if what is None:
+        call()
+        return
+    with pytest.raises(runs.RunError, match=f"the metrics of {tmp_path} have .*{what}; they are"):
+        call()
+
+
+def test_numbers_that_are_words_are_named(tmp_path):
+    with pytest.raises(runs.RunError, match="'string' in the column 'metric'"):
+        tables.check_columns(metrics(), tmp_path, words=(), numbers=("metric",))
+
+
+def test_metrics_that_are_no_file_are_refused_at_once(run):
+    os.mkfifo(run.directory / "metrics.parquet")
+    with pytest.raises(runs.RunError, match=r"metrics\.parquet .*it is a FIFO"):
+        tables.read_metrics(run.directory)
+    (run.directory / "metrics.parquet").unlink()
 
 
 def test_equal_tables_do_not_differ_in_any_row_order():

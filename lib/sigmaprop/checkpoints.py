@@ -6,22 +6,26 @@ name and renamed once it is on disk. The manifest is verified before orbax reads
 itself loads a flipped bit as another number.
 """
 
+import math
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sigmaprop.files import (
     RunError,
+    absolute,
+    exists,
     read_json,
+    remedy,
     verify_manifest,
     write_json,
     write_manifest,
     writing,
 )
-from sigmaprop.orbax_errors import quiet, reason
+from sigmaprop.orbax_errors import is_passing, quiet, reason, system_code
 
 if TYPE_CHECKING:
     import jax
@@ -82,6 +86,7 @@ def latest(
     say: Callable[[str], object] = warnings.warn,
     *,
     after: int = -1,
+    before: float = math.inf,
 ) -> tuple[int, Tree] | None:
     """Loads the newest checkpoint that is whole; damaged ones are passed over.
 
@@ -92,14 +97,16 @@ def latest(
             on the default device.
         say: called with one sentence for each checkpoint that is passed over.
         after: checkpoints of this step and earlier ones are not considered.
+        before: neither are those of this step and later ones.
 
     Returns:
         Step and state, None where no checkpoint is usable.
 
     Raises:
-        RunError: if a whole checkpoint holds other arrays than ``abstract``.
+        RunError: if a whole checkpoint holds other arrays than ``abstract``, or one cannot be read
+            for a reason that lies outside it, as memory or permissions do.
     """
-    usable = [step for step in reversed(steps(directory)) if step > after]
+    usable = [step for step in reversed(steps(directory)) if after < step < before]
     wanted = _described(_by_name(abstract))
     for index, step in enumerate(usable):
         path = _path(directory, step)
@@ -109,6 +116,8 @@ def latest(
             if kept == wanted:
                 return step, _load(path, abstract)
         except Exception as error:  # orbax raises almost anything
+            if is_passing(error):
+                raise _unread(path, error) from error
             rest = "none before it is left" if index + 1 == len(usable) else "the one before counts"
             say(f"checkpoint {path} is damaged ({reason(error)}); {rest}")
         else:
@@ -119,11 +128,34 @@ def latest(
 def steps(directory: Path) -> list[int]:
     """The steps of the checkpoints that have a manifest, ascending; it is not verified."""
     found = (Path(directory) / _FOLDER).glob("*/manifest.json")
-    return sorted(int(path.parent.name) for path in found if path.parent.name.isdecimal())
+    return sorted(int(path.parent.name) for path in found if _is_step(path.parent.name))
+
+
+def drop_after(directory: Path, step: int) -> None:
+    """Removes the checkpoints of later steps, of a future that the run leaves.
+
+    Raises:
+        RunError: if one of them cannot be removed.
+    """
+    _remove(directory, [other for other in steps(directory) if other > step])
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what a killed process left: checkpoints half written or half removed."""
+    folder = Path(directory) / _FOLDER
+    shutil.rmtree(folder / _SAVING, ignore_errors=True)
+    for path in folder.glob("*"):
+        if _is_step(path.name) and not exists(path / "manifest.json"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _path(directory: Path, step: int) -> Path:
     return Path(directory) / _FOLDER / f"{step:09d}"
+
+
+def _is_step(name: str) -> bool:
+    """Whether it is the name of a checkpoint."""
+    return name.isascii() and name.isdecimal() and name == f"{int(name):09d}"
 
 
 def _by_name(tree: Any) -> dict[str, Any]:
@@ -171,12 +203,11 @@ def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
 
     try:
         with quiet():
-            ocp.save(str(folder / _STATE), _stored(leaves))
+            ocp.save(str(absolute(folder / _STATE)), _stored(leaves))
     except Exception as error:  # orbax raises almost anything
-        why = reason(error)
-        raise RunError(
-            f"cannot write {target} ({why}); choose another --run-dir or make room for it"
-        ) from error
+        code = system_code(error)
+        rest = "the checkpoints before it are whole" if code is None else remedy(code)
+        raise RunError(f"cannot write {target} ({reason(error)}); {rest}") from error
     write_json(folder / _LEAVES, _described(leaves))
     paths = sorted(path for path in folder.rglob("*"))
     write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
@@ -193,7 +224,7 @@ def _load(path: Path, abstract: Any) -> Any:
     leaves = _by_name(abstract)
     with quiet():
         found = ocp.load(
-            str(path / _STATE), {n: _target(leaf) for n, leaf in _stored(leaves).items()}
+            str(absolute(path / _STATE)), {n: _target(leaf) for n, leaf in _stored(leaves).items()}
         )
     placed = [_placed(found.get(name), leaf) for name, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(abstract), placed)
@@ -236,11 +267,24 @@ def _remove_others(directory: Path, step: int, keep: int) -> None:
     """Removes later steps, and all but ``keep`` of the others."""
     there = steps(directory)
     kept = [other for other in there if other <= step][-keep:]
+    _remove(directory, set(there) - set(kept))
+
+
+def _remove(directory: Path, there: Iterable[int]) -> None:
+    """Removes checkpoints, each of which counts or does not count at every moment."""
     with writing(directory):
-        for other in set(there) - set(kept):
+        for other in there:
             path = _path(directory, other)
             (path / "manifest.json").unlink()
             shutil.rmtree(path)
+
+
+def _unread(path: Path, error: BaseException) -> RunError:
+    """The error for a checkpoint that may well be whole."""
+    return RunError(
+        f"cannot read checkpoint {path} ({reason(error)}); it may be whole, so none before it is "
+        "taken: mend the cause and resume again"
+    )
 
 
 def _other_arrays(path: Path, kept: dict[str, str], wanted: dict[str, str]) -> RunError:

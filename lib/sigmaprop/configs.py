@@ -7,15 +7,14 @@ import dataclasses
 import json
 import math
 import os
-import reprlib
 import types
 import typing
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sigmaprop.files import RunError, read_json
-from sigmaprop.names import unknown
+from sigmaprop.files import RunError, exists, read_json
+from sigmaprop.names import shown, unknown
 
 Config = TypeVar("Config")
 
@@ -100,7 +99,7 @@ def changes(config: Any, base: Any) -> tuple[int, int]:
 
 def _file(path: Path) -> Path:
     path = Path(path)
-    return path / "config.json" if path.is_dir() else path
+    return path / "config.json" if exists(path) and path.is_dir() else path
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -111,11 +110,11 @@ def _read(path: Path) -> dict[str, Any]:
     schema = content["schema"]
     if type(schema) is not int or schema != _SCHEMA:
         raise RunError(
-            f"{path} has schema {reprlib.repr(schema)}, but this version reads {_SCHEMA}; "
+            f"{path} has schema {shown(schema)}, but this version reads {_SCHEMA}; "
             "use the version that wrote it"
         )
     if not isinstance(content["command"], str):
-        raise RunError(f"{path}: command is {reprlib.repr(content['command'])}; give a string")
+        raise RunError(f"{path}: command is {shown(content['command'])}; give a string")
     return content
 
 
@@ -188,7 +187,7 @@ def _decode_fields(value: Any, kind: Any, option: str) -> Any:
 
 def _invalid(value: Any, kind: Any, option: str) -> ValueError:
     subject = f"option {option}" if option else "config"
-    return ValueError(f"{subject} is {reprlib.repr(value)}; give {_allowed(kind)}")
+    return ValueError(f"{subject} is {shown(value)}; give {_allowed(kind)}")
 
 
 def _allowed(kind: Any) -> str:

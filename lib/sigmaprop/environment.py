@@ -1,11 +1,13 @@
 """What a run's numbers depend on besides its config: versions, devices, flags, the checkout.
 
 Bits are equal only for the same machine, versions, flags and device count, so a run records them
-and a replay says in plain words which of them changed.
+and a replay says in plain words which of them changed. Home directories are recorded as ``~``:
+whose they are is no matter of the numbers.
 """
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sigmaprop.names import shown
+
+_LONGEST = 1000
+"""Characters of a value that are told whole."""
 _PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "chex", "sigmaprop")
 _FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 _NUMERICS = (
@@ -36,12 +42,13 @@ def environment(seed: int | None) -> dict[str, Any]:
 
     Returns:
         Versions, platform, device, CPU, flags, numerics, git, seed and argv, by name. ``git`` is
-        None unless the package is imported from a checkout that tracks it.
+        None unless the package is imported from a checkout that tracks it. Home directories in
+        all of it are ``~``.
     """
     import jax
 
     devices = jax.devices()
-    return {
+    found = {
         "schema": 1,
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in _PACKAGES},
         "platform": platform.platform(),
@@ -58,6 +65,30 @@ def environment(seed: int | None) -> dict[str, Any]:
         "seed": seed,
         "argv": list(sys.argv),
     }
+    return without_home(found)
+
+
+def without_home(content: Any) -> Any:
+    """JSON content with ``~`` for every home directory in its strings: one's own, and others'.
+
+    Example:
+        >>> without_home({"argv": ["/home/ada/bin/sigmaprop", "--dump=/root/x", "/homework"]})
+        {'argv': ['~/bin/sigmaprop', '--dump=~/x', '/homework']}
+    """
+    if isinstance(content, dict):
+        return {name: without_home(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_home(value) for value in content]
+    return _homes().sub("~", content) if isinstance(content, str) else content
+
+
+def _homes() -> re.Pattern[str]:
+    """Home directories, where a path begins and up to the end of a name in it."""
+    own = os.path.expanduser("~")
+    own = {place.rstrip("/") for place in (own, os.path.realpath(own)) if place.startswith("/")}
+    named = [re.escape(place) for place in sorted(own - {""}, key=len, reverse=True)]
+    places = "|".join([*named, r"/(?:home|Users)/[^/\s:;,\"']+", "/root"])
+    return re.compile(rf"(?<![\w.~/-])(?:{places})(?![^/\s:;,\"'])")
 
 
 def environment_differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
@@ -83,12 +114,14 @@ def environment_differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 
 def _pairs(a: dict[str, Any], b: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """(Name, old, new) for every entry that can change the numbers, most important first."""
+    a, b = without_home(a), without_home(b)  # older records have the paths themselves
     for section, name in _ORDER:
         label = name if section == "versions" else f"{section} {name}"
         yield label, _entry(a, section, name), _entry(b, section, name)
     yield "x64", a.get("x64"), b.get("x64")
     for section in ("numerics", "flags"):
-        names: set[str] = {*(a.get(section) or {}), *(b.get(section) or {})}
+        both = [found.get(section) for found in (a, b)]
+        names: set[str] = {name for each in both if isinstance(each, dict) for name in each}
         for name in sorted(names):
             if "CACHE" not in name:
                 yield name, _entry(a, section, name), _entry(b, section, name)
@@ -98,7 +131,8 @@ def _pairs(a: dict[str, Any], b: dict[str, Any]) -> Iterator[tuple[str, Any, Any
 
 def _entry(environment: dict[str, Any], section: str, name: str) -> Any:
     """One entry, None where the section or the entry is missing."""
-    return (environment.get(section) or {}).get(name)
+    found = environment.get(section)
+    return found.get(name) if isinstance(found, dict) else None
 
 
 def _checkout(environment: dict[str, Any]) -> str | None:
@@ -110,7 +144,10 @@ def _checkout(environment: dict[str, Any]) -> str | None:
 
 def _show(value: Any) -> str:
     """A value in a sentence."""
-    return "unset" if value is None else str(value) or "empty"
+    if value is None:
+        return "unset"
+    text = str(value)
+    return text if 0 < len(text) <= _LONGEST else shown(text, _LONGEST) if text else "empty"
 
 
 def _setting(name: str) -> str | bool | None:

@@ -1,22 +1,129 @@
-"""Whole files or none: atomic writes, strict JSON, checksums, and the lock of a run directory."""
+"""Whole files or none: atomic writes, strict JSON, checksums, and the lock of a run directory.
 
+Whatever is read is a regular file, opened by `open_regular`: a FIFO or a device that lies in the
+place of one of our files is refused, where a plain ``open`` would wait for ever.
+"""
+
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
+import re
+import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from sigmaprop.names import shown
+
+MOST_TEXT = 2**26
+"""Bytes of the largest JSON or Python file that is read: none of ours comes near it."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
+_NAME_KEPT = 80
+"""Characters of a file's name in the name of its temporary file, which may have 255 bytes."""
+_LONG_WORD = re.compile(r"\S{600,}")
+"""What no sentence repeats whole: paths and values of that length are mistakes."""
+_TEMPORARY = re.compile(r"\..*\.(?P<pid>\d+)-\d+\.tmp", re.DOTALL)
 
 
 class RunError(ValueError):
     """A user's mistake: one sentence that names the file or option, its value and the remedy."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))
+        line = " ".join(message.splitlines())
+        super().__init__(_LONG_WORD.sub(lambda word: f"{word[0][:200]}...{word[0][-200:]}", line))
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, links in it left alone: it means the same from every directory.
+
+    Raises:
+        RunError: if it is relative to a working directory that was removed.
+    """
+    try:
+        return Path(path).absolute()
+    except OSError as error:
+        raise RunError(
+            f"cannot find {path} ({error.strerror}): the working directory was removed; change to "
+            "another"
+        ) from error
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something of that name.
+
+    Raises:
+        RunError: if the system does not say, because the name is too long or a folder is closed.
+    """
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise unreadable(path, error) from error
+    except ValueError:  # a NUL in it
+        return False
+    return True
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Opens a regular file for reading, without waiting for anybody.
+
+    Raises:
+        OSError: if it is none, or cannot be opened.
+    """
+    try:
+        _check_regular(os.stat(path).st_mode, path)  # a device may act on being opened
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL in it
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    try:
+        _check_regular(os.fstat(descriptor).st_mode, path)
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have, None for any number.
+
+    Raises:
+        OSError: if it is no regular file, cannot be read, or is larger.
+    """
+    with open_regular(path) as file:
+        if most is not None and os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        return file.read() if most is None else file.read(most)
+
+
+def unreadable(path: Path, error: OSError) -> RunError:
+    """The error for a file that the system does not let us read."""
+    return RunError(f"cannot read {path} ({error.strerror or error}); restore it or choose another")
+
+
+def remedy(code: int | None) -> str:
+    """What a user can do where a file in a run directory cannot be written.
+
+    Args:
+        code: the system's number of the error; None where it gave none.
+    """
+    if code in _NO_ROOM:
+        return "make room for it or choose another --run-dir"
+    if code == errno.ENAMETOOLONG:
+        return "choose another --run-dir, of a shorter name"
+    return "choose another --run-dir"
 
 
 @contextmanager
@@ -26,19 +133,20 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or error
-        raise RunError(
-            f"cannot write {path} ({why}); choose another --run-dir or make room for it"
-        ) from error
+        raise RunError(f"cannot write {path} ({why}); {remedy(error.errno)}") from error
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the name ``path`` once it is complete and on disk.
 
+    Its permissions are those that the umask leaves.
+
     Raises:
         RunError: if it cannot be written; an older file of this name stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    kept = path.name.encode()[:_NAME_KEPT].decode(errors="ignore")
+    temporary = path.with_name(f".{kept}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +187,9 @@ def read_json(path: Path) -> Any:
         RunError: if the file is missing or damaged.
     """
     try:
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique)
+        return json.loads(read_regular(path, MOST_TEXT), object_pairs_hook=_unique)
     except OSError as error:
-        why = error.strerror or error
-        raise RunError(f"cannot read {path} ({why}); restore it or choose another") from error
+        raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is truncated or not valid JSON ({error}); restore it or choose another"
@@ -96,10 +203,10 @@ def write_manifest(directory: Path, names: Iterable[str]) -> None:
         RunError: if one of them is missing.
     """
     try:
-        digests = {name: _sha256(directory / name) for name in names}
+        digests = {name: sha256(directory / name) for name in names}
     except OSError as error:
         raise RunError(f"{error.filename} is missing; write it before the run ends") from error
-    write_json(directory / "manifest.json", _sealed(digests))
+    write_json(directory / "manifest.json", sealed(digests))
 
 
 def verify_manifest(directory: Path) -> None:
@@ -108,16 +215,79 @@ def verify_manifest(directory: Path) -> None:
     Raises:
         RunError: if a file, or the manifest itself, was altered or is missing.
     """
-    manifest = read_json(directory / "manifest.json")
-    digests = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(digests, dict) or manifest != _sealed(digests):
-        raise _altered(directory / "manifest.json")
-    for name, digest in digests.items():
-        path = directory / name
-        if not path.is_file():
-            raise RunError(f"{path} is missing; restore it or repeat the run")
-        if _sha256(path) != digest:
-            raise _altered(path)
+    for name, digest in read_manifest(directory).items():
+        if os.path.isabs(name) or ".." in Path(name).parts:
+            raise RunError(
+                f"{directory / 'manifest.json'} lists {shown(name)}, which lies outside; restore "
+                "it or choose another run"
+            )
+        verify_file(directory / name, digest)
+
+
+def read_manifest(directory: Path) -> dict[str, str]:
+    """The sha256 of each file that ``manifest.json`` lists; the files are not looked at.
+
+    Raises:
+        RunError: if the manifest is missing or was altered.
+    """
+    path = directory / "manifest.json"
+    return unsealed(read_json(path), path)
+
+
+def verify_file(path: Path, digest: str) -> None:
+    """Recomputes the checksum of a file.
+
+    Raises:
+        RunError: if it was altered, is missing or cannot be read.
+    """
+    try:
+        found = sha256(path)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            raise RunError(f"{path} is missing; restore it or repeat the run") from None
+        raise unreadable(path, error) from error
+    if found != digest:
+        raise RunError(f"{path} was altered after it was written; restore it or repeat the run")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal.
+
+    Raises:
+        OSError: if it is none, or cannot be read.
+    """
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(digests: Mapping[str, str]) -> dict[str, Any]:
+    """Digests of files by name, with a checksum of their own."""
+    return {"schema": 1, "files": dict(digests), "checksum": _checksum(digests)}
+
+
+def unsealed(content: Any, path: Path) -> dict[str, str]:
+    """The digests that `sealed` made a content of.
+
+    Raises:
+        RunError: naming ``path``, where it is not as it was made.
+    """
+    digests = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(digests, dict) or content != sealed(digests):
+        raise RunError(f"{path} was altered after it was written; restore it or repeat the run")
+    return digests
+
+
+def remove_temporary(directory: Path) -> None:
+    """Removes what `atomic` left below a directory in processes that were killed.
+
+    Files of processes that live are left alone; a file that cannot be removed stays.
+    """
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            found = _TEMPORARY.fullmatch(name)
+            if found and not _lives(int(found["pid"])):
+                with suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
 
 
 def take_lock(directory: Path) -> int:
@@ -130,15 +300,16 @@ def take_lock(directory: Path) -> int:
         RunError: if another process holds it, or the file cannot be written.
     """
     with writing(directory):
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
         try:
+            _check_regular(os.fstat(descriptor).st_mode, directory / "lock")
             _flock(descriptor)
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
         except OSError as error:
-            pid = _pid(descriptor)
+            pid = _pid(descriptor) if isinstance(error, BlockingIOError) else None
             os.close(descriptor)
-            if isinstance(error, BlockingIOError):
+            if pid is not None:
                 raise held(directory, pid) from error
             raise
     return descriptor
@@ -147,10 +318,12 @@ def take_lock(directory: Path) -> int:
 def holder(directory: Path) -> str | None:
     """The pid of the living process that holds the lock, None where nobody does."""
     try:
-        descriptor = os.open(directory / "lock", os.O_RDONLY)
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _pid(descriptor)
@@ -183,24 +356,31 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = {}
     for name, value in pairs:
         if name in content:
-            raise ValueError(f"{name!r} is given twice")
+            raise ValueError(f"{shown(name)} is given twice")
         content[name] = value
     return content
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a FIFO, socket or device and no file", str(path))
 
 
-def _sealed(digests: dict[str, str]) -> dict[str, Any]:
-    """A manifest with a checksum of its own."""
-    seal = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-    return {"schema": 1, "files": digests, "checksum": seal}
+def _checksum(digests: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
 
 
-def _altered(path: Path) -> RunError:
-    return RunError(f"{path} was altered after the run; restore it or repeat the run")
+def _lives(pid: int) -> bool:
+    """Whether a process of that number lives; this one itself counts as one."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _flock(descriptor: int) -> None:

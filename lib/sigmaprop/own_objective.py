@@ -16,14 +16,13 @@ f is used in float32 and float64 alike, with 64-bit JAX switched on; its value i
 of x. NumPy constants that are not cast, as above, make it compute in float64 throughout; arrays
 that the file makes with jax.numpy when it is imported have 32 bits. The file is run once for each
 content that it has. It can import its neighbours while it is imported (not later, from inside a
-function); what they contain is not part of `source_sha256`.
+function); what they contain is not part of `sha256`.
 """
 
 import functools
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,11 +39,12 @@ from jaxtyping import Array
 from sigmaprop.names import nearest, shown
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import generic_point
+from sigmaprop.own_sources import is_own, read, refused, sha256, split
 
+__all__ = ["is_own", "load", "sha256"]
 
-def is_own(name: str) -> bool:
-    """Whether the name stands for a function in a file."""
-    return ".py:" in name
+_LONGEST = 400
+"""Characters of another's error message that are told."""
 
 
 def load(spec: str, dim: int | None = None) -> Objective:
@@ -59,39 +59,21 @@ def load(spec: str, dim: int | None = None) -> Objective:
 
     Source: "Importing a source file directly", https://docs.python.org/3/library/importlib.html
     """
-    path, name = _split(spec)
-    source = _read(spec)
+    path, name = split(spec)
+    source = read(spec)
     function = _function(spec, _module(path, source), name)
     return _build(spec, path, source, _dim(spec, function, dim))
-
-
-def source_sha256(spec: str) -> str:
-    """The SHA-256 of the file that a spec names, in hexadecimal.
-
-    Raises:
-        ValueError: the spec names no file that can be read.
-    """
-    return hashlib.sha256(_read(spec)).hexdigest()
-
-
-def source(spec: str) -> str:
-    """The text of the file that a spec names.
-
-    Raises:
-        ValueError: the spec names no file that can be read.
-    """
-    return _read(spec).decode(errors="replace")
 
 
 @functools.lru_cache(maxsize=64)
 def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
     """One object for one content of the file, so that jit recognises it."""
-    name = _split(spec)[1]
+    name = split(spec)[1]
     function = _function(spec, _module(path, source), name)
     point = getattr(function, "point", None)
     formula = getattr(function, "formula", "")
     if not isinstance(formula, str):
-        raise _refused(spec, f"its formula is of type {type(formula).__name__}, not str")
+        raise refused(spec, f"its formula is of type {type(formula).__name__}, not str")
     _check_trace(spec, function, dim)
     objective = Objective(
         name=spec,
@@ -103,20 +85,6 @@ def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
     )
     _check_value(objective)
     return objective
-
-
-def _split(spec: str) -> tuple[Path, str]:
-    """The file, as an absolute path, and the name of the function."""
-    path, _, name = spec.rpartition(":")
-    return Path(os.path.realpath(os.path.expanduser(path))), name
-
-
-def _read(spec: str) -> bytes:
-    path = _split(spec)[0]
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _refused(spec, f"{path} cannot be read ({error.strerror})") from error
 
 
 @functools.lru_cache(maxsize=64)
@@ -178,7 +146,7 @@ def _function(spec: str, module: ModuleType, name: str) -> Callable[..., Any]:
         raise ValueError(f"{module.__file__} has no function {shown(name)}; {hint}")
     function = getattr(module, name)
     if not callable(function):
-        raise _refused(spec, f"{name} is of type {type(function).__name__}, not a function")
+        raise refused(spec, f"{name} is of type {type(function).__name__}, not a function")
     return function
 
 
@@ -186,9 +154,9 @@ def _dim(spec: str, function: Callable[..., Any], dim: object) -> int:
     """The dim asked for, else the function's own."""
     dim = getattr(function, "dim", None) if dim is None else dim
     if dim is None:
-        raise _refused(spec, "it needs a dimension: give --dim, or set the attribute dim")
+        raise refused(spec, "it needs a dimension: give --dim, or set the attribute dim")
     if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim < 1:
-        raise _refused(spec, f"its dim is a whole number of at least 1, not {dim!r}")
+        raise refused(spec, f"its dim is a whole number of at least 1, not {shown(dim)}")
     return int(dim)
 
 
@@ -197,9 +165,9 @@ def _point(spec: str, point: Any) -> np.ndarray:
     try:
         found = np.asarray(point, np.float64)
     except (TypeError, ValueError) as error:
-        raise _refused(spec, f"its point is no sequence of numbers: {_told(error)}") from error
+        raise refused(spec, f"its point is no sequence of numbers: {_told(error)}") from error
     if not np.all(np.isfinite(found)):
-        raise _refused(spec, "its point has coordinates that are not finite")
+        raise refused(spec, "its point has coordinates that are not finite")
     return found
 
 
@@ -211,10 +179,10 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
             try:
                 out = jax.eval_shape(function, x)
             except Exception as error:
-                raise _refused(spec, f"for x of shape ({dim},) it raises {_told(error)}") from error
+                raise refused(spec, f"for x of shape ({dim},) it raises {_told(error)}") from error
             is_array = isinstance(out, jax.ShapeDtypeStruct)
             if not (is_array and out.shape == () and jnp.issubdtype(out.dtype, jnp.floating)):
-                raise _refused(
+                raise refused(
                     spec,
                     f"for x of shape ({dim},) it returns {_described(out)}, not a floating scalar",
                 )
@@ -236,10 +204,10 @@ def _check_value(objective: Objective) -> None:
         try:
             value = float(objective(objective.point))
         except Exception as error:
-            raise _refused(objective.name, f"at its point it raises {_told(error)}") from error
+            raise refused(objective.name, f"at its point it raises {_told(error)}") from error
     if not np.isfinite(value):
         where = np.array2string(objective.point, threshold=6, max_line_width=10_000)
-        raise _refused(objective.name, f"it is {value} at its point {where}")
+        raise refused(objective.name, f"it is {value} at its point {where}")
 
 
 def _described(out: Any) -> str:
@@ -251,8 +219,5 @@ def _described(out: Any) -> str:
 def _told(error: BaseException) -> str:
     """The type and the first line of the message of an exception."""
     first, *_ = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {first.rstrip('.')}" if first else type(error).__name__
-
-
-def _refused(spec: str, reason: str) -> ValueError:
-    return ValueError(f"objective {spec!r}: {reason}")
+    first = first[:_LONGEST].rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -4,10 +4,13 @@ A run directory holds ``config.json``, ``environment.json``, ``status.json``, ``
 ``metrics.parquet`` (``metrics/part-*.parquet`` while running) and, once complete, ``manifest.json``
 with the sha256 of what a replay relies on; where a run has them, ``checkpoints`` and
 ``resumes.json``. Every file is written under a temporary name and then renamed: it is whole or
-absent.
+absent. Until there is a manifest, ``status.json`` seals config and environment and
+``metrics/manifest.json`` the parts. Nothing that is read names the directory: it can be moved.
 """
 
+import hashlib
 import itertools
+import json
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,21 +22,31 @@ from sigmaprop.configs import load_command, load_config
 from sigmaprop.environment import environment
 from sigmaprop.files import (
     RunError,
+    absolute,
+    exists,
     held,
     holder,
-    read_json,
     take_lock,
     verify_manifest,
     write_atomic,
-    write_json,
     writing,
 )
-from sigmaprop.lifecycle import Run, State, Terminated, state, write_status
+from sigmaprop.lifecycle import (
+    Run,
+    State,
+    Terminated,
+    read_environment,
+    seal,
+    state,
+    write_status,
+)
 from sigmaprop.resuming import Resumed, check_begun, resume
 from sigmaprop.tables import (
+    Damage,
     Difference,
     append_part,
     compare_tables,
+    damage,
     drop_parts_after,
     merge_parts,
     read_metrics,
@@ -44,6 +57,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "Damage",
     "Difference",
     "Finished",
     "Resumed",
@@ -55,6 +69,7 @@ __all__ = [
     "check_begun",
     "compare_tables",
     "create",
+    "damage",
     "drop_parts_after",
     "include",
     "load",
@@ -63,6 +78,7 @@ __all__ = [
     "merge_parts",
     "read_metrics",
     "resume",
+    "seal",
     "state",
     "verify",
     "write_atomic",
@@ -83,7 +99,8 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
     """Makes a run directory, locks it, and writes config, environment and status.
 
     Args:
-        directory: new or empty; None makes ``root/<command>-<UTC time>``.
+        directory: new or empty, relative to the present working directory or absolute; None makes
+            ``root/<command>-<UTC time>``.
         command: the experiment's name.
         config: a frozen dataclass; `sigmaprop.configs` says of what.
         root: where fresh directories go.
@@ -96,19 +113,28 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
         TypeError: if the config does not survive being written and read back.
     """
     text = configs.dump(command, config)
-    directory = _fresh(Path(root), command) if directory is None else _vacant(Path(directory))
-    run = Run(directory, command, config, take_lock(directory))
-    if _occupied(directory):  # by a process that came first, between look and lock
+    named = _fresh(Path(root), command) if directory is None else _vacant(Path(directory))
+    run = Run(absolute(named), command, config, named, take_lock(named))
+    if _occupied(named):  # by a process that came first, between look and lock
         os.close(run._lock)
-        raise _refusal(directory)
+        raise _refusal(named)
     try:
-        write_status(run, "running", None)
-        write_atomic(directory / "config.json", text)
-        write_json(directory / "environment.json", environment(getattr(config, "seed", None)))
+        _begin(run, text)
     except BaseException as error:
         run.__exit__(type(error), error, error.__traceback__)
         raise
     return run
+
+
+def _begin(run: Run, config: str) -> None:
+    """Status, config and environment; what is there of the last two is sealed at every moment."""
+    write_status(run, "running", None)
+    found = json.dumps(environment(getattr(run.config, "seed", None)), indent=2, allow_nan=False)
+    texts = {"config.json": config, "environment.json": found + "\n"}
+    run.seals |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    write_status(run, "running", None)
+    for name, text in texts.items():
+        write_atomic(run.directory / name, text)
 
 
 def include(run: Run, path: Path) -> None:
@@ -153,7 +179,7 @@ def load(directory: Path, config_type: type, *, command: str | None = None) -> F
     return Finished(
         load_command(directory),
         load_config(directory, config_type, command=command),
-        read_json(directory / "environment.json"),
+        read_environment(directory),
         read_metrics(directory),
     )
 
@@ -190,7 +216,7 @@ def _refusal(directory: Path) -> RunError:
     """Why an occupied directory cannot be used."""
     if (pid := holder(directory)) is not None:
         return held(directory, pid)
-    if not (directory / "status.json").exists():
+    if not exists(directory / "status.json"):
         return RunError(f"--run-dir {directory} is not empty; choose a new or empty directory")
     try:
         found = state(directory)

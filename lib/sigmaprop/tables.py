@@ -1,6 +1,12 @@
-"""Metrics tables: parquet files with checksums, and a comparison bit by bit."""
+"""Metrics tables: parquet files with checksums, and a comparison bit by bit.
+
+While a run goes on its rows lie in ``metrics/part-<step>.parquet``; ``metrics/manifest.json`` has
+the sha256 of each, since parquet's own checksums do not cover all of a file. A part that is not
+listed is not counted: its process ended before the list was written.
+"""
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,12 +14,41 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sigmaprop.files import RunError, atomic, writing
+from sigmaprop.files import (
+    RunError,
+    atomic,
+    exists,
+    open_regular,
+    read_manifest,
+    sealed,
+    sha256,
+    unreadable,
+    verify_file,
+    write_json,
+    writing,
+)
+from sigmaprop.names import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from sigmaprop.runs import Run
+
+
+_FOLDER = "metrics"
+_DOOMED = ".metrics.tmp"
+
+
+class Damage(NamedTuple):
+    """A part of the metrics that is not as it was written.
+
+    Attributes:
+        step: of the part.
+        reason: what is wrong, a sentence without its end.
+    """
+
+    step: int
+    reason: str
 
 
 class Difference(NamedTuple):
@@ -54,12 +89,14 @@ def write_metrics(run: "Run", table: "pa.Table") -> None:
 
 
 def append_part(run: "Run", step: int, table: "pa.Table") -> None:
-    """Writes the rows since the last part as ``metrics/part-<step>.parquet``.
+    """Writes the rows since the last part as ``metrics/part-<step>.parquet``, and lists it.
 
     Raises:
         RunError: if it cannot be written.
     """
-    _write(run.directory / "metrics" / f"part-{step:09d}.parquet", [table])
+    path = _path(run.directory, step)
+    _write(path, [table])
+    _list(run.directory, {**(_listed(run.directory) or {}), path.name: _digest(path)})
 
 
 def merge_parts(run: "Run") -> None:
@@ -78,14 +115,14 @@ def join_parts(run: "Run") -> None:
     Raises:
         RunError: if a part is damaged or has other columns, or the result cannot be written.
     """
-    if parts := _parts(run.directory):
+    if parts := _whole_parts(run.directory):
         _write(run.directory / "metrics.parquet", _read(parts))
 
 
 def drop_parts(run: "Run") -> None:
     """Removes the parts, all of them at once: a process killed meanwhile leaves none that count."""
-    parts = run.directory / "metrics"
-    doomed = run.directory / ".metrics.tmp"
+    parts = run.directory / _FOLDER
+    doomed = run.directory / _DOOMED
     shutil.rmtree(doomed, ignore_errors=True)
     with suppress(OSError):
         os.replace(parts, doomed)
@@ -102,15 +139,59 @@ def drop_parts_after(run: "Run", step: int) -> None:
         step: of the checkpoint; parts of later steps are removed. -1 removes all.
 
     Raises:
-        RunError: if one of them cannot be removed.
+        RunError: if one of them cannot be removed, or the list of parts is damaged.
     """
     parts = _parts(run.directory)
+    later = [part for part in parts if _step(part) > step]
+    if listed := _listed(run.directory):
+        _list(run.directory, {n: d for n, d in listed.items() if _step(Path(n)) <= step})
     with writing(run.directory):
         if parts:
             (run.directory / "metrics.parquet").unlink(missing_ok=True)
-        for part in parts:
-            if _step(part) > step:
-                part.unlink()
+        for part in later:
+            part.unlink()
+
+
+def seal_parts(run: "Run") -> None:
+    """Lists all parts that are there, for a run of a version that did not.
+
+    Raises:
+        RunError: if one of them cannot be read, or the list cannot be written.
+    """
+    if parts := _parts(run.directory):
+        _list(run.directory, {part.name: _digest(part) for part in parts})
+
+
+def damage(directory: Path, steps: Sequence[int]) -> Damage | None:
+    """The first part that is not as it was written, among those that checkpoints rely on.
+
+    Args:
+        directory: the run directory.
+        steps: of the checkpoints; each was saved after the part of its step. Later parts do not
+            count: they are repeated.
+
+    Raises:
+        RunError: if the list of parts is damaged, or a part cannot be read.
+    """
+    listed = {_step(Path(name)): digest for name, digest in (_listed(directory) or {}).items()}
+    for step in sorted({*listed, *steps}):
+        path = _path(Path(directory), step)
+        if step > max(steps, default=-1):
+            break
+        if step not in listed:
+            return Damage(step, f"{path} is missing in the list {path.parent / 'manifest.json'}")
+        try:
+            verify_file(path, listed[step])
+        except RunError as error:
+            if isinstance(error.__cause__, OSError):  # it may be whole
+                raise
+            return Damage(step, str(error).partition(";")[0])
+    return None
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes parts that a killed process was about to remove."""
+    shutil.rmtree(Path(directory) / _DOOMED, ignore_errors=True)
 
 
 def read_metrics(directory: Path) -> "pa.Table":
@@ -123,10 +204,49 @@ def read_metrics(directory: Path) -> "pa.Table":
 
     directory = Path(directory)
     whole = directory / "metrics.parquet"
-    paths = [whole] if whole.exists() else _parts(directory)
+    paths = [whole] if exists(whole) else _whole_parts(directory)
     if not paths:
         raise RunError(f"{directory} holds no metrics yet; let the run reach its first checkpoint")
     return pa.concat_tables(_read(paths))
+
+
+def check_columns(
+    table: "pa.Table", directory: Path, *, words: Iterable[str], numbers: Iterable[str]
+) -> None:
+    """Refuses metrics that cannot be those of a command.
+
+    Args:
+        table: of the run.
+        directory: the run's, for the sentence.
+        words: columns that are there and hold strings.
+        numbers: columns that are there and hold integers or floats.
+
+    Raises:
+        RunError: naming a column that is missing or holds something else.
+    """
+    import pyarrow as pa
+
+    types = {field.name: field.type for field in table.schema}
+    wanted = {**dict.fromkeys(words, _is_word), **dict.fromkeys(numbers, _is_number)}
+    for name, fits in wanted.items():
+        if name not in types:
+            what = f"no column {shown(name)}"
+        elif not fits(pa.types, types[name]):
+            what = f"{shown(str(types[name]))} in the column {shown(name)}"
+        else:
+            continue
+        raise RunError(
+            f"the metrics of {directory} have {what}; they are those of another command or "
+            "version, choose a run of this one"
+        )
+
+
+def _is_word(types: Any, kind: "pa.DataType") -> bool:
+    return types.is_string(kind.value_type if types.is_dictionary(kind) else kind)
+
+
+def _is_number(types: Any, kind: "pa.DataType") -> bool:
+    return types.is_integer(kind) or types.is_floating(kind)
 
 
 def compare_tables(
@@ -160,15 +280,62 @@ def compare_tables(
     return differences
 
 
+def _path(directory: Path, step: int) -> Path:
+    return directory / _FOLDER / f"part-{step:09d}.parquet"
+
+
 def _parts(directory: Path) -> list[Path]:
-    """The parts in the order of their steps."""
-    paths = (directory / "metrics").glob("part-*.parquet")
-    return sorted(paths, key=lambda path: (len(path.name), path.name))
+    """The parts that are there, in the order of their steps."""
+    paths = (directory / _FOLDER).glob("part-*.parquet")
+    return _ordered(path for path in paths if _is_part(path.name))
+
+
+def _ordered(parts: Iterable[Path]) -> list[Path]:
+    return sorted(parts, key=lambda path: (len(path.name), path.name))
+
+
+def _is_part(name: str) -> bool:
+    return re.fullmatch(r"part-\d{9,}\.parquet", name, re.ASCII) is not None
 
 
 def _step(part: Path) -> int:
     """The step in a part's name."""
     return int(part.stem.removeprefix("part-"))
+
+
+def _whole_parts(directory: Path) -> list[Path]:
+    """The parts that are listed, verified; all that are there for a version that did not list."""
+    listed = _listed(directory)
+    if listed is None:
+        return _parts(directory)
+    for name, digest in listed.items():
+        verify_file(directory / _FOLDER / name, digest)
+    return _ordered(directory / _FOLDER / name for name in listed)
+
+
+def _listed(directory: Path) -> dict[str, str] | None:
+    """The sha256 of each part by its name, None where there is no list."""
+    folder = Path(directory) / _FOLDER
+    if not exists(folder / "manifest.json"):
+        return None
+    listed = read_manifest(folder)
+    if strange := [name for name in listed if not _is_part(name)]:
+        raise RunError(
+            f"{folder / 'manifest.json'} lists {shown(strange[0])}, which is no part of the "
+            "metrics; restore it or repeat the run"
+        )
+    return listed
+
+
+def _list(directory: Path, digests: dict[str, str]) -> None:
+    write_json(directory / _FOLDER / "manifest.json", sealed(digests))
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _write(path: Path, tables: Iterable["pa.Table"]) -> None:
@@ -204,16 +371,19 @@ def _read_one(path: Path) -> "pa.Table":
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with (
+            open_regular(path) as source,
+            pq.ParquetFile(source, page_checksum_verification=True) as file,
+        ):
             return file.read()
     except Exception as error:  # a damaged file raises almost anything
         raise RunError(
-            f"{path} is truncated or damaged ({error}); restore it or repeat the run"
+            f"{path} is truncated or damaged ({str(error)[:200]}); restore it or repeat the run"
         ) from error
 
 
 def _describe(schema: "pa.Schema") -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in schema)
+    return ", ".join(f"{field.name} {field.type}" for field in schema)[:400]
 
 
 def _not_floating(table: "pa.Table", names: Sequence[str]) -> list[str]:

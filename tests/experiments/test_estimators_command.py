@@ -101,8 +101,11 @@ def test_an_own_function_is_kept_with_the_run(sigmaprop, tmp_path):
         "import jax.numpy as jnp\n\ndef f(x):\n    return 2 * jnp.sum(x)\n"
     )
     ended = sigmaprop("replay", "own", "--run-dir", "again")
-    assert ended.status == 1
-    assert "differs: mine.py:f has changed" in ended.out
+    assert ended.status == 2
+    (line,) = ended.err.splitlines()
+    assert f"{tmp_path / 'mine.py'} is not what own used and is not run" in line
+    assert "own/own_objectives.json" in line
+    assert not (tmp_path / "again").exists()
 
 
 def test_presets_are_sound():

@@ -9,13 +9,14 @@ import functools
 import hashlib
 import io
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+
+from sigmaprop.files import RunError, read_regular, write_atomic
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -45,7 +46,7 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
     """
     path = directory() / f"{name}.npz"
     try:
-        stored = path.read_bytes()
+        stored = read_regular(path)
     except OSError:
         arrays = make()
         _store(path, arrays)
@@ -56,17 +57,9 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
 def _store(path: Path, arrays: Arrays) -> None:
     """Writes all of the file or nothing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_pack(arrays))
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        _warn_once(str(path.parent), str(error))
+        write_atomic(path, _pack(arrays))
+    except RunError as error:
+        _warn_once(str(path.parent), str(error.__cause__))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-from sigmaprop.files import RunError
+from sigmaprop.files import RunError, open_regular, sha256
 
 CONTENT: dict[str, dict[str, str]] = {
     "fashion_mnist": {
@@ -77,7 +77,7 @@ def verify(name: str, file: Path, checksum: str) -> None:
         RunError: it is missing, or neither its bytes nor its content are the original's.
     """
     try:
-        found, expected = _digest(file), checksum
+        found, expected = sha256(file), checksum
         if found != expected and file.name in CONTENT.get(name, {}):
             content = _content_digest(file)
             if content is not None:
@@ -93,15 +93,10 @@ def verify(name: str, file: Path, checksum: str) -> None:
         )
 
 
-def _digest(file: Path) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _content_digest(file: Path) -> str | None:
     """The digest of what a gzip file contains; None where it cannot be decompressed."""
     try:
-        with gzip.open(file) as stream:
+        with open_regular(file) as packed, gzip.open(packed) as stream:
             # typeshed wants a raw file here; a GzipFile has the readinto() that is used.
             return hashlib.file_digest(stream, "sha256").hexdigest()  # pyright: ignore
     except (gzip.BadGzipFile, EOFError, zlib.error):

@@ -13,11 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from sigmaprop.files import RunError, write_atomic
+from sigmaprop.files import RunError, read_regular, write_atomic
 
 from . import cache
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
+_LONGEST = 200
+"""Characters of a name, which is also that of a file."""
 
 
 class Prepared(NamedTuple):
@@ -36,7 +38,7 @@ class Prepared(NamedTuple):
 
 def is_name(name: str) -> bool:
     """Whether this can be the name of a set: words and at most one slash, as in emnist/letters."""
-    return re.fullmatch(r"\w+(/\w+)?", name) is not None
+    return len(name) <= _LONGEST and re.fullmatch(r"\w+(/\w+)?", name, re.ASCII) is not None
 
 
 def path(name: str, directory: Path | None = None) -> Path:
@@ -79,7 +81,7 @@ def read(name: str, directory: Path | None = None) -> Prepared:
     """
     file = path(name, directory)
     try:
-        stored = file.read_bytes()
+        stored = read_regular(file)
     except FileNotFoundError as error:
         raise RunError(
             f"{name} is not prepared in {file.parent}; run `sigmaprop data prepare {name}`"

@@ -95,7 +95,7 @@ def read(directories: Sequence[Path]) -> list[Comparison]:
 
 
 def _read_one(directory: Path) -> Comparison:
-    table = columns(directory, (*Key._fields, *Series._fields))
+    table = columns(directory, Key._fields, Series._fields)
     studies: dict[str, dict[Key, Series]] = {}
     for key, series in grouped(table, Key, Series, ("x", "num_samples", "sigma")).items():
         studies.setdefault(key.study, {})[key] = series

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.files import RunError, read_json
+from sigmaprop.files import RunError, open_regular, read_json
 from sigmaprop.reporting.gan_scores import METRICS, PARTIAL, Comparison, from_json
 from sigmaprop.reporting.gan_series import Key, Series, read_series, until
 from sigmaprop.reporting.results import label, told
@@ -156,7 +156,9 @@ def measured(directory: Path) -> Measured:
         real = read_json(reference)["distances"] if known else {}
         cells = _cells(replicas)
         series = read_series(directory, len(replicas))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
         raise _unusual(directory, error) from error
     at = series.pop(Key("diverged_at"), None)
     stopped = np.full(len(replicas), -1) if at is None else at.value[:, -1].astype(int)
@@ -172,9 +174,11 @@ def _read_one(directory: Path) -> GanRun:
         comparisons = from_json(read_json(directory / "comparison.json"))
         if [one.cell for one in comparisons] != [cell.number for cell in numbers.cells]:
             raise KeyError("cells of comparison.json")
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
         raise _unusual(directory, error) from error
-    real = _arrays(directory / "real.npz")
+    real, shape = _real(directory / "real.npz")
     return GanRun(
         label="",
         name=found["name"],
@@ -185,8 +189,8 @@ def _read_one(directory: Path) -> GanRun:
         measured=numbers,
         comparisons=comparisons,
         examples=_examples(directory, len(numbers.diverged_at)),
-        real=real["x"],
-        shape=tuple(int(size) for size in real["shape"]),
+        real=real,
+        shape=shape,
     )
 
 
@@ -214,7 +218,7 @@ def _unfinished(directory: Path, found: dict[str, Any], numbers: Measured) -> Ga
 
 def _unusual(directory: Path, error: Exception) -> RunError:
     return RunError(
-        f"{directory} holds a JSON file without its usual content ({error!r}); restore it or "
+        f"{directory} holds a file without its usual content ({str(error)[:200]!r}); restore it or "
         "choose another run"
     )
 
@@ -239,12 +243,31 @@ def _cells(replicas: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as file:
+        with open_regular(path) as source, np.load(source) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # a damaged archive raises almost anything
         raise RunError(
-            f"{path} is missing or damaged ({error}); restore it or repeat the run"
+            f"{path} is missing or damaged ({str(error)[:200]}); restore it or repeat the run"
         ) from error
+
+
+def _real(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Training examples and the shape of one."""
+    arrays = _arrays(path)
+    try:
+        x, shape = arrays["x"], tuple(int(size) for size in arrays["shape"])
+        x.reshape(-1, *shape)
+        x.astype(np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _odd(path, error) from error
+    return x, shape
+
+
+def _odd(path: Path, error: Exception) -> RunError:
+    return RunError(
+        f"{path} holds other arrays than a run writes ({str(error)[:200]}); restore it or choose "
+        "another run"
+    )
 
 
 def _examples(directory: Path, num: int) -> dict[str, np.ndarray]:
@@ -252,10 +275,13 @@ def _examples(directory: Path, num: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for path in sorted(directory.glob("samples-*.npz")):
         arrays = _arrays(path)
-        for name in ("mean", "x", "scale"):
-            own = arrays[f"{name}_last"]
-            whole = found.setdefault(name, np.full((num, *own.shape[1:]), np.nan, np.float32))
-            whole[arrays["replica"]] = own
+        try:
+            for name in ("mean", "x", "scale"):
+                own = arrays[f"{name}_last"]
+                whole = found.setdefault(name, np.full((num, *own.shape[1:]), np.nan, np.float32))
+                whole[arrays["replica"]] = own
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise _odd(path, error) from error
     if not found:
         raise RunError(f"{directory} holds no samples-0.npz; restore it or repeat the run")
     return found

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.files import RunError
 from sigmaprop.reporting.results import grouped
 from sigmaprop.runs import read_metrics
+from sigmaprop.tables import check_columns
 
 LAST = 0.2
 """The share of a run that its comparison is about: its end."""
@@ -53,11 +53,7 @@ def _table(directory: Path) -> dict[str, Any]:
     import pyarrow.compute as pc
 
     table = read_metrics(directory)
-    if missing := [name for name in (*_WORDS, *_NUMBERS) if name not in table.column_names]:
-        raise RunError(
-            f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
-            "command or version, choose a run of this one"
-        )
+    check_columns(table, directory, words=_WORDS, numbers=_NUMBERS)
     table = table.filter(pc.field("sigma") == 0)
     found: dict[str, Any] = {name: table[name].to_numpy() for name in _NUMBERS}
     for name in _WORDS:

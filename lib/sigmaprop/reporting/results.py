@@ -13,10 +13,12 @@ import numpy as np
 from sigmaprop.files import RunError, read_json
 from sigmaprop.reporting.unfinished import notice
 from sigmaprop.runs import read_metrics
+from sigmaprop.tables import check_columns
 
 LONGEST_LABEL = 48
 LARGEST = 1e100
 """Larger numbers are overflow and are not drawn."""
+_MEASURED = ("value", "error", "theory")
 _FIRST = ("dtype", "dim", "seed")
 
 
@@ -128,7 +130,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def _read_one(directory: Path) -> Results:
-    table = columns(directory, (*Key._fields, *Series._fields, "dim", "dtype"))
+    table = columns(directory, (*Key._fields, "dtype"), (*Series._fields, "dim"))
     picture = directory / "picture.json"
     return Results(
         label="",
@@ -164,27 +166,29 @@ def told(directory: Path) -> dict[str, Any]:
         ) from error
 
 
-def columns(directory: Path, needed: Sequence[str]) -> dict[str, Any]:
+def columns(directory: Path, words: Sequence[str], numbers: Sequence[str]) -> dict[str, Any]:
     """The table's columns as arrays, those of strings as (codes, words); overflow is NaN.
 
+    Args:
+        directory: of the run.
+        words: columns of strings that are needed.
+        numbers: columns of numbers that are.
+
     Raises:
-        RunError: there is none, it is damaged, or one of the needed columns is missing.
+        RunError: there is no table, it is damaged, or one of the needed columns is missing.
     """
     import pyarrow as pa
 
+    table = read_metrics(directory)
+    check_columns(table, directory, words=words, numbers=(*numbers, *_MEASURED))
     found: dict[str, Any] = {}
-    for name, column in zip((t := read_metrics(directory)).column_names, t.columns, strict=True):
-        if pa.types.is_string(column.type):
-            encoded = column.combine_chunks().dictionary_encode()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in words or pa.types.is_string(column.type):
+            encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
             found[name] = (encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
         else:
             found[name] = column.to_numpy()
-    if missing := [name for name in needed if name not in found]:
-        raise RunError(
-            f"the metrics of {directory} have no column {missing[0]!r}; they are those of another "
-            "command or version, choose a run of this one"
-        )
-    for name in ("value", "error", "theory"):
+    for name in _MEASURED:
         with np.errstate(invalid="ignore"):
             found[name] = np.where(np.abs(found[name]) < LARGEST, found[name], np.nan)
     return found

@@ -17,8 +17,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)'
 
-demo: $(VENV)/.core ## install, then sweep sigma to 0 (the quick preset)
-	"$(BIN)/sigmaprop" limit
+demo: $(VENV)/.core ## install, then a small sweep of sigma to 0, a small GAN, and both reports
+	"$(BIN)/sigmaprop" demo
 
 setup: $(VENV)/.dev ## install with the development tools
 

@@ -31,12 +31,24 @@ from .config import (
     LimitConfig,
 )
 from .gan_config import GAN_PRESETS, GanConfig, swept
+from .tiny import cut
 
 Positional = tyro.conf.Positional
 
 
 class UserError(Exception):
     """A mistake of the user's: printed as one sentence, exit status 2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoCommand:
+    """Run both main experiments at their smallest: `limit --preset demo`, then `gan --preset demo`.
+
+    It ends with the paths of the two reports; a first look, in about as long as `limit` takes.
+    """
+
+    run_dir: Path | None = None
+    """Directory for both runs, new or empty. None: a fresh one under runs/."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +68,9 @@ class LimitCommand:
     """
 
     limit: tyro.conf.OmitArgPrefixes[LimitOptions]
-    preset: Literal["quick", "full"] = "quick"
-    """Options to start from. quick: 6 objectives, about a minute on 2 cores; full: 16 objectives
-    and 4 times the samples, some minutes. Options given beside it win."""
+    preset: Literal["quick", "demo", "full"] = "quick"
+    """Options to start from. quick: 6 objectives, about a minute on 2 cores; demo: 2 of them; full:
+    16 objectives and 4 times the samples, some minutes. Options given beside it win."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
@@ -112,11 +124,11 @@ class GanCommand:
     """
 
     gan: Annotated[GanCommandOptions, tyro.conf.arg(name="")]
-    preset: Literal["digits", "ring", "grid", "fashion", "goodfellow2014"] = "digits"
+    preset: Literal["digits", "demo", "ring", "grid", "fashion", "goodfellow2014"] = "digits"
     """Options to start from; options given beside it win. digits: 8x8 images, about a minute on 2
-    cores; ring, grid: mixtures whose modes can be counted; fashion: DCGAN on fashion_mnist;
-    goodfellow2014: the networks and rates of that paper on mnist. The last two are for a GPU and
-    need `sigmaprop data prepare`."""
+    cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
+    DCGAN on fashion_mnist; goodfellow2014: the networks and rates of that paper on mnist. The last
+    two are for a GPU and need `sigmaprop data prepare`."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
@@ -339,7 +351,7 @@ def _overview(arguments: list[str]) -> NoReturn:
         prog="sigmaprop",
         description=(
             "How the derivative of a Gaussian expectation reaches its mean and its scale. "
-            "Begin with `sigmaprop limit`."
+            "Begin with `sigmaprop demo`."
         ),
         args=arguments,
     )
@@ -378,6 +390,14 @@ def _parse(command: type, arguments: list[str], **options: Any) -> Any:
             raise
         frame = r"(-{3,}|[\u2500-\u257f\s])+"
         raise UserError(re.sub(frame, " ", refusal.getvalue()).strip()) from error
+
+
+def _demo(arguments: list[str]) -> int:
+    command = _parse(DemoCommand, arguments, name="demo")
+    _start_jax()
+    from . import demo
+
+    return _report_user_errors(lambda: demo.show(command.run_dir))
 
 
 def _limit(arguments: list[str]) -> int:
@@ -469,7 +489,8 @@ def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Pat
 
 
 def _advise(arguments: list[str]) -> int:
-    command = _parse(AdviseCommand, arguments, name="advise")
+    default = AdviseCommand(AdviseOptions(**vars(cut("advise", AdviseConfig()))))
+    command = _parse(AdviseCommand, arguments, default=default, name="advise")
     config = _refuse(lambda: AdviseConfig(**vars(command.advise)))
     _start_jax()
     from . import advise
@@ -489,7 +510,7 @@ def _starting_point(
             "give one"
         )
     if file is None:
-        return presets.get(preset or next(iter(presets)), kind()), None
+        return cut(name, presets.get(preset or next(iter(presets)), kind())), None
     from sigmaprop import configs, own_sources
 
     path = Path(file)
@@ -683,6 +704,7 @@ _OF_A_NAME = (
 _BACKENDS = "xla_bridge.py"
 """The file of JAX that starts devices."""
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
+    "demo": (DemoCommand, _demo),
     "limit": (LimitCommand, _limit),
     "estimators": (EstimatorsCommand, _estimators),
     "gan": (GanCommand, _gan),

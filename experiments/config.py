@@ -288,6 +288,7 @@ def _flag(option: str) -> str:
 
 LIMIT_PRESETS = {
     "quick": LimitConfig(),
+    "demo": LimitConfig(objective=("sine", "absolute")),
     "full": LimitConfig(
         objective=(
             "linear",

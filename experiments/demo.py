@@ -27,9 +27,12 @@ def show(directory: Path | None) -> int:
 
     Raises:
         RunError: the directory is occupied or cannot be written.
+
+    Returns:
+        0, the exit status.
     """
     terminal = Terminal()
-    parent = runs.claim_directory(directory, "demo")
+    parent = runs.new_directory(directory, "demo")
     reports = []
     for number, (name, presets) in enumerate(_PARTS.items(), 1):
         terminal.say(f"part {number} of {len(_PARTS)}: sigmaprop {name} --preset demo")

@@ -345,6 +345,7 @@ def _check_sigmas(config: GanConfig) -> None:
 
 GAN_PRESETS = {
     "digits": GanConfig(r1=0.1),
+    "demo": GanConfig(r1=0.1, steps=400, gap_evaluations=1, gap_samples=1024),
     "ring": GanConfig(
         dataset="ring",
         sweep=_arms("zero", "fixed", "global", "heteroscedastic"),

@@ -76,6 +76,7 @@ __all__ = [
     "load_command",
     "load_config",
     "merge_parts",
+    "new_directory",
     "read_metrics",
     "resume",
     "seal",
@@ -113,7 +114,7 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
         TypeError: if the config does not survive being written and read back.
     """
     text = configs.dump(command, config)
-    named = _fresh(Path(root), command) if directory is None else _vacant(Path(directory))
+    named = new_directory(directory, command, root=root)
     run = Run(absolute(named), command, config, named, take_lock(named))
     if _occupied(named):  # by a process that came first, between look and lock
         os.close(run._lock)
@@ -124,6 +125,20 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
         run.__exit__(type(error), error, error.__traceback__)
         raise
     return run
+
+
+def new_directory(directory: Path | None, name: str, *, root: Path = Path("runs")) -> Path:
+    """A directory for one run, or for several side by side: the one given, or a fresh one.
+
+    Args:
+        directory: new or empty; None makes ``root/<name>-<UTC time>``.
+        name: what the fresh one is called after.
+        root: where fresh directories go.
+
+    Raises:
+        RunError: if the directory is occupied or cannot be written.
+    """
+    return _fresh(Path(root), name) if directory is None else _vacant(Path(directory))
 
 
 def _begin(run: Run, config: str) -> None:

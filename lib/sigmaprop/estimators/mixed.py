@@ -24,6 +24,8 @@ from sigmaprop.gaussian import Gaussian
 
 RADIUS_ERRORS = 2.0
 """The confidence radius of the score function's estimate, in its standard errors."""
+_LEAST_DRAWS = 4
+"""Two in each half, whose variances make the weight."""
 
 
 class Mixture(NamedTuple):
@@ -94,6 +96,7 @@ def _mixture(name: str, fit: Any) -> Estimator:
         combine=plain_average,
         origin=no_origin,
         knows=("gradient",),
+        min_draws=_LEAST_DRAWS,
         fit=fit,
     )
 

@@ -28,10 +28,10 @@ def whole_number(name: str, value: Any, least: int, most: int | None = None) -> 
 
 
 def shown(value: Any) -> str:
-    """The value for a sentence, shortened."""
+    """The value for a sentence: shortened, in one line."""
     if isinstance(value, Tracer):
         return "a value that is known only when the program runs"
-    return reprlib.repr(value)
+    return " ".join(reprlib.repr(value).split())
 
 
 def index(value: Any) -> int | None:

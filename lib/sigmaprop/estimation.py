@@ -73,16 +73,27 @@ def estimate(
     The iid noise is ``jax.random.normal(key, (num_samples, K))``, row by row (half as many rows for
     antithetic noise, each used with both signs); noise is never stored whole. Two calls with one
     key share their noise (common random numbers), whatever the Gaussian or f. Works under jit and
-    vmap, over a batch of Gaussians too; memory is bounded by the chunk.
+    vmap, over a batch of Gaussians or of keys too; memory is bounded by the chunk.
+
+    Outside of ``jax.jit`` every call compiles anew: f may read what has changed since, so no
+    program is kept. Wrap what calls it in ``jax.jit``, once, as the example does.
+
+    Sums, counts and all arithmetic but f's are float32 at least, whatever x's dtype is. Where f or
+    a coordinate of its gradient is not finite at the mean, as that of a norm at 0, nothing is
+    measured from there, and baselines and control variates made of it are 0; so one point does no
+    harm but to rules that are derivatives at the mean: "at_mean", "second_order" and the control
+    variate "delta" are not finite there.
 
     Args:
         f: maps x to a scalar, or to an array whose entries are estimated side by side. With
             ``params`` it is called as f(x, params).
         gaussian: `Isotropic`, `Diagonal`, `Full` or `LowRank`. Its mean may be a pytree or an array
             of any shape: x then is one, and so is the gradient; see `sigmaprop.pytrees.flatten`.
-        key: typed key from ``jax.random.key``.
-        num_samples: points x, > 0; even for antithetic noise, whole blocks of K for orthogonal,
-            ``options.randomizations`` times a power of two for sobol; nodes for "quadrature".
+        key: one typed key from ``jax.random.key``.
+        num_samples: points x, 1 to 2^32 - 1; even for antithetic noise, whole blocks of K for
+            orthogonal, ``options.randomizations`` times a power of two for sobol; nodes for
+            "quadrature". "mean" and "leave_one_out" need 2 independent draws (pairs, blocks, nets),
+            "mixed" and "inverse_variance" 4.
         estimator: a name from ``sigmaprop.estimators.names()``.
         noise: "iid", "antithetic", "orthogonal" or "sobol".
         control_variate: None, "mean", "leave_one_out", "at_mean", "delta" or "moving_average".
@@ -98,13 +109,16 @@ def estimate(
         is made of it across jumps, "bonnet_price" across kinks, and a "mixed" within its gamma.
 
     Raises:
-        ValueError: unknown or meaningless names, or counts or shapes out of range.
+        ValueError: unknown or meaningless names, counts or shapes out of range, what is not one
+            key, or an f without a floating output.
 
     Example:
         >>> import jax, jax.numpy as jnp, sigmaprop
+        >>> @jax.jit
+        ... def run(gaussian, key):
+        ...     return sigmaprop.estimate(lambda x: jnp.sum(x**2), gaussian, key, 1000)
         >>> gaussian = sigmaprop.Isotropic(jnp.array([0.5, -1.0]), jnp.array(0.1))
-        >>> key = jax.random.key(0)
-        >>> result = sigmaprop.estimate(lambda x: jnp.sum(x**2), gaussian, key, 1000)
+        >>> result = run(gaussian, jax.random.key(0))
         >>> bool(jnp.all(jnp.abs(result.gradient.mean - jnp.array([1.0, -2.0])) < 0.05))
         True
 
@@ -150,7 +164,10 @@ def expectation(
     memory stays bounded by the chunk.
 
     Returns:
-        E f, of f's shape.
+        E f, of f's shape and dtype.
+
+    Raises:
+        ValueError: as `estimate`.
     """
     chosen = _chosen(estimator, noise, control_variate, options)
     over = _over_vectors(f, gaussian, params)

@@ -65,7 +65,6 @@ def scramble(key: Key[Array, ""], dim: int, num_points: int) -> Scramble:
     a mean is the same as under nested uniform scrambling.
     """
     check_key(key)
-    dim = whole_number("dim", dim, 0)
     plain = jnp.asarray(direction_numbers(dim, _num_bits(num_points)))
     random = jax.random.bits(key, (dim, _WORD + 1), jnp.uint32)
     matrices, shift = _lower_triangular(random[:, :_WORD]), random[:, _WORD]
@@ -143,8 +142,10 @@ def direction_numbers(dim: int, bits: int) -> UInt32[np.ndarray, "dim bits"]:
     """
     from scipy.stats import qmc
 
-    if not 1 <= dim <= qmc.Sobol.MAXDIM:
-        raise ValueError(f"dim is {dim}; a Sobol point has 1 to {qmc.Sobol.MAXDIM} coordinates")
+    if not 1 <= (index(dim) or 0) <= qmc.Sobol.MAXDIM:
+        raise ValueError(
+            f"dim is {shown(dim)}; a Sobol point has 1 to {qmc.Sobol.MAXDIM} coordinates"
+        )
     engine = qmc.Sobol(dim, scramble=False, bits=_WORD)
     directions = np.zeros((dim, bits), np.uint32)
     for k in range(bits):

@@ -43,8 +43,9 @@ class Mixture(NamedTuple):
 def inverse_variance() -> Estimator:
     r"""Pathwise and score function (less f(m)), weighted by the inverse of their variances.
 
-    The weight is fitted on one half of the draws and used on the other. Where f jumps it is NOT
-    robust: pathwise misses the jump with a small variance, and so gets nearly all of the weight.
+    The weight is fitted on one half of the draws and used on the other, which takes 4 draws at
+    least. Where f jumps it is NOT robust: pathwise misses the jump with a small variance, and so
+    gets nearly all of the weight.
 
     Source: Parmas, Rasmussen, Peters, Doya 2018, "PIPPS", section 3.3 (total propagation).
     """

@@ -74,12 +74,14 @@ def _table(found: Advice) -> Table:
     """Every candidate, the recommended first: cost, and work relative to the least."""
     parts = list(found.chosen.work)
     table = Table(
-        title=f"evidence: work = variance x {_UNITS[found.ranked_by]}, in units of the least",
+        title="evidence: microseconds and evaluations of f for a sample; work to each part,\n"
+        f"variance x {_UNITS[found.ranked_by]}, in units of the least",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("estimator", overflow="fold")
-    for heading in ("us a sample", "evaluations", *(f"work: {part}" for part in parts)):
+    for heading in ("us", "evals", *(f"to {part}" for part in parts)):
         table.add_column(heading, justify="right", no_wrap=True)
     usable = [one for one in found.evidence if not one.trouble]
     best = {part: min(one.work[part] for one in usable) for part in parts}

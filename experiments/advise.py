@@ -79,6 +79,7 @@ def _table(found: Advice) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("estimator", overflow="fold")
     for heading in ("us", "evals", *(f"to {part}" for part in parts)):

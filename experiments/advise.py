@@ -17,6 +17,8 @@ from .progress import telling
 from .terminal import Terminal
 
 _TARGET = 0.1
+_MOST_COORDINATES = 6
+_UNITS = {"time": "time", "evaluations": "evaluations of f"}
 
 
 def show(config: AdviseConfig) -> int:
@@ -27,6 +29,7 @@ def show(config: AdviseConfig) -> int:
         f"{objective.name}, dim {objective.dim}, {config.gaussian} Gaussian of scale "
         f"{config.scale:g}: {config.budget:,} evaluations for the pilot"
     )
+    terminal.say(f"measured at x = {_point(np.asarray(gaussian.mean))}")
     with telling(terminal, None, "candidates", "compiling") as told:
         found = advise(
             objective,
@@ -60,23 +63,37 @@ def _prepared(config: AdviseConfig):
         raise runs.RunError(str(error)) from error
 
 
+def _point(x: np.ndarray) -> str:
+    """The mean, cut where it is long."""
+    told = [f"{value:.6g}" for value in x[:_MOST_COORDINATES]]
+    if len(x) <= _MOST_COORDINATES:
+        return f"({', '.join(told)})"
+    return f"({', '.join(told)}, ...), {len(x):,} coordinates"
+
+
 def _table(found: Advice) -> Table:
     """Every candidate, the recommended first: cost, and work relative to the least."""
     parts = list(found.chosen.work)
     table = Table(
-        title="evidence: work = variance x time, in units of the least",
+        title="evidence: microseconds and evaluations of f for a sample; work to each part,\n"
+        f"variance x {_UNITS[found.ranked_by]}, in units of the least",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("estimator", overflow="fold")
-    for heading in ("us a sample", *(f"work: {part}" for part in parts)):
+    for heading in ("us", "evals", *(f"to {part}" for part in parts)):
         table.add_column(heading, justify="right", no_wrap=True)
     usable = [one for one in found.evidence if not one.trouble]
     best = {part: min(one.work[part] for one in usable) for part in parts}
     for one in found.evidence:
         works = [_relative(one, part, best[part]) for part in parts]
         style = "bold" if one is found.chosen else "dim" if one.trouble else ""
-        table.add_row(one.name, f"{one.cost * 1e6:.3g}", *works, style=style)
+        microseconds = f"{float(np.median(one.seconds)) * 1e6:.3g}"
+        table.add_row(
+            one.name, microseconds, f"{one.evaluations_a_sample:.3g}", *works, style=style
+        )
     return table
 
 

@@ -1,11 +1,15 @@
 """`advise` finds jumps and kinks, says nothing of them where there are none, and repeats itself."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
-from sigmaprop import Isotropic, advise, estimators, objectives
+from sigmaprop import Isotropic, advice, advise, estimators, objectives
+from sigmaprop.advice import Evidence
 
 KEY = jax.random.key(5)
 BUDGET = 60_000
@@ -105,3 +109,84 @@ def test_a_pytree_may_be_the_point():
 def test_a_small_budget_is_refused():
     with pytest.raises(ValueError, match="budget is 100;"):
         advise(lambda x: jnp.sum(x), Isotropic(jnp.zeros(2), jnp.ones(())), KEY, 100)
+
+
+@pytest.mark.parametrize("budget", [1e6, "20000", True])
+def test_a_budget_that_is_no_count_is_refused(budget):
+    with pytest.raises(ValueError, match=r"budget is .*; it must be a whole number of at least"):
+        advise(jnp.sum, Isotropic(jnp.zeros(2), jnp.ones(())), KEY, budget)
+
+
+@pytest.mark.parametrize("f", [jnp.sin, lambda x: (x[0], x[1]), lambda x: jnp.argmax(x)])
+def test_what_is_no_scalar_is_refused(f):
+    # It was called undifferentiable.
+    with pytest.raises(ValueError, match="f must map x to a floating scalar"):
+        advise(f, Isotropic(jnp.zeros(2), jnp.ones(())), KEY, BUDGET)
+
+
+def evidence(label, variance, evaluations, seconds):
+    one = Evidence(
+        label, "iid", 10, 10, 10 * evaluations, 1.0, None, None, {"mean": variance}, {}, "", seconds
+    )
+    return one.at_cost(1.0)
+
+
+STEADY = [
+    evidence("pathwise", 2.0, 1, (1.0, 1.1, 0.9, 1.0, 1.0)),
+    evidence("score_function", 1.0, 4, (1.5, 1.4, 1.6, 1.5, 1.7)),
+]
+
+
+def test_a_clock_whose_rounds_agree_decides():
+    ranked, by, (told,) = advice._ranking(STEADY)
+    assert [one.label for one in ranked] == ["score_function", "pathwise"]
+    assert by == "time"
+    assert ranked[0].cost == 1.5
+    assert ranked[0].work == {"mean": 1.5}
+    assert "all 5 rounds" in told
+
+
+def test_a_clock_whose_rounds_disagree_does_not():
+    # The median of the clock names the score function; one round of five does not.
+    noisy = [STEADY[0], STEADY[1]._replace(seconds=(1.5, 1.4, 1.6, 9.0, 1.7))]
+    ranked, by, (told,) = advice._ranking(noisy)
+    assert [one.label for one in ranked] == ["pathwise", "score_function"]
+    assert by == "evaluations"
+    assert [one.cost for one in ranked] == [1.0, 4.0]
+    assert [one.work["mean"] for one in ranked] == [2.0, 4.0]
+    assert "score_function in 4, pathwise in 1 of 5 rounds" in told
+
+
+def test_without_a_clock_operations_count():
+    ranked, by, told = advice._ranking([one._replace(seconds=()) for one in STEADY])
+    assert (by, told) == ("operations", [])
+    assert ranked[0].label == "score_function"
+
+
+def test_the_clock_times_every_candidate_once_a_round_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(advice, "CANDIDATES", (("pathwise", "iid"), *advice.CANDIDATES[7:8]))
+    ticks, told = itertools.count(), []
+    objective = objectives.get("sine", 3)
+    found = advise(
+        objective, at(objective, 0.1), KEY, 10_000,
+        clock=lambda: float(next(ticks)), progress=told.append,
+    )  # fmt: skip
+    # Two candidates, 5 rounds, two readings each: compiling and the pilot are not timed.
+    assert next(ticks) == 2 * 5 * 2
+    assert told[2:] == [f"timing, round {number} of 5" for number in range(1, 6)]
+    assert all(one.seconds == (1 / one.points,) * 5 for one in found.evidence)
+    assert found.ranked_by == "time"
+
+
+def test_advice_says_what_it_cannot_see(smooth):
+    assert any("No kink was found; one that adds less than" in told for told in smooth.reasons)
+    # P(eps > 3) = 0.00135 = 1/741.
+    assert abs(1 / 741 - scipy.stats.norm.sf(3)) < 1e-6
+    assert "3 standard deviations from the mean is passed by 1 draw in 741" in smooth.reasons[-1]
+    assert smooth.ranked_by == "operations"
+
+
+def test_a_part_without_a_gradient_has_no_share_to_speak_of():
+    gap = advice.Disagreement(0.0, 4.0, float("inf"))
+    told = advice._unseen(gap, "of the gradient")
+    assert told == "as the gradient is 0 there is nothing to say how small a one would have been"

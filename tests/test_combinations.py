@@ -4,10 +4,14 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import sigmaprop
 from sigmaprop import MovingAverage, Options, estimate, estimators
+from sigmaprop.estimation import expectation
 from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank
+from sigmaprop.sobol import scramble
 
 from . import gradient_checks as checks
 
@@ -128,6 +132,14 @@ def test_an_option_that_nothing_reads_is_refused(option, value, reader):
         ("radius", "chy"),
         ("decay", 1.0),
         ("decay", -0.1),
+        ("decay", "a"),
+        ("probes", 1.5),
+        ("probes", True),
+        ("gamma", "a"),
+        ("randomizations", 16.0),
+        ("radius", 3),
+        ("fitted", "no"),
+        ("coupled", None),
     ],
 )
 def test_an_option_out_of_its_range_is_refused(option, value):
@@ -150,7 +162,13 @@ def test_fitting_what_has_no_control_variate_is_refused():
 @pytest.mark.parametrize(
     ("num_samples", "keywords", "words"),
     [
-        (0, {}, ("num_samples is 0", "positive")),
+        (0, {}, ("num_samples is 0", "1 to 4294967295")),
+        (2**32, {}, ("num_samples is 4294967296", "1 to 4294967295")),
+        (1e4, {}, ("num_samples is 10000.0", "a whole number")),
+        ("8", {}, ("num_samples is '8'", "a whole number")),
+        (True, {}, ("num_samples is True", "a whole number")),
+        (jnp.ones(2, int), {}, ("num_samples is Array", "a whole number")),
+        (2**30 + 1, {"estimator": "quadrature"}, ("num_samples is 1073741825", "2^30")),
         (-4, {"noise": "sobol"}, ("num_samples is -4",)),
         (3, {"noise": "antithetic"}, ("num_samples is 3", "even")),
         (3, {"noise": "orthogonal"}, ("num_samples is 3", "a multiple of 2")),
@@ -160,10 +178,115 @@ def test_fitting_what_has_no_control_variate_is_refused():
         (80, {"estimator": "quadrature"}, ("num_samples is 80", "9^2 = 81 nodes")),
         (4, {"chunk": 0}, ("chunk is 0",)),
         (4, {"chunk": -1}, ("chunk is -1",)),
+        (4, {"chunk": 2.5}, ("chunk is 2.5", "a whole number")),
     ],
 )
 def test_a_count_that_is_not_of_whole_units_is_refused(num_samples, keywords, words):
     refused(call(num_samples, **keywords), *words)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "keywords", "words"),
+    [
+        (1, {"control_variate": "leave_one_out"}, ("num_samples is 1", "at least 2", "2 indep")),
+        (1, {"control_variate": "mean"}, ("num_samples is 1", "'mean' needs 2 independent draws")),
+        (
+            2,
+            {"control_variate": "leave_one_out", "noise": "antithetic"},
+            ("num_samples is 2", "at least 4", "2 independent pairs"),
+        ),
+        (
+            2,
+            {"control_variate": "leave_one_out", "noise": "orthogonal"},
+            ("num_samples is 2", "at least 4", "2 independent blocks of 2"),
+        ),
+        (3, {"estimator": "mixed"}, ("num_samples is 3", "at least 4", "'mixed'")),
+        (2, {"estimator": "inverse_variance"}, ("num_samples is 2", "at least 4")),
+        (6, {"estimator": "mixed", "noise": "antithetic"}, ("at least 8", "4 independent pairs")),
+        (
+            4,
+            {"estimator": "mixed", "noise": "sobol", "options": Options(randomizations=2)},
+            ("randomizations is 2", "4 independent nets"),
+        ),
+    ],
+)
+def test_fewer_units_than_define_an_estimate_are_refused(num_samples, keywords, words):
+    refused(call(num_samples, **{"estimator": "score_function", **keywords}), *words)
+
+
+def test_the_fewest_units_are_taken():
+    for num_samples, keywords in (
+        (np.int64(2), {"estimator": "score_function", "control_variate": "leave_one_out"}),
+        (jnp.int32(4), {"estimator": "mixed"}),
+    ):
+        jax.eval_shape(call(num_samples, **keywords))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"estimator": None}, ("estimator is None", "a name")),
+        ({"noise": 1}, ("noise is 1", "a name")),
+        ({"control_variate": ["mean"]}, ("control_variate is ['mean']", "a name")),
+        ({"options": {"fitted": True}}, ("options is {'fitted': True}", "sigmaprop.Options")),
+        ({"f": 3.0}, ("f is 3.0", "a function of x")),
+        ({"f": lambda x: x[:0]}, ("f maps x to an array of shape (0,)", "an entry")),
+        (
+            {"estimator": "score_function", "control_variate": "moving_average", "state": 0.5},
+            ("state is 0.5", "MovingAverage"),
+        ),
+        (
+            {
+                "estimator": "score_function",
+                "control_variate": "moving_average",
+                "state": MovingAverage(jnp.zeros(3), jnp.zeros(3)),
+            },
+            ("state has the shape (3,), f ()",),
+        ),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(keywords, words):
+    refused(call(8, **keywords), *words)
+
+
+KEYS = jax.random.split(jax.random.key(0), 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (KEYS, ("key has the shape (2,)", "one key", "jax.vmap")),
+        (jax.random.key_data(KEYS[0]), ("uint32 of shape (2,)", "jax.random.key(seed)")),
+        (0, ("key is ", "jax.random.key(seed)")),
+        (None, ("key is None",)),
+    ],
+)
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda key: sigmaprop.estimate(jnp.sum, GAUSSIAN, key, 8),
+        lambda key: sigmaprop.estimate(
+            jnp.sum, GAUSSIAN, key, 32, noise="sobol", options=Options(randomizations=2)
+        ),
+        lambda key: sigmaprop.smooth(jnp.sum, num_samples=8)(GAUSSIAN, key),
+        lambda key: expectation(jnp.sum, GAUSSIAN, key, 8),
+        lambda key: sigmaprop.advise(jnp.sum, GAUSSIAN, key, 10_000),
+        lambda key: sigmaprop.limit.sweep(jnp.sum, None, (), key, 8),
+        lambda key: sigmaprop.noise.normal_rows(key, 0, 2, 2),
+        lambda key: sigmaprop.noise.orthogonal_blocks(key, 0, 2, 2),
+        lambda key: scramble(key, 2, 4),
+    ],
+)
+def test_what_is_not_one_key_is_refused(key, words, take):
+    # The words of two keys would pass for those of one.
+    refused(lambda: take(key), *words)
+
+
+def test_a_batch_of_keys_goes_by_vmap():
+    found = jax.eval_shape(
+        jax.vmap(lambda key: sigmaprop.estimate(jnp.sum, GAUSSIAN, key, 8).value), KEYS
+    )
+    assert found.shape == (2,)
 
 
 def test_quadrature_in_many_dimensions_is_refused():

@@ -12,6 +12,7 @@ import pytest
 import sigmaprop
 from sigmaprop import MovingAverage, Options, estimate, estimators
 from sigmaprop.estimation import expectation
+from sigmaprop.estimators.base import AtMean, finite_origin
 from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank
 
 from .gradient_checks import NOISES, quick_jit
@@ -255,6 +256,128 @@ def test_the_others_use_it():
                     control_variate=variate, options=options,
                 )
             )  # fmt: skip
+
+
+def log_product(x):
+    return jnp.sum(jnp.log(jnp.abs(x)))
+
+
+AT_ORIGIN = [
+    label
+    for label in estimators.labels()
+    if "delta" not in label and label not in ("at_mean", "second_order", "antithetic_difference")
+]
+
+
+@pytest.mark.parametrize("label", AT_ORIGIN)
+def test_f_may_have_no_derivative_at_the_mean(label):
+    # A norm at 0: E |x| = s sqrt(pi/2) in two dimensions. 20 rules at 5 standard errors.
+    name, variate, options = estimators.parse(label)
+    gaussian, count = Isotropic(jnp.zeros(2), jnp.array(0.1)), 1000
+    found = quick_jit(
+        lambda key: estimate(
+            jnp.linalg.norm, gaussian, key, count, estimator=name, control_variate=variate,
+            options=options,
+        )
+    )(jax.random.key(0))  # fmt: skip
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found[:2]))
+    scale_error = 5 * np.sqrt(found.variance.scale / count)
+    value_error = 5 * 0.1 * np.sqrt((2 - np.pi / 2) / count)
+    if name == "quadrature":  # over a kink it errs by the square of its step, (18/30)^2/12
+        scale_error, value_error = 0.03, 0.003
+    assert abs(found.gradient.scale - np.sqrt(np.pi / 2)) < scale_error
+    assert abs(found.value - 0.1 * np.sqrt(np.pi / 2)) < value_error
+
+
+def test_a_norm_at_the_origin_has_the_gradient_of_its_expectation():
+    found = estimate(jnp.linalg.norm, Isotropic(jnp.zeros(2), 0.1), jax.random.key(0), 1000)
+    # Pathwise: the average length of eps, whose variance is 2 - pi/2.
+    assert abs(found.gradient.scale - np.sqrt(np.pi / 2)) < 5 * np.sqrt((2 - np.pi / 2) / 1000)
+    assert np.all(np.abs(found.gradient.mean) < 5 * np.sqrt(0.5 / 1000))
+
+
+def test_f_may_be_infinite_at_the_mean():
+    # E log|eps| = -(gamma + log 2)/2 = -0.63518, variance pi^2/8; x df/dx = 1: 2 to a scale of 1.
+    gaussian, count = Isotropic(jnp.zeros(2), 1.0), 1000
+    found = estimate(log_product, gaussian, jax.random.key(0), count)
+    assert abs(found.value - -1.27036) < 5 * np.sqrt(np.pi**2 / 4 / count)
+    np.testing.assert_allclose(found.gradient.scale, 2.0, rtol=1e-6)
+    assert np.isfinite(found.variance.scale)
+    values = estimate(log_product, gaussian, jax.random.key(0), count, estimator="score_function")
+    error = 5 * np.sqrt(values.variance.scale / count)
+    assert abs(values.gradient.scale - 2.0) < error
+
+
+def test_only_the_coordinates_that_are_not_finite_lose_their_origin():
+    known = AtMean(jnp.array(-jnp.inf), jnp.array([2.0, jnp.nan, jnp.inf]), expansion=jnp.nan)
+    origin = finite_origin(known)
+    assert origin.value == 0
+    np.testing.assert_array_equal(origin.gradient, [2.0, 0.0, 0.0])
+    assert np.isnan(origin.expansion)
+
+
+@pytest.mark.parametrize("label", ["at_mean", "second_order", "pathwise+delta"])
+def test_rules_that_are_derivatives_at_the_mean_have_none_there(label):
+    name, variate, _ = estimators.parse(label)
+    gaussian = Isotropic(jnp.zeros(2), 0.1)
+    found = estimate(
+        jnp.linalg.norm, gaussian, jax.random.key(0), 8, estimator=name, control_variate=variate
+    )
+    assert np.isnan(found.gradient.mean).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "label", "noise"),
+    [
+        (jnp.float16, "pathwise", "iid"),
+        (jnp.bfloat16, "pathwise", "iid"),
+        (jnp.float16, "score_function+leave_one_out", "iid"),
+        (jnp.float16, "mixed", "iid"),
+        pytest.param(jnp.float16, "pathwise", "sobol", marks=pytest.mark.slow),
+    ],
+)
+def test_many_samples_of_few_bits(dtype, label, noise):
+    # A float16 ends at 65,504, a bfloat16 counts to 256. f is of 1; its rounding is relative, x's
+    # too: 4 roundings of f, its slope, x and the result.
+    name, variate, options = estimators.parse(label)
+    if noise == "sobol":
+        options = Options(randomizations=32)
+    mean = jnp.array([0.5, -0.25])
+
+    def run(gaussian):
+        return estimate(
+            lambda x: jnp.sum(x**2), gaussian, jax.random.key(1), 2**17, estimator=name,
+            noise=noise, control_variate=variate, options=options,
+        )  # fmt: skip
+
+    narrow = quick_jit(run)(Isotropic(mean.astype(dtype), jnp.asarray(0.5, dtype)))
+    wide = quick_jit(run)(Isotropic(mean, jnp.asarray(0.5)))
+    rounding = float(jnp.finfo(dtype).eps)
+    for part in ("gradient", "value"):
+        for left, right in zip(
+            jax.tree.leaves(getattr(narrow, part)),
+            jax.tree.leaves(getattr(wide, part)),
+            strict=True,
+        ):
+            assert left.dtype == dtype
+            np.testing.assert_allclose(np.asarray(left, float), right, rtol=0, atol=4 * rounding)
+    if noise != "sobol":  # whose variance is but rounding
+        for left, right in zip(*(jax.tree.leaves(r.variance) for r in (narrow, wide)), strict=True):
+            np.testing.assert_allclose(np.asarray(left, float), right, rtol=4 * rounding)
+
+
+@pytest.mark.parametrize("noise", ["iid", "sobol"])
+def test_an_expectation_of_few_bits_is_summed_in_float32(noise):
+    # The sum of 2^17 ones is beyond float16.
+    gaussian = Isotropic(jnp.zeros(2, jnp.float16), jnp.ones((), jnp.float16))
+    found = expectation(lambda x: 0 * x[0] + 1, gaussian, jax.random.key(0), 2**17, noise=noise)
+    assert found.dtype == jnp.float16
+    assert found == 1.0
+
+
+def test_more_samples_than_an_int32_counts_can_be_returned():
+    found = jax.eval_shape(lambda key: estimate(f, GAUSSIAN, key, 2**32 - 1), jax.random.key(0))
+    assert found.num_samples.dtype == jnp.uint32
 
 
 def test_only_moving_average_returns_a_state():

@@ -123,6 +123,26 @@ def naive_errors(objective, exact, estimator, key, num_draws, size, sigma_index)
     return np.mean(rows, axis=0)
 
 
+def test_f_may_have_no_derivative_at_the_point():
+    # A norm at 0: E |sigma eps| has the slope sqrt(pi/2) to sigma, and none to the mean.
+    zeros, sigmas = np.zeros(2), np.array([0.5, 0.1])
+    slope = np.full(2, np.sqrt(np.pi / 2))
+    exact = truth.Truth(zeros, zeros * np.nan, sigmas, np.zeros((2, 2)), slope, zeros, zeros)
+    labels = ("pathwise", "pathwise+at_mean", "score_function+leave_one_out", "at_mean")
+    chosen = [estimators.of_label(label) for label in labels]
+    found = limit.sweep(jnp.linalg.norm, exact, chosen, jax.random.key(4), 2**12, batch_sizes=(16,))
+    for estimator in chosen[:3]:
+        mean, scale = found.estimates[estimator.key]
+        assert np.isfinite(mean).all()
+        error = np.maximum(scipy.stats.sem(scale, axis=0), 1e-6)
+        assert np.all(np.abs(scale.mean(axis=0) - slope) < 5 * error)
+        to_smoothed = found.errors[estimator.key][..., [0, 3]]
+        assert np.isfinite(to_smoothed).all()
+    # The rule whose answer is that derivative has none, and says so.
+    assert np.isnan(found.estimates[chosen[3].key].mean).all()
+    assert np.isnan(found.at_mean.gradient).all()
+
+
 @pytest.mark.parametrize("chunk", [None, 16, 5])
 def test_errors_of_nested_batches_are_those_of_separate_batches(chunk):
     # 100 draws: ragged last chunk, batches inside and outside of chunks, a batch left incomplete.
@@ -175,7 +195,14 @@ def test_plans_nest(factors, extra, dim, chunk):
 
 @pytest.mark.parametrize(
     ("num_draws", "sizes", "words"),
-    [(0, (), "num_samples is 0"), (2**32, (), "2^32"), (8, (1, 16), "16"), (64, (2, 3), "nest")],
+    [
+        (0, (), "num_samples is 0"),
+        (2**32, (), "2^32"),
+        (1e4, (), "num_samples is 10000.0; it must be a whole number"),
+        (8, (1, 16), "16"),
+        (64, (2, 3), "nest"),
+        (64, (2.0, 4), "a batch size is 2.0"),
+    ],
 )
 def test_bad_plans_are_refused(num_draws, sizes, words):
     with pytest.raises(ValueError, match=words.replace("^", r"\^")):

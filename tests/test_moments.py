@@ -5,6 +5,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from sigmaprop import moments
 
@@ -34,3 +35,24 @@ def test_merging_equals_all_at_once(cuts, offset):
 def test_one_row_has_no_variance():
     one = moments.from_rows(jnp.ones((1, 2)), jnp.ones(1, bool))
     assert np.all(np.isnan(moments.variance(one)))
+
+
+def test_counts_are_exact_beyond_what_a_float32_counts_to():
+    # A float32 near 2^30 goes in steps of 64: 13,107 more would be counted as 13,120 each time.
+    at = jnp.zeros(2, jnp.float32)
+    total = moments.Moments(jnp.uint32(2**30), at, at)
+    more = moments.from_rows(jnp.zeros((13_107, 2), jnp.float32), jnp.ones(13_107, bool))
+    for _ in range(3):
+        total = moments.merge(total, more)
+    assert int(total.rows) == 2**30 + 3 * 13_107
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_rows_of_few_bits_are_counted_and_summed_in_float32(dtype):
+    # 2^17 rows overflow a float16's count and its sum of halves; a bfloat16 counts to 256.
+    rows = jnp.tile(jnp.array([[0.5], [1.5]], dtype), (2**16, 1))
+    found = moments.from_rows(rows, jnp.ones(len(rows), bool))
+    assert int(found.rows) == len(rows)
+    assert float(found.mean[0]) == 1.0
+    assert float(found.squares[0]) == 0.25 * len(rows)
+    assert moments.masked_sum(rows, jnp.ones(len(rows), bool)).dtype == jnp.float32

@@ -185,3 +185,23 @@ def test_fixed_lengths_make_the_second_moments_of_a_block_exact():
 def test_an_unknown_radius_names_the_nearest():
     with pytest.raises(ValueError, match="radius 'chii'; did you mean 'chi'"):
         orthogonal_blocks(jax.random.key(0), 0, 1, 2, radius="chii")
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((0, 2.0, 2), "num_rows is 2.0; it must be a whole number"),
+        ((0, 2, -1), "dim is -1; it must be at least 0"),
+        ((2**32, 1, 2), "first_row is 4294967296; it must be 0 to 4294967295"),
+        ((0, 2**16, 2**16), "num_rows x dim is 4294967296; "),
+    ],
+)
+def test_rows_that_cannot_be_counted_are_refused(counts, words):
+    # Index 2^32 of a chunk would have the noise of index 0.
+    with pytest.raises(ValueError, match=words):
+        noise.normal_rows(jax.random.key(0), *counts)
+
+
+def test_a_block_that_cannot_be_counted_is_refused():
+    with pytest.raises(ValueError, match="first_block is 2147483648; it must be 0 to 2147483647"):
+        noise.orthogonal_blocks(jax.random.key(0), 2**31, 1, 2)

@@ -1,17 +1,15 @@
-"""Batches of one to eight draws: no bias of order 1/N, and NaN where there is no estimate.
+"""Batches of one to eight draws: no bias of order 1/N.
 
 A bias of 1/N of the gradient, as the plain mean baseline has, would be over 100 standard errors at
-these numbers of keys. z-scores of all comparisons are held to one level by Bonferroni: 60 cases x 6
+these numbers of keys. z-scores of all comparisons are held to one level by Bonferroni: 58 cases x 6
 numbers, a false alarm below 1e-4 (with the skewness of 1 draw, below 1e-3).
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sigmaprop import MovingAverage, estimate, estimators
-from sigmaprop.gaussian import Diagonal
 
 from . import gradient_checks as checks
 from .gradient_checks import SMOOTH, Case, quick_jit
@@ -37,7 +35,7 @@ def smooth(x):
 
 def cases():
     for label in VARIATES:
-        for count in (1, 2, 8):
+        for count in (2, 8) if label in NEEDS_TWO else (1, 2, 8):
             marks = () if (label, count) in FAST else pytest.mark.slow
             yield pytest.param(label, count, marks=marks)
 
@@ -46,10 +44,6 @@ def cases():
 def test_no_control_variate_biases_a_small_batch(label, num_samples):
     case = Case(label, "iid", "diagonal")
     found = checks.run(case, function=smooth, num_samples=num_samples, repeats=REPEATS)
-    if num_samples == 1 and label in NEEDS_TWO:
-        assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(found.gradient))
-        assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(found.variance))
-        return
     known = jax.tree.map(lambda leaf: leaf[SMOOTH], checks.expectation_of(case))
     checks.check_unbiased(found.gradient, known)
 
@@ -69,30 +63,6 @@ def test_nor_one_of_few_dependent_draws(label, noise, num_samples):
     found = checks.run(case, function=smooth, num_samples=num_samples, repeats=REPEATS)
     known = jax.tree.map(lambda leaf: leaf[SMOOTH], checks.expectation_of(case))
     checks.check_unbiased(found.gradient, known)
-
-
-@pytest.mark.parametrize(
-    ("variate", "noise", "num_samples"),
-    [
-        ("mean", "iid", 1),
-        ("leave_one_out", "iid", 1),
-        ("leave_one_out", "antithetic", 2),
-        ("leave_one_out", "orthogonal", 2),
-    ],
-)
-def test_one_unit_has_no_baseline_of_others(variate, noise, num_samples):
-    found = estimate(
-        lambda x: jnp.sum(x**2),
-        Diagonal(jnp.array([0.3, -0.7]), jnp.array([0.4, 0.7])),
-        jax.random.key(0),
-        num_samples,
-        estimator="score_function",
-        noise=noise,
-        control_variate=variate,
-    )
-    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(found.gradient))
-    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(found.variance))
-    assert np.isfinite(found.value)
 
 
 def test_moving_average_with_one_draw_a_step_is_unbiased_and_lowers_the_variance():

@@ -164,3 +164,130 @@ def test_what_smooth_cannot_do_is_refused():
     lost = smooth(scalar, num_samples=3, noise="antithetic")
     with pytest.raises(ValueError, match="num_samples is 3"):
         lost(Isotropic(jnp.zeros(3), jnp.array(1.0)), jax.random.key(0))
+
+
+def step(x):
+    return jnp.sum(jnp.sign(x))
+
+
+def at(mean):
+    return Isotropic(mean, jnp.array(0.5))
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        jax.hessian,
+        lambda F: jax.jit(jax.jacrev(jax.jacrev(F))),
+        lambda F: jax.grad(lambda m: jnp.sum(jax.grad(F)(m))),
+    ],
+)
+@pytest.mark.parametrize("estimator", ["score_function", "pathwise"])
+def test_a_second_derivative_is_refused(twice, estimator):
+    # It was 0 for a step by the score function, where -1.599478 is right.
+    smoothed = smooth(step, num_samples=8, estimator=estimator)
+    with pytest.raises(ValueError, match="smooth has no second derivative") as caught:
+        twice(lambda m: smoothed(at(m), jax.random.key(KEY)))(jnp.array([0.3]))
+    assert "\n" not in str(caught.value)
+
+
+def test_forward_mode_is_refused():
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(
+            lambda m: smooth(step, num_samples=8)(at(m), jax.random.key(KEY)), *[[jnp.ones(1)]] * 2
+        )
+
+
+def test_the_curvature_of_a_step_is_in_the_gradient_to_the_scale():
+    # E sign(x) = 2 Phi(m/s) - 1: second derivative -2 m/s^3 phi(m/s) = -1.599478, s tr H to s.
+    chosen = {"estimator": "score_function", "control_variate": "leave_one_out"}
+
+    def both(gaussian, key):
+        slope = jax.grad(smooth(step, num_samples=20_000, **chosen))(gaussian, key).scale
+        return slope, estimate(step, gaussian, key, 20_000, **chosen).variance.scale
+
+    slope, variance = quick_jit(both)(at(jnp.array([0.3])), jax.random.key(KEY))
+    error = np.sqrt(variance / 20_000) / 0.5
+    assert abs(slope / 0.5 - -1.599478) < 5 * error < 0.5
+
+
+def test_rematerialising_is_no_second_derivative():
+    few = smooth(step, num_samples=8, estimator="score_function")
+
+    def of(mean):
+        return few(at(mean), jax.random.key(KEY))
+
+    slopes = quick_jit(lambda m: (jax.grad(jax.checkpoint(of))(m), jax.grad(of)(m)))
+    np.testing.assert_allclose(*slopes(jnp.array([0.3])), rtol=1e-6)
+
+
+LABELLED = {
+    "slope": np.array([1.0, -0.5]),
+    "level": 0.4,
+    "label": np.array([3, 1]),
+    "power": 2,
+    "key": jax.random.key(9),
+    "square": True,
+    "name": "sum",
+    "function": jnp.tanh,
+    "nothing": None,
+}
+
+
+def labelled(x, params):
+    found = params["slope"] @ x * params["label"][0] + params["level"] * jnp.sum(x)
+    found += params["function"](x[0]) ** params["power"] * (params["name"] == "sum")
+    return found + jax.random.normal(params["key"]) * jnp.where(params["square"], x[1] ** 2, 0.0)
+
+
+def test_params_may_hold_what_has_no_derivative():
+    gaussian, key = Isotropic(jnp.array([0.3, -0.7]), jnp.array(0.4)), jax.random.key(KEY)
+    smoothed = smooth(labelled, num_samples=COUNT)
+    found = quick_jit(lambda g: jax.grad(smoothed)(g, key, LABELLED))(gaussian)
+    plain = quick_jit(lambda g: estimate(labelled, g, key, COUNT, params=LABELLED).gradient)
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(plain(gaussian)), strict=True):
+        np.testing.assert_allclose(left, right, rtol=2e-6)
+
+
+def test_the_gradient_to_params_beside_labels_is_to_the_numbers():
+    def f(x, params):
+        return params["slope"] @ x * params["label"] + params["level"] * jnp.sum(x)
+
+    params = {"slope": jnp.array([1.0, -0.5]), "level": 0.4, "label": 3}
+    gaussian, key = Isotropic(jnp.array([0.3, -0.7]), jnp.array(0.4)), jax.random.key(KEY)
+    smoothed = smooth(f, num_samples=COUNT, noise="antithetic")
+    found = quick_jit(jax.grad(smoothed, argnums=2, allow_int=True))(gaussian, key, params)
+    # Over antithetic pairs the average of x is the mean.
+    np.testing.assert_allclose(found["slope"], 3 * gaussian.mean, rtol=1e-5)
+    np.testing.assert_allclose(found["level"], jnp.sum(gaussian.mean), rtol=1e-5)
+    assert found["label"].dtype == jax.dtypes.float0
+
+
+def test_labels_may_be_a_batch():
+    # Closed over, a label of an inner vmap would leak into the derivative outside of it.
+    def total(mean):
+        of = lambda label: smooth(lambda x, p: p * jnp.sum(x), num_samples=2, noise="antithetic")(  # noqa: E731
+            at(mean), jax.random.key(KEY), label
+        )
+        return jnp.sum(jax.vmap(of)(jnp.arange(4)))
+
+    np.testing.assert_allclose(quick_jit(jax.grad(total))(jnp.ones(2)), [6.0, 6.0], rtol=1e-6)
+
+
+def test_a_gradient_has_the_dtype_of_its_parameter():
+    mean = {"a": jnp.ones(2, jnp.float16), "b": jnp.ones(1, jnp.float32)}
+    smoothed = smooth(lambda x: jnp.sum(x["a"]) + x["b"][0] ** 2, num_samples=4)
+    found = jax.eval_shape(jax.grad(smoothed), Isotropic(mean, 0.5), jax.random.key(KEY))
+    assert found.mean["a"].dtype == jnp.float16
+    assert found.mean["b"].dtype == jnp.float32
+
+
+def test_the_gradient_to_params_of_a_vector_by_a_rule_without_noise():
+    def f(x, scale):
+        return scale * jnp.stack([x[0], x[1] ** 2])
+
+    gaussian = Isotropic(jnp.array([0.3, -0.7]), jnp.array(0.4))
+    for estimator, expected in (("at_mean", [0.3, 0.49]), ("quadrature", [0.3, 0.49 + 0.16])):
+        smoothed = smooth(f, num_samples=400, estimator=estimator)
+        found = quick_jit(jax.jacrev(smoothed, argnums=2))(gaussian, jax.random.key(KEY), 2.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)

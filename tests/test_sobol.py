@@ -240,7 +240,7 @@ def test_dimensions_without_directions_are_refused(dim):
         sobol.scramble(jax.random.key(0), dim, 2)
 
 
-@pytest.mark.parametrize("num_points", [0, -4, 3, 1000, 2**32])
+@pytest.mark.parametrize("num_points", [0, -4, 3, 1000, 2**32, 16.0, True])
 def test_other_sizes_than_powers_of_two_are_refused(num_points):
     with pytest.raises(ValueError, match=f"num_points is {num_points}; .* 2147483648"):
         sobol.scramble(jax.random.key(0), 2, num_points)

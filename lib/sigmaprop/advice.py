@@ -4,22 +4,29 @@ Each candidate gets the same number of evaluations. Their variances and costs sa
 efficient; disagreement between them says which are wrong. Pathwise misses what a jump adds, and the
 score function does not: where they differ beyond their errors, f jumps. Price's rule misses what a
 kink adds, and pathwise does not: where they differ, f has kinks.
+
+A clock is noisy, above all on a busy machine. The candidates are timed in rounds, each once in
+every round, and the clock decides only if all rounds, and their medians, name the same candidate as
+the best; else work is counted in evaluations of f.
 """
 
+import collections
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
 from sigmaprop import estimators
-from sigmaprop.comparison.cells import median_seconds
 from sigmaprop.comparison.rows import parts
+from sigmaprop.counts import shown, whole_number
 from sigmaprop.estimation import check_smoothness, estimate
 from sigmaprop.estimators import Estimator
 from sigmaprop.gaussian import Gaussian
+from sigmaprop.noise import check_key
 from sigmaprop.pytrees import flatten
 
 LEVEL = 1e-3
@@ -27,8 +34,14 @@ LEVEL = 1e-3
 LEAST_BUDGET = 10_000
 _SOBOL_SAMPLES = 1024
 _MOST_REPLICATES = 64
-_TIMED = 3
+_ROUNDS = 5
 _MOST_EXACT_DIM = 4096
+
+_BLIND = (
+    "All this holds at this mean and scale alone: a kink or jump 3 standard deviations from the "
+    "mean is passed by 1 draw in 741 and may go unseen; ask again nearer to it."
+)
+"""P(eps > 3) = 1/741."""
 
 CANDIDATES = (
     ("pathwise", "iid"),
@@ -57,19 +70,22 @@ class Evidence(NamedTuple):
     Attributes:
         label, noise: which.
         num_samples: points x of one estimate; the variance of a sobol net depends on it.
+        points: points x of the pilot, in all its estimates.
         evaluations: of f, its gradient or a product with its Hessian, in the pilot.
-        cost: of one point x: seconds with a clock, else operations by the compiler's count.
+        cost: of one point x, in the units of `Advice.ranked_by`.
         gradient: Gaussian-shaped estimate.
         error: its Gaussian-shaped standard errors.
         variance: for each part of the Gaussian, num_samples x Var(estimate), summed.
         work: for each part, variance x cost: the less the better; 1 / efficiency.
         trouble: why it must not be used here: "jump" and "kink" for what it misses, "not finite",
             or "".
+        seconds: of one point x, in each round of the clock; () without one.
     """
 
     label: str
     noise: str
     num_samples: int
+    points: int
     evaluations: int
     cost: float
     gradient: Any
@@ -77,6 +93,17 @@ class Evidence(NamedTuple):
     variance: dict[str, float]
     work: dict[str, float]
     trouble: str = ""
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def evaluations_a_sample(self) -> float:
+        """Evaluations for one point x."""
+        return self.evaluations / self.points
+
+    def at_cost(self, cost: float) -> "Evidence":
+        """The same with another cost of a point."""
+        work = {part: variance * cost for part, variance in self.variance.items()}
+        return self._replace(cost=cost, work=work)
 
     @property
     def name(self) -> str:
@@ -113,6 +140,8 @@ class Advice(NamedTuple):
         jump: pathwise against score function; None where f cannot be differentiated.
         kink: Price's rule against pathwise; None where it was not tried.
         reasons: sentences for people.
+        ranked_by: what a point x costs: "time" (seconds), "evaluations" (of f, where the clock was
+            too noisy to decide) or "operations" (without a clock, as the compiler counts them).
     """
 
     estimator: str
@@ -124,6 +153,7 @@ class Advice(NamedTuple):
     jump: Disagreement | None
     kink: Disagreement | None
     reasons: tuple[str, ...]
+    ranked_by: str
 
     def relative_error(self, num_samples: int) -> dict[str, float]:
         """Expected error of each part in units of its length, at so many points x.
@@ -153,17 +183,18 @@ def advise(
         gaussian: where, any of the four families; its mean may be a pytree.
         key: typed key of the pilot.
         budget: evaluations of f, its gradient or its curvature for the whole pilot.
-        clock: returns seconds, to time the candidates by. None: cost is counted in operations as
-            the compiler counts them, so that the same call gives the same advice.
-        progress: called with the candidate that is next.
+        clock: returns seconds, to time the candidates by; compiling is not timed. Where its rounds
+            disagree about the best, cost is counted in evaluations of f. None: in operations as the
+            compiler counts them, so that the same call gives the same advice.
+        progress: called with the candidate that is next, or the round of the clock.
 
     Returns:
         `Advice`. The choice is the candidate whose worst part (mean, scale, factor) needs least
         work, relative to the best for that part, among those that show no bias.
 
     Raises:
-        ValueError: a budget below 10000, or f or the Gaussian are refused by `sigmaprop.estimate`;
-            or no candidate gave finite numbers.
+        ValueError: a budget that is no whole number of at least 10000, or f (which must map x to a
+            scalar), the Gaussian or the key are refused; or no candidate gave finite numbers.
 
     Example:
         >>> import jax, jax.numpy as jnp, sigmaprop
@@ -173,23 +204,25 @@ def advise(
         >>> found.jump.found
         True
     """
-    if budget < LEAST_BUDGET:
-        raise ValueError(f"budget is {budget}; it must be at least {LEAST_BUDGET} evaluations")
+    budget = whole_number("budget", budget, LEAST_BUDGET)
+    check_key(key)
     flat, unravel, _ = flatten(gaussian)
     inner = lambda x: f(unravel(x))  # noqa: E731
+    _check_scalar(f, inner, flat.mean)
     names = _candidates(f, inner, flat)
     share = max(1, budget // len(names))
-    found = {}
+    pilots = {}
     for label, noise in names:
         progress(label if noise == "iid" else f"{label} ({noise})")
-        found[label, noise] = _pilot(inner, flat, key, label, noise, share, clock)
+        pilots[label, noise] = _pilot(inner, flat, key, label, noise, share)
+    found = {pair: pilot.evidence for pair, pilot in pilots.items()}
+    if clock is not None:
+        found = _timed(pilots, clock, progress)
     jump, kink = _disagreements(found)
     judged = [_judged(one, jump, kink) for one in found.values()]
-    usable = [one for one in judged if not one.trouble]
-    if not usable:
+    if all(one.trouble for one in judged):
         raise ValueError("no estimator gave finite numbers; choose another mean or a smaller scale")
-    best = {part: min(one.work[part] for one in usable) for part in usable[0].work}
-    ranked = sorted(judged, key=lambda one: (bool(one.trouble), _regret(one, best)))
+    ranked, ranked_by, told = _ranking(judged)
     chosen = ranked[0]
     name, variate, options = estimators.parse(chosen.label)
     return Advice(
@@ -201,8 +234,19 @@ def advise(
         tuple(ranked),
         jump,
         kink,
-        tuple(_reasons(chosen, ranked, jump, kink, found)),
+        (*_reasons(chosen, ranked, jump, kink, found), *told, _BLIND),
+        ranked_by,
     )
+
+
+def _check_scalar(f: Any, inner: Callable[[Array], Any], mean: Array) -> None:
+    """Refuses what is no function to a floating scalar."""
+    if not callable(f):
+        raise ValueError(f"f is {shown(f)}; it must be a function of x")
+    out = jax.eval_shape(inner, mean)
+    is_scalar = isinstance(out, jax.ShapeDtypeStruct) and out.shape == ()
+    if not is_scalar or not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"f must map x to a floating scalar, not to {out}")
 
 
 def _candidates(
@@ -231,16 +275,17 @@ def _plain(label: str) -> str:
     return label.partition("+")[0]
 
 
+class _Pilot(NamedTuple):
+    """The evidence of a candidate, and how to run it again for the clock."""
+
+    evidence: Evidence
+    run: Callable[[], Any]
+
+
 def _pilot(
-    f: Callable[[Array], Array],
-    gaussian: Any,
-    key: Array,
-    label: str,
-    noise: str,
-    share: int,
-    clock: Callable[[], float] | None,
-) -> Evidence:
-    """One candidate within its share of the evaluations."""
+    f: Callable[[Array], Array], gaussian: Any, key: Array, label: str, noise: str, share: int
+) -> _Pilot:
+    """One candidate within its share of the evaluations; its cost in operations."""
     chosen = estimators.of_label(label, noise)
     name, variate, options = estimators.parse(label)
     count = _samples(chosen, gaussian.noise_dim, share)
@@ -264,18 +309,70 @@ def _pilot(
     program = jax.jit(jax.vmap(run, in_axes=(None, 0))).lower(gaussian, keys).compile()
     found = jax.device_get(jax.block_until_ready(program(gaussian, keys)))
     gradient, variance = jax.tree.map(lambda leaf: leaf.astype(np.float64).mean(axis=0), found)
-    if clock is None:
-        cost = _operations(f, gaussian, chosen)
-    else:
-        seconds = median_seconds(lambda: program(gaussian, keys), clock, _TIMED)
-        cost = seconds / (count * replicates)
-    error = jax.tree.map(lambda leaf: np.sqrt(leaf / (count * replicates)), variance)
+    points = count * replicates
+    error = jax.tree.map(lambda leaf: np.sqrt(leaf / points), variance)
     total = {part: float(np.sum(leaf)) for part, leaf in parts(variance).items()}
-    work = {part: value * cost for part, value in total.items()}
-    draws = replicates * count // chosen.samples_per_draw
+    draws = points // chosen.samples_per_draw
     evaluations = draws * chosen.evaluations(gaussian.noise_dim)
-    trouble = "" if all(map(math.isfinite, work.values())) else "not finite"
-    return Evidence(label, noise, count, evaluations, cost, gradient, error, total, work, trouble)
+    trouble = "" if all(map(math.isfinite, total.values())) else "not finite"
+    evidence = Evidence(
+        label, noise, count, points, evaluations, math.nan, gradient, error, total, {}, trouble
+    )
+    evidence = evidence.at_cost(_operations(f, gaussian, chosen))
+    return _Pilot(evidence, lambda: program(gaussian, keys))
+
+
+def _timed(
+    pilots: dict[tuple[str, str], _Pilot],
+    clock: Callable[[], float],
+    progress: Callable[[str], None],
+) -> dict[tuple[str, str], Evidence]:
+    """The evidence with the seconds of each round; a round runs every candidate once.
+
+    So what slows the machine for a while slows a round, not a candidate.
+    """
+    seconds: dict[tuple[str, str], list[float]] = {pair: [] for pair in pilots}
+    for number in range(_ROUNDS):
+        progress(f"timing, round {number + 1} of {_ROUNDS}")
+        for pair, pilot in pilots.items():
+            start = clock()
+            jax.block_until_ready(pilot.run())
+            seconds[pair].append((clock() - start) / pilot.evidence.points)
+    return {
+        pair: pilot.evidence._replace(seconds=tuple(seconds[pair]))
+        for pair, pilot in pilots.items()
+    }
+
+
+def _ranking(judged: list[Evidence]) -> tuple[list[Evidence], str, list[str]]:
+    """The candidates, the best first; what their cost is counted in, and a sentence about it."""
+    if not judged[0].seconds:
+        return _ranked(judged), "operations", []
+    rounds = [
+        _ranked([one.at_cost(s) for one, s in zip(judged, every, strict=True)])
+        for every in zip(*(one.seconds for one in judged), strict=True)
+    ]
+    median = _ranked([one.at_cost(float(np.median(one.seconds))) for one in judged])
+    winners = collections.Counter(ranked[0].name for ranked in rounds)
+    if set(winners) == {median[0].name}:
+        told = (
+            f"Work is variance x time: all {len(rounds)} rounds of the clock named the same best."
+        )
+        return median, "time", [told]
+    named = ", ".join(f"{name} in {count}" for name, count in winners.most_common())
+    told = (
+        f"The clock was too noisy to decide (it named as the best {named} of {len(rounds)} "
+        "rounds), so work is variance x evaluations of f."
+    )
+    counted = [one.at_cost(one.evaluations_a_sample) for one in judged]
+    return _ranked(counted), "evaluations", [told]
+
+
+def _ranked(judged: list[Evidence]) -> list[Evidence]:
+    """By the work of the worst part, relative to the best's; those in trouble last."""
+    usable = [one for one in judged if not one.trouble]
+    best = {part: min(one.work[part] for one in usable) for part in usable[0].work}
+    return sorted(judged, key=lambda one: (bool(one.trouble), _regret(one, best)))
 
 
 def _samples(chosen: Estimator, noise_dim: int, share: int) -> int:
@@ -389,14 +486,13 @@ def _reasons(
             "what the jumps add."
         )
     else:
-        told.append(
-            f"No jump was found; one that adds less than {jump.resolution:.0%} of the gradient "
-            "would not have been."
-        )
-    if kink is not None and kink.found and not (jump is not None and jump.found):
+        told.append(f"No jump was found; {_unseen(jump, 'of the gradient')}.")
+    if kink is not None and not (jump is not None and jump.found):
         told.append(
             f"f has kinks: Price's rule and pathwise differ by {kink.deviation:.1f} standard "
             "errors in the scale; do not use bonnet_price or second_order."
+            if kink.found
+            else f"No kink was found; {_unseen(kink, 'of the gradient to the scale')}."
         )
     if _PRICE not in found and jump is not None:
         told.append("Price's rule was not tried: f has no second derivative, or x is too long.")
@@ -409,5 +505,14 @@ def _reasons(
         told.append(
             f"The next best, {others[0].name}, needs up to {factor:.1f} times its work for one of "
             "the parts."
+            if math.isfinite(factor)
+            else f"The next best, {others[0].name}, has noise in a part where it has none."
         )
     return told
+
+
+def _unseen(gap: Disagreement, whole: str) -> str:
+    """What would have been missed."""
+    if not math.isfinite(gap.resolution):
+        return f"as {whole[3:]} is 0 there is nothing to say how small a one would have been"
+    return f"one that adds less than {gap.resolution:.0%} {whole} would not have been"

@@ -21,14 +21,15 @@ class MovingAverage(NamedTuple):
 
     Example:
         >>> import jax, jax.numpy as jnp, sigmaprop
-        >>> state = sigmaprop.MovingAverage.empty()
         >>> gaussian = sigmaprop.Isotropic(jnp.zeros(2), jnp.array(0.1))
-        >>> for step in range(3):
-        ...     key = jax.random.fold_in(jax.random.key(0), step)
-        ...     found = sigmaprop.estimate(
+        >>> @jax.jit
+        ... def run(key, state):
+        ...     return sigmaprop.estimate(
         ...         lambda x: jnp.sum(x) + 5.0, gaussian, key, 1, estimator="score_function",
         ...         control_variate="moving_average", state=state)
-        ...     state = found.state
+        >>> state = sigmaprop.MovingAverage.empty()
+        >>> for step in range(3):
+        ...     state = run(jax.random.fold_in(jax.random.key(0), step), state).state
         >>> bool(abs(state.baseline - 5.0) < 1.0)
         True
 

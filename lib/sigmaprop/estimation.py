@@ -7,17 +7,27 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
 from sigmaprop import estimators, moments
 from sigmaprop.control_variates import MovingAverage
+from sigmaprop.counts import shown, whole_number
 from sigmaprop.estimators import DEFAULTS, Mixture, Options, fitting
-from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, from_mean
+from sigmaprop.estimators.base import (
+    AtMean,
+    Estimator,
+    Terms,
+    evaluate,
+    finite_origin,
+    from_mean,
+)
 from sigmaprop.estimators.expansion import expansion
 from sigmaprop.estimators.mixed import mixture
 from sigmaprop.gaussian import Gaussian, GaussianT
+from sigmaprop.noise import COUNTED, check_key
 from sigmaprop.pytrees import flatten
-from sigmaprop.units import Layout, layout, unit_rows
+from sigmaprop.units import Layout, check_enough, layout, unit_rows
 
 _CHUNK_ELEMENTS = 2**18
 """Numbers held for the draws of a chunk when the caller leaves it open: they fit a cache."""
@@ -63,16 +73,27 @@ def estimate(
     The iid noise is ``jax.random.normal(key, (num_samples, K))``, row by row (half as many rows for
     antithetic noise, each used with both signs); noise is never stored whole. Two calls with one
     key share their noise (common random numbers), whatever the Gaussian or f. Works under jit and
-    vmap, over a batch of Gaussians too; memory is bounded by the chunk.
+    vmap, over a batch of Gaussians or of keys too; memory is bounded by the chunk.
+
+    Outside of ``jax.jit`` every call compiles anew: f may read what has changed since, so no
+    program is kept. Wrap what calls it in ``jax.jit``, once, as the example does.
+
+    Sums, counts and all arithmetic but f's are float32 at least, whatever x's dtype is. Where f or
+    a coordinate of its gradient is not finite at the mean, as that of a norm at 0, nothing is
+    measured from there, and baselines and control variates made of it are 0; so one point does no
+    harm but to rules that are derivatives at the mean: "at_mean", "second_order" and the control
+    variate "delta" are not finite there.
 
     Args:
         f: maps x to a scalar, or to an array whose entries are estimated side by side. With
             ``params`` it is called as f(x, params).
         gaussian: `Isotropic`, `Diagonal`, `Full` or `LowRank`. Its mean may be a pytree or an array
             of any shape: x then is one, and so is the gradient; see `sigmaprop.pytrees.flatten`.
-        key: typed key from ``jax.random.key``.
-        num_samples: points x, > 0; even for antithetic noise, whole blocks of K for orthogonal,
-            ``options.randomizations`` times a power of two for sobol; nodes for "quadrature".
+        key: one typed key from ``jax.random.key``.
+        num_samples: points x, 1 to 2^32 - 1; even for antithetic noise, whole blocks of K for
+            orthogonal, ``options.randomizations`` times a power of two for sobol; nodes for
+            "quadrature". "mean" and "leave_one_out" need 2 independent draws (pairs, blocks, nets),
+            "mixed" and "inverse_variance" 4.
         estimator: a name from ``sigmaprop.estimators.names()``.
         noise: "iid", "antithetic", "orthogonal" or "sobol".
         control_variate: None, "mean", "leave_one_out", "at_mean", "delta" or "moving_average".
@@ -88,48 +109,40 @@ def estimate(
         is made of it across jumps, "bonnet_price" across kinks, and a "mixed" within its gamma.
 
     Raises:
-        ValueError: unknown or meaningless names, or counts or shapes out of range.
+        ValueError: unknown or meaningless names, counts or shapes out of range, what is not one
+            key, or an f without a floating output.
 
     Example:
         >>> import jax, jax.numpy as jnp, sigmaprop
+        >>> @jax.jit
+        ... def run(gaussian, key):
+        ...     return sigmaprop.estimate(lambda x: jnp.sum(x**2), gaussian, key, 1000)
         >>> gaussian = sigmaprop.Isotropic(jnp.array([0.5, -1.0]), jnp.array(0.1))
-        >>> key = jax.random.key(0)
-        >>> result = sigmaprop.estimate(lambda x: jnp.sum(x**2), gaussian, key, 1000)
+        >>> result = run(gaussian, jax.random.key(0))
         >>> bool(jnp.all(jnp.abs(result.gradient.mean - jnp.array([1.0, -2.0])) < 0.05))
         True
 
     Source: Mohamed, Rosca, Figurnov, Mnih 2020, "Monte Carlo gradient estimation in machine
     learning", sections 4 and 5.
     """
-    chosen = estimators.get(estimator, noise, control_variate, options)
+    chosen = _chosen(estimator, noise, control_variate, options)
     check_smoothness(f, chosen)
-    if state is not None and "baseline" not in chosen.knows:
-        raise ValueError(
-            f"state has no meaning with control_variate {control_variate!r}; only "
-            "'moving_average' carries one"
-        )
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk is {chunk}; it must be at least 1")
-    flat, unravel, restore = flatten(gaussian)
-    call = f if params is None else lambda x: f(x, params)
-    shape = _output_shape(lambda x: call(unravel(x)), flat.mean)
-    width = math.prod(shape)
-    plan = _Plan(chosen, key, num_samples, chunk, width, options)
+    over = _over_vectors(f, gaussian, params)
+    plan = _planned(chosen, key, num_samples, chunk, math.prod(over.shape), options)
+    _check_state(state, chosen, over.shape)
 
     def entry(index: Array | int, state: MovingAverage | None) -> GradientEstimate:
         def scalar(x: Array) -> Array:
-            return jnp.ravel(call(unravel(x)))[index].astype(flat.mean.dtype)
+            return jnp.ravel(over.call(x))[index].astype(over.gaussian.mean.dtype)
 
-        return _estimate(scalar, flat, plan, state)
+        return _estimate(scalar, over.gaussian, plan, state)
 
-    if shape == ():
+    if over.shape == ():
         found = entry(0, state)
     else:
-        found = jax.vmap(entry)(jnp.arange(width), _per_entry(state, shape))
-        found = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
-    return found._replace(
-        gradient=restore(found.gradient), variance=restore(found.variance), num_samples=num_samples
-    )
+        found = jax.vmap(entry)(jnp.arange(plan.width), _per_entry(state, over.shape))
+        found = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), found)
+    return over.restored(found)._replace(num_samples=_storable(plan.num_samples))
 
 
 def expectation(
@@ -151,32 +164,51 @@ def expectation(
     memory stays bounded by the chunk.
 
     Returns:
-        E f, of f's shape.
+        E f, of f's shape and dtype.
+
+    Raises:
+        ValueError: as `estimate`.
     """
-    chosen = estimators.get(estimator, noise, control_variate, options)
-    flat, unravel, _ = flatten(gaussian)
-    call = (lambda x: f(unravel(x))) if params is None else (lambda x: f(unravel(x), params))
-    if chosen.exact is not None:
-        return chosen.exact(call, flat, num_samples)[0]
-    shape = _output_shape(call, flat.mean)
-    plan = _Plan(chosen, key, num_samples, chunk, math.prod(shape), options)
-    cut = layout(chosen, flat.noise_dim, num_samples, _rows(flat, plan), options)
+    chosen = _chosen(estimator, noise, control_variate, options)
+    over = _over_vectors(f, gaussian, params)
+    plan = _planned(chosen, key, num_samples, chunk, math.prod(over.shape), options)
+    average = _exact_average if chosen.exact is not None else _average
+    return average(over, plan).astype(over.out_dtype)
+
+
+def _exact_average(over: "_OverVectors", plan: "_Plan") -> Array:
+    exact = plan.chosen.exact
+    assert exact is not None
+
+    def entry(index: Array | int) -> Array:
+        f = lambda x: jnp.ravel(over.call(x))[index]  # noqa: E731
+        return exact(f, over.gaussian, plan.num_samples)[0]
+
+    if over.shape == ():
+        return entry(0)
+    return jax.vmap(entry)(jnp.arange(plan.width)).reshape(over.shape)
+
+
+def _average(over: "_OverVectors", plan: "_Plan") -> Array:
+    """The average over the draws; its derivative evaluates each chunk again."""
+    chosen, flat = plan.chosen, over.gaussian
+    cut = layout(chosen, flat.noise_dim, plan.num_samples, _rows(flat, plan), plan.options)
     signs = (1, -1) if chosen.samples_per_draw == 2 else (1,)
 
     def row(noise: Array) -> _Row:
         eps = noise[: flat.noise_dim]
-        values = [call(flat.from_noise(sign * eps)) for sign in signs]
+        values = [over.call(flat.from_noise(sign * eps)) for sign in signs]
+        values = [value.astype(jnp.promote_types(value.dtype, jnp.float32)) for value in values]
         return _Row(Terms(None), sum(values[1:], values[0]) / len(values))
 
-    units = unit_rows(chosen, cut, key, options, row, flat.mean.dtype)
+    units = unit_rows(chosen, cut, plan.key, plan.options, row, flat.mean.dtype)
 
     @jax.checkpoint
     def some(first: Array) -> Array:
-        valid = jnp.arange(cut.together) < cut.num_units - first.astype(jnp.int32)
-        return moments.masked_sum(units(first).value, valid)
+        return moments.masked_sum(units(first).value, _valid(cut, first))
 
     firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
-    zero = jnp.zeros(shape, jax.eval_shape(some, firsts[0]).dtype)
+    zero = jnp.zeros(over.shape, jax.eval_shape(some, firsts[0]).dtype)
     total, _ = jax.lax.scan(lambda so_far, first: (so_far + some(first), None), zero, firsts)
     return total / cut.num_units
 
@@ -207,6 +239,99 @@ class _Plan(NamedTuple):
     options: Options
 
 
+class _OverVectors(NamedTuple):
+    """f and the Gaussian over vectors, for sums in float32 at least.
+
+    Attributes:
+        gaussian: over vectors, in float32 where x has fewer bits: so the arithmetic of estimators,
+            counts and sums among it, never has the range of x's dtype.
+        call: f, which sees x in its own dtype and structure.
+        restored: an estimate over vectors as one over points, in x's dtype.
+        shape, out_dtype: of f's output.
+    """
+
+    gaussian: Gaussian
+    call: Callable[[Array], Array]
+    restored: Callable[[GradientEstimate], GradientEstimate]
+    shape: tuple[int, ...]
+    out_dtype: Any
+
+
+def _over_vectors(f: Callable[..., Array], gaussian: Gaussian, params: Any) -> _OverVectors:
+    if not callable(f):
+        raise ValueError(f"f is {shown(f)}; it must be a function of x")
+    flat, unravel, restore = flatten(gaussian)
+    dtype = flat.mean.dtype
+    wide = jnp.promote_types(dtype, jnp.float32)
+    inner = f if params is None else lambda x: f(x, params)
+
+    def call(x: Array) -> Array:
+        return inner(unravel(x.astype(dtype)))
+
+    def restored(found: GradientEstimate) -> GradientEstimate:
+        # The state stays wide: it goes on to the next estimate.
+        parts = (found.gradient, found.variance, found.value, found.mixture)
+        gradient, variance, *rest = jax.tree.map(lambda leaf: leaf.astype(dtype), parts)
+        value, mixture = rest
+        return found._replace(
+            gradient=restore(gradient), variance=restore(variance), value=value, mixture=mixture
+        )
+
+    out = _output(call, flat.mean)
+    widened = jax.tree.map(lambda leaf: leaf.astype(wide), flat)
+    return _OverVectors(widened, call, restored, out.shape, out.dtype)
+
+
+def _chosen(estimator: str, noise: str, control_variate: str | None, options: Options) -> Estimator:
+    """The estimator of these names, after a look at whether they are names."""
+    for argument, name in (
+        ("estimator", estimator),
+        ("noise", noise),
+        ("control_variate", "" if control_variate is None else control_variate),
+    ):
+        if not isinstance(name, str):
+            raise ValueError(f"{argument} is {shown(name)}; it must be a name, a str")
+    if not isinstance(options, Options):
+        raise ValueError(f"options is {shown(options)}; it must be a sigmaprop.Options")
+    return estimators.get(estimator, noise, control_variate, options)
+
+
+def _planned(
+    chosen: Estimator, key: Array, num_samples: int, chunk: int | None, width: int, options: Options
+) -> _Plan:
+    """The plan, after a look at its key and counts; rules without noise read no key."""
+    num_samples = whole_number("num_samples", num_samples, 1, COUNTED)
+    if chunk is not None:
+        chunk = whole_number("chunk", chunk, 1)
+    if chosen.exact is None:
+        check_key(key)
+    return _Plan(chosen, key, num_samples, chunk, width, options)
+
+
+def _storable(num_samples: int) -> Any:
+    """The number as jit can return it: above 2^31 only without a sign."""
+    return num_samples if num_samples < 2**31 else np.uint32(num_samples)
+
+
+def _check_state(state: MovingAverage | None, chosen: Estimator, shape: tuple[int, ...]) -> None:
+    """Refuses a state that nothing reads, or that is not of f's shape."""
+    if state is None:
+        return
+    if "baseline" not in chosen.knows:
+        raise ValueError(
+            f"state has no meaning with control_variate {chosen.control_variate!r}; only "
+            "'moving_average' carries one"
+        )
+    if not isinstance(state, MovingAverage):
+        raise ValueError(f"state is {shown(state)}; it must be a sigmaprop.MovingAverage, or None")
+    for leaf in state:
+        if jnp.shape(leaf) not in ((), shape):
+            raise ValueError(
+                f"state has the shape {jnp.shape(leaf)}, f {shape}; they must agree, or the state "
+                "have none"
+            )
+
+
 class _Row(NamedTuple):
     """What a unit shows: terms, product x score where a baseline needs it, f(x) - f(m)."""
 
@@ -214,11 +339,14 @@ class _Row(NamedTuple):
     value: Any
 
 
-def _output_shape(f: Callable[[Array], Any], mean: Array) -> tuple[int, ...]:
+def _output(f: Callable[[Array], Any], mean: Array) -> Any:
+    """Shape and dtype of f's output."""
     out = jax.eval_shape(f, mean)
     if not hasattr(out, "shape") or not jnp.issubdtype(out.dtype, jnp.floating):
         raise ValueError(f"f must map x to a floating scalar or array, not to {out}")
-    return out.shape
+    if math.prod(out.shape) == 0:
+        raise ValueError(f"f maps x to an array of shape {out.shape}; it must have an entry")
+    return out
 
 
 def _per_entry(state: MovingAverage | None, shape: tuple[int, ...]) -> MovingAverage | None:
@@ -241,6 +369,7 @@ def _estimate(
         state = MovingAverage.empty()
     at_mean = _know(f, gaussian, chosen, state)
     cut = layout(chosen, gaussian.noise_dim, plan.num_samples, _rows(gaussian, plan), options)
+    check_enough(chosen, cut, plan.num_samples)
     units = unit_rows(
         chosen,
         cut,
@@ -280,7 +409,7 @@ def _know(
         known = known._replace(expansion=jax.grad(lambda g: expansion(f, g))(gaussian))
     if state is not None:
         known = known._replace(baseline=state.baseline.astype(known.value.dtype))
-    return known
+    return finite_origin(known)
 
 
 def _row(
@@ -345,7 +474,7 @@ def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> 
         return _Averaged(row.terms, row.value, cross)
 
     def moments_from(first: Array) -> moments.Moments:
-        valid = jnp.arange(cut.together) < cut.num_units - first.astype(jnp.int32)
+        valid = _valid(cut, first)
         if chosen.fit is None:
             return moments.from_rows(rows_from(first), valid)
         index = first + jnp.arange(cut.together, dtype=jnp.uint32)
@@ -361,8 +490,13 @@ def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> 
     return jax.lax.scan(step, zero, firsts)[0]
 
 
+def _valid(cut: Layout, first: Array) -> Array:
+    """Which of the units from the first on are units of the estimate."""
+    return jnp.arange(cut.together, dtype=jnp.uint32) < np.uint32(cut.num_units) - first
+
+
 def _combined(total: moments.Moments, chosen: Estimator) -> _Found:
-    estimated = chosen.combine(total.mean.terms, total.rows)
+    estimated = chosen.combine(total.mean.terms, moments.num_rows(total))
     return _Found(estimated, _variance_per_unit(total, estimated), total.mean.value)
 
 
@@ -374,7 +508,7 @@ def _fitted(total: moments.Moments, chosen: Estimator) -> _Found:
     coefficients = jax.vmap(chosen.fit)(both)
     gradient, variance = fitting.cross_fitted(both, coefficients)
     mix = mixture(both, coefficients) if chosen.control_variate is None else None
-    return _Found(gradient, variance, jnp.average(value, weights=total.rows), mix)
+    return _Found(gradient, variance, jnp.average(value, weights=both.rows), mix)
 
 
 def _variance_per_unit(total: moments.Moments, estimated: Gaussian) -> Gaussian:
@@ -393,7 +527,7 @@ def _baseline_variance(total: moments.Moments, variances: Terms) -> Gaussian:
     variance T of t plus n c^2/(n - 1)^2. The square of the sample covariance exceeds c^2 by the
     variance that the same argument gives for g = p. Nothing is left of the bias, whatever n is.
     """
-    n, mean = total.rows, total.mean.terms
+    n, mean = moments.num_rows(total), total.mean.terms
     others = n - 1
 
     def one(vg, vs, vp, g, s, p, gs, gp, sp):

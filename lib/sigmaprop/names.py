@@ -35,7 +35,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def shown(value: object, most: int = _MOST_SHOWN) -> str:
     """A value of the user's as a sentence echoes it: words in quotes, what is long shortened."""
     try:
-        text = repr(value) if isinstance(value, str) else str(value)
+        text = repr(value) if isinstance(value, str) else " ".join(str(value).split())
     except ValueError:  # Python refuses to write out integers of many thousand digits
         text = f"an integer of {int.bit_length(value)} bits" if isinstance(value, int) else "?"
     return shortened(text, most)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt32
 
+from sigmaprop.counts import shown, whole_number
 from sigmaprop.names import unknown
 
 NAMES = ("iid", "antithetic", "orthogonal", "sobol")
@@ -30,6 +31,9 @@ rows. sobol: they are the points of a scrambled Sobol net."""
 
 RADII = ("chi", "fixed")
 """Lengths of orthogonal rows: a Gaussian's own, or all sqrt(D)."""
+
+COUNTED = 2**32 - 1
+"""The last number of 32 bits: rows of noise, and so samples, are counted by such."""
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
@@ -41,6 +45,28 @@ def check_name(name: str) -> None:
         raise unknown("noise", name, NAMES)
 
 
+def check_key(key: object) -> None:
+    """Refuses what is not one key.
+
+    The words of a batch of keys, or of a legacy key, would pass for those of one key, and the noise
+    would be that of none.
+
+    Raises:
+        ValueError: it is no typed key, or a batch of keys.
+    """
+    made = "make one with jax.random.key(seed)"
+    if not isinstance(key, jax.Array):
+        raise ValueError(f"key is {shown(key)}; it must be a typed key: {made}")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise ValueError(
+            f"key is an array of {key.dtype} of shape {key.shape}; it must be a typed key: {made}"
+        )
+    if key.shape != ():
+        raise ValueError(
+            f"key has the shape {key.shape}; it must be one key: use jax.vmap over a batch of keys"
+        )
+
+
 def normal_rows(
     key: Key[Array, ""], first_row: UInt32[Array, ""] | int, num_rows: int, dim: int
 ) -> Float[Array, "num_rows dim"]:
@@ -49,15 +75,21 @@ def normal_rows(
     Args:
         key: a typed threefry key.
         first_row: index of the first row, below 2^32; may be traced.
-        num_rows: how many rows.
+        num_rows: how many rows; num_rows x dim is below 2^32.
         dim: length of a row.
 
     Returns:
         [num_rows, dim] float32, the same rows of the full draw.
 
     Raises:
-        ValueError: the key belongs to another generator, whose elements are not addressable.
+        ValueError: it is not one key, or the key belongs to another generator, whose elements are
+            not addressable; or a count is no whole number in its range.
     """
+    check_key(key)
+    num_rows, dim = whole_number("num_rows", num_rows, 0), whole_number("dim", dim, 0)
+    whole_number("num_rows x dim", num_rows * dim, 0, COUNTED)
+    if not isinstance(first_row, jax.Array):
+        first_row = whole_number("first_row", first_row, 0, COUNTED)
     if (impl := str(jax.random.key_impl(key))) != "threefry2x32":
         raise ValueError(
             f"key has the generator {impl!r}; use jax.random.key(seed, impl='threefry2x32')"
@@ -102,7 +134,7 @@ def orthogonal_blocks(
         unbiased with "chi".
 
     Raises:
-        ValueError: unknown radius, or a key whose generator is not addressable.
+        ValueError: unknown radius, or as `normal_rows`.
 
     Source: Yu, Suresh, Choromanski, Holtmann-Rice, Kumar 2016, "Orthogonal random features";
     Choromanski, Rowland, Sindhwani, Turner, Weller 2018, "Structured evolution with compact
@@ -110,6 +142,9 @@ def orthogonal_blocks(
     """
     if radius not in RADII:
         raise unknown("radius", radius, RADII)
+    num_blocks, dim = whole_number("num_blocks", num_blocks, 0), whole_number("dim", dim, 1)
+    if not isinstance(first_block, jax.Array):
+        first_block = whole_number("first_block", first_block, 0, COUNTED // dim)
     first_row = jnp.asarray(first_block, jnp.uint32) * np.uint32(dim)
     rows = normal_rows(key, first_row, num_blocks * dim, dim).reshape(num_blocks, dim, dim)
     directions = _gram_schmidt(rows)

@@ -22,6 +22,9 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, UInt32
 
+from sigmaprop.counts import index, shown, whole_number
+from sigmaprop.noise import COUNTED, check_key
+
 _WORD = 32
 _DIGITS = np.uint32(1) << np.arange(_WORD - 1, -1, -1, dtype=np.uint32)
 """Binary digits of a coordinate, the most significant first."""
@@ -56,11 +59,12 @@ def scramble(key: Key[Array, ""], dim: int, num_points: int) -> Scramble:
         `Scramble` with directions [dim, log2 num_points] and shift [dim].
 
     Raises:
-        ValueError: dim or num_points is out of its range.
+        ValueError: it is not one key, or dim or num_points is no whole number in its range.
 
     Source: Matousek 1998, "On the L2-discrepancy for anchored boxes". Owen 2003: the variance of
     a mean is the same as under nested uniform scrambling.
     """
+    check_key(key)
     plain = jnp.asarray(direction_numbers(dim, _num_bits(num_points)))
     random = jax.random.bits(key, (dim, _WORD + 1), jnp.uint32)
     matrices, shift = _lower_triangular(random[:, :_WORD]), random[:, _WORD]
@@ -94,11 +98,13 @@ def sobol_words(
     scramble: Scramble, first_point: UInt32[Array, ""] | int, num_points: int
 ) -> UInt32[Array, "num_points dim"]:
     """The points of `sobol_normals` as fractions of 2^32. Compiled, it needs no other memory."""
-    count = jax.lax.iota(jnp.uint32, num_points)
-    index = (jnp.asarray(first_point, jnp.uint32) + count)[:, None]
+    count = jax.lax.iota(jnp.uint32, whole_number("num_points", num_points, 0, COUNTED))
+    if not isinstance(first_point, jax.Array):
+        first_point = whole_number("first_point", first_point, 0, COUNTED)
+    points = (jnp.asarray(first_point, jnp.uint32) + count)[:, None]
     words = jnp.broadcast_to(scramble.shift, (num_points, scramble.shift.shape[0]))
     for bit in range(scramble.directions.shape[1]):
-        all_or_nothing = -((index >> np.uint32(bit)) & np.uint32(1))
+        all_or_nothing = -((points >> np.uint32(bit)) & np.uint32(1))
         words = words ^ (all_or_nothing & scramble.directions[:, bit])
     return words
 
@@ -136,8 +142,10 @@ def direction_numbers(dim: int, bits: int) -> UInt32[np.ndarray, "dim bits"]:
     """
     from scipy.stats import qmc
 
-    if not 1 <= dim <= qmc.Sobol.MAXDIM:
-        raise ValueError(f"dim is {dim}; a Sobol point has 1 to {qmc.Sobol.MAXDIM} coordinates")
+    if not 1 <= (index(dim) or 0) <= qmc.Sobol.MAXDIM:
+        raise ValueError(
+            f"dim is {shown(dim)}; a Sobol point has 1 to {qmc.Sobol.MAXDIM} coordinates"
+        )
     engine = qmc.Sobol(dim, scramble=False, bits=_WORD)
     directions = np.zeros((dim, bits), np.uint32)
     for k in range(bits):
@@ -151,11 +159,13 @@ def direction_numbers(dim: int, bits: int) -> UInt32[np.ndarray, "dim bits"]:
 
 def _num_bits(num_points: int) -> int:
     """log2 of a power of two up to 2^31."""
-    if not 1 <= num_points <= 2**31 or num_points & (num_points - 1):
+    number = index(num_points)
+    if number is None or not 1 <= number <= 2**31 or number & (number - 1):
         raise ValueError(
-            f"num_points is {num_points}; a Sobol net has a power of two, at most 2^31 = {2**31}"
+            f"num_points is {shown(num_points)}; a Sobol net has a power of two, at most "
+            f"2^31 = {2**31}"
         )
-    return num_points.bit_length() - 1
+    return number.bit_length() - 1
 
 
 def _lower_triangular(bits: Array) -> Array:

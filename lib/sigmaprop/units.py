@@ -61,6 +61,27 @@ def layout(
     return Layout(num_units, unit, 1, inside, columns)
 
 
+def check_enough(estimator: Estimator, plan: Layout, num_samples: int) -> None:
+    """Refuses fewer independent units than define the estimate.
+
+    Raises:
+        ValueError: naming the fewest samples.
+    """
+    if plan.num_units >= estimator.min_draws:
+        return
+    words = [f"estimator {estimator.name!r}"]
+    if estimator.control_variate is not None:
+        words.append(f"control_variate {estimator.control_variate!r}")
+    needs = f"{' with '.join(words)} needs {estimator.min_draws} independent"
+    if estimator.noise == "sobol":
+        raise ValueError(f"option randomizations is {plan.num_units}; {needs} nets at least")
+    fewest = estimator.min_draws * plan.unit_draws * estimator.samples_per_draw
+    of = {"iid": "draws", "antithetic": "pairs", "orthogonal": f"blocks of {plan.unit_draws}"}
+    raise ValueError(
+        f"num_samples is {num_samples}; it must be at least {fewest}: {needs} {of[estimator.noise]}"
+    )
+
+
 def _unit_draws(
     estimator: Estimator, columns: int, noise_dim: int, num_samples: int, options: Options
 ) -> int:

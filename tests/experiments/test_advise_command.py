@@ -1,5 +1,6 @@
 """`sigmaprop advise`."""
 
+import numpy as np
 import pytest
 
 
@@ -9,6 +10,9 @@ def test_advice_names_the_call_and_the_evidence(sigmaprop, tmp_path):
     assert "Use: sigmaprop.estimate(f, gaussian, key, num_samples, estimator=" in ended.out
     assert "score_function+leave_one_out" in ended.out
     assert "No jump was found" in ended.out
+    assert "measured at x = (" in ended.out
+    assert "1 draw in 741" in ended.out
+    assert "rounds" in ended.out  # whether the clock decided
     assert "for a tenth" in ended.out
     assert list(tmp_path.iterdir()) == []
 
@@ -42,3 +46,10 @@ def test_bad_options_are_refused_in_one_sentence(sigmaprop, options, words):
     assert ended.status == 2
     assert len(ended.err.splitlines()) == 1
     assert words in ended.err
+
+
+def test_a_long_x_is_cut():
+    from sigmaprop.experiments.advise import _point
+
+    assert _point(np.array([0.5, -1.0])) == "(0.5, -1)"
+    assert _point(np.zeros(1000)) == "(0, 0, 0, 0, 0, 0, ...), 1,000 coordinates"

@@ -9,12 +9,15 @@ its terms from f itself (its function ``own_terms``).
 
 Everything is measured from the mean: ``Evaluations`` are differences to ``f(mean)`` and
 ``grad f(mean)``. As scale goes to 0 the differences shrink with it, so nothing cancels in sums.
+The origin is a choice, and no estimator's expectation depends on it: where f or a coordinate of its
+gradient is not finite at the mean, as that of a norm at 0, 0 takes its place (`finite_origin`).
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sigmaprop.gaussian import Gaussian
@@ -92,7 +95,8 @@ class Estimator(NamedTuple):
         evaluations_per_draw: points x at which f (or its gradient) is evaluated for each draw, for
             each coordinate of the noise if negative.
         evaluations_of: the same from the length K of eps for one point x, where it is no multiple.
-        min_draws: the smallest batch that defines an estimate.
+        min_draws: the smallest batch that defines an estimate; of independent units of draws, where
+            draws hang together.
         own_terms: ``(f, gaussian, row of noise, at_mean) -> (Terms, f(x) - f(mean))`` in place of
             ``terms``, for estimators that look at f elsewhere than at x.
         columns: length of a row of noise, from the length K of eps.
@@ -154,6 +158,18 @@ def evaluate(f: Function, gaussian: Gaussian, eps: Array, needs: tuple[str, ...]
         elif f"{prefix}value" in needs:
             found[f"{prefix}value"] = f(x)
     return Evaluations(**found)
+
+
+def finite_origin(at_mean: AtMean) -> AtMean:
+    """An origin for differences, with 0 where f or a coordinate of its gradient is not finite.
+
+    Not for what is known of f at the mean itself, as the answer of `at_mean` is.
+    """
+
+    def finite(part: Any) -> Any:
+        return None if part is None else jnp.where(jnp.isfinite(part), part, 0)
+
+    return at_mean._replace(value=finite(at_mean.value), gradient=finite(at_mean.gradient))
 
 
 def from_mean(evaluations: Evaluations, at_mean: AtMean) -> Evaluations:

@@ -60,7 +60,7 @@ def folds(stacked: Moments) -> Fold:
         lambda both, x, z: 0.5 * (both - x - z), variance.both, variance.gradient, variance.control
     )
     return Fold(
-        stacked.rows,
+        moments.num_rows(stacked),
         stacked.mean.gradient,
         stacked.mean.control,
         variance.gradient,

@@ -24,6 +24,8 @@ from sigmaprop.gaussian import Gaussian
 
 RADIUS_ERRORS = 2.0
 """The confidence radius of the score function's estimate, in its standard errors."""
+_LEAST_DRAWS = 4
+"""Two in each half, whose variances make the weight."""
 
 
 class Mixture(NamedTuple):
@@ -41,8 +43,9 @@ class Mixture(NamedTuple):
 def inverse_variance() -> Estimator:
     r"""Pathwise and score function (less f(m)), weighted by the inverse of their variances.
 
-    The weight is fitted on one half of the draws and used on the other. Where f jumps it is NOT
-    robust: pathwise misses the jump with a small variance, and so gets nearly all of the weight.
+    The weight is fitted on one half of the draws and used on the other, which takes 4 draws at
+    least. Where f jumps it is NOT robust: pathwise misses the jump with a small variance, and so
+    gets nearly all of the weight.
 
     Source: Parmas, Rasmussen, Peters, Doya 2018, "PIPPS", section 3.3 (total propagation).
     """
@@ -94,6 +97,7 @@ def _mixture(name: str, fit: Any) -> Estimator:
         combine=plain_average,
         origin=no_origin,
         knows=("gradient",),
+        min_draws=_LEAST_DRAWS,
         fit=fit,
     )
 

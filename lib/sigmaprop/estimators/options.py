@@ -1,8 +1,13 @@
 """Options that only some estimators, noise schemes or control variates have."""
 
 import dataclasses
-from typing import Literal
+import math
+import numbers
+from typing import Any, Literal
 
+import numpy as np
+
+from sigmaprop.counts import index, shown
 from sigmaprop.names import unknown
 from sigmaprop.noise import RADII
 
@@ -37,21 +42,36 @@ class Options:
 
     def __post_init__(self) -> None:
         """Checks every value."""
-        if self.probes is not None and self.probes < 1:
-            raise ValueError(f"option probes is {self.probes}; it must be at least 1, or None")
-        if self.gamma is not None and not 0 <= self.gamma < float("inf"):
-            raise ValueError(f"option gamma is {self.gamma}; it must be >= 0 and finite, or None")
-        if self.randomizations < 2:
-            raise ValueError(f"option randomizations is {self.randomizations}; it must be >= 2")
+        for option in ("fitted", "coupled"):
+            if not isinstance(getattr(self, option), bool | np.bool_):
+                raise _refused(option, getattr(self, option), "it must be True or False")
+        if self.probes is not None and not (index(self.probes) or 0) >= 1:
+            raise _refused(
+                "probes", self.probes, "it must be a whole number of at least 1, or None"
+            )
+        if self.gamma is not None and not (_is_real(self.gamma) and 0 <= self.gamma < math.inf):
+            raise _refused("gamma", self.gamma, "it must be >= 0 and finite, or None")
+        if not (index(self.randomizations) or 0) >= 2:
+            raise _refused("randomizations", self.randomizations, "it must be a whole number >= 2")
+        if not isinstance(self.radius, str):
+            raise _refused("radius", self.radius, f"it must be one of {', '.join(RADII)}")
         if self.radius not in RADII:
             raise unknown("radius", self.radius, RADII)
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"option decay is {self.decay}; it must lie in [0, 1)")
+        if not (_is_real(self.decay) and 0 <= self.decay < 1):
+            raise _refused("decay", self.decay, "it must lie in [0, 1)")
 
     def changed(self) -> tuple[str, ...]:
         """Names of the options that are not at their default."""
         fields = dataclasses.fields(self)
         return tuple(f.name for f in fields if getattr(self, f.name) != f.default)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _refused(option: str, value: Any, allowed: str) -> ValueError:
+    return ValueError(f"option {option} is {shown(value)}; {allowed}")
 
 
 DEFAULTS = Options()

@@ -8,13 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import Estimator, Function, no_origin, plain_average, scaled
+from sigmaprop.estimators.base import (
+    AtMean,
+    Estimator,
+    Function,
+    finite_origin,
+    no_origin,
+    plain_average,
+    scaled,
+)
 from sigmaprop.estimators.pathwise import no_terms
 from sigmaprop.gaussian import Full, Gaussian, LowRank
 from sigmaprop.moments import masked_sum
 
 MOST_DIM = 4
 LEAST_NODES = 9
+MOST_NODES = 2**30
+"""Of the whole grid; its indices have 31 bits."""
 _WIDEST = 9.0
 """Standard deviations beyond which nothing is left in float64."""
 _CHUNK = 2**14
@@ -26,7 +36,7 @@ def quadrature() -> Estimator:
     The trapezoidal rule on the largest grid of at most num_samples nodes, as wide as makes the
     errors of cutting and of spacing equal (9 standard deviations at most). For analytic f it
     converges geometrically in the nodes a side; across kinks as their square, across jumps as their
-    inverse. f is not differentiated.
+    inverse. f is not differentiated. A grid of an odd number of nodes a side holds the mean itself.
 
     Source: Trefethen, Weideman 2014, "The exponentially convergent trapezoidal rule", section 5.
     """
@@ -46,13 +56,18 @@ def _exact(f: Function, gaussian: Gaussian, num_samples: int) -> tuple[Array, Ga
     dim = gaussian.mean.shape[-1]
     if dim > MOST_DIM:
         raise ValueError(f"estimator 'quadrature' takes at most {MOST_DIM} dimensions, not {dim}")
+    if num_samples > MOST_NODES:
+        raise ValueError(
+            f"num_samples is {num_samples}; estimator 'quadrature' takes at most 2^30 = "
+            f"{MOST_NODES} nodes"
+        )
     nodes = math.floor(num_samples ** (1 / dim) + 1e-9)
     if nodes < LEAST_NODES:
         raise ValueError(
             f"num_samples is {num_samples}; estimator 'quadrature' needs at least "
             f"{LEAST_NODES}^{dim} = {LEAST_NODES**dim} nodes in {dim} dimensions"
         )
-    start = f(gaussian.mean)
+    start = finite_origin(AtMean(f(gaussian.mean))).value
     whitened = _dense(gaussian) if isinstance(gaussian, LowRank) else gaussian
 
     def node(index: Array) -> tuple[Array, Gaussian]:

@@ -50,10 +50,10 @@ def leave_one_out(*, fitted: bool = False) -> Estimator:
     .. math:: \frac1N \sum_i \left(f_i - \frac1{N-1}\sum_{j \ne i} f_j\right)
               \nabla \log N(x_i; \theta)
 
-    Unbiased for N >= 2; undefined (NaN) for one draw. As the scale goes to 0 the variance tends to
-    (D+1)|grad f|^2 N/(N-1) to the mean, and to an isotropic scale to
-    (2D+8)|grad f|^2 + 2D|grad f|^2/(N-1). Draws that depend on each other, as the pairs of
-    antithetic noise do, are left out together.
+    Unbiased for N >= 2; undefined for one draw, which `sigmaprop.estimate` refuses (NaN in a
+    sweep's batches of one). As the scale goes to 0 the variance tends to (D+1)|grad f|^2 N/(N-1) to
+    the mean, and to an isotropic scale to (2D+8)|grad f|^2 + 2D|grad f|^2/(N-1). Draws that depend
+    on each other, as the pairs of antithetic noise do, are left out together.
 
     Source: Kool, van Hoof, Welling 2019, "Buy 4 REINFORCE samples, get a baseline for free!".
     """

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import jax
 
+from sigmaprop.counts import index, shown, whole_number
+
 
 class Plan(NamedTuple):
     """How the draws are cut up.
@@ -43,11 +45,15 @@ def make_plan(
     Raises:
         ValueError: counts out of range, or a batch size that does not divide the next.
     """
-    sizes = tuple(batch_sizes)
-    if not 1 <= num_draws < 2**32:
-        raise ValueError(f"num_samples is {num_draws}; it must be between 1 and 2^32 - 1")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk is {chunk}; it must be at least 1")
+    sizes = tuple(whole_number("a batch size", size, 1) for size in batch_sizes)
+    number = index(num_draws)
+    if number is None or not 1 <= number < 2**32:
+        raise ValueError(
+            f"num_samples is {shown(num_draws)}; it must be a whole number between 1 and 2^32 - 1"
+        )
+    num_draws, num_groups = number, whole_number("num_groups", num_groups, 1)
+    if chunk is not None:
+        chunk = whole_number("chunk", chunk, 1)
     for size, following in itertools.pairwise(sizes):
         if following <= size or following % size:
             raise ValueError(

@@ -10,7 +10,15 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Terms, evaluate, from_mean
+from sigmaprop.estimators.base import (
+    AtMean,
+    Estimator,
+    Evaluations,
+    Terms,
+    evaluate,
+    finite_origin,
+    from_mean,
+)
 from sigmaprop.gaussian import Isotropic
 from sigmaprop.limit.plan import Plan
 from sigmaprop.noise import normal_rows
@@ -71,9 +79,10 @@ def make_program(
     shared, split = PartitionSpec(), PartitionSpec("samples")
 
     def chunks(inputs: Inputs, key: Array, rows: Array, valid: Array):
-        origin = at_mean(f, inputs, plan, dtype)
+        known = at_mean(f, inputs, plan, dtype)
+        origin = finite_origin(known)
         one = functools.partial(_chunk, f, chosen, plan, dtype, with_scale, inputs, origin, key)
-        return jax.lax.map(lambda pair: one(*pair), (rows, valid)), origin
+        return jax.lax.map(lambda pair: one(*pair), (rows, valid)), known
 
     return jax.jit(
         jax.shard_map(

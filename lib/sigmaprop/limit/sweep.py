@@ -23,6 +23,7 @@ from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.plan import make_plan
 from sigmaprop.limit.program import at_mean, make_inputs, make_program
 from sigmaprop.limit.totals import Sweep, Totals
+from sigmaprop.noise import check_key
 from sigmaprop.statistics import mean_and_error
 from sigmaprop.truth import Truth
 
@@ -67,10 +68,12 @@ def sweep(
         `Sweep`.
 
     Raises:
-        ValueError: sizes out of range, batch sizes that do not nest, or a ``wrt`` without "mean".
+        ValueError: sizes out of range, batch sizes that do not nest, a ``wrt`` without "mean", or
+            what is not one key.
     """
     if "mean" not in wrt or set(wrt) - {"mean", "scale"}:
         raise ValueError(f"wrt is {tuple(wrt)}; it must be ('mean',) or ('mean', 'scale')")
+    check_key(key)
     with jax.enable_x64(True):
         devices = tuple(devices or jax.local_devices())
         dim = truth.point.shape[0]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop.estimators.base import AtMean, Estimator
+from sigmaprop.estimators.base import AtMean, Estimator, finite_origin
 from sigmaprop.gaussian import Isotropic
 from sigmaprop.limit.plan import Plan
 from sigmaprop.limit.program import ERRORS, errors_of
@@ -159,9 +159,9 @@ class Totals:
         assert self.at_mean is not None
         if estimator.key in self.origins:
             return self.origins[estimator.key]
-        start = estimator.origin(
-            Isotropic(jnp.asarray(self.truth.point), jnp.zeros(())), self.at_mean
-        )
+        # What draws are measured from is a choice; without draws it is the answer itself.
+        at_mean = finite_origin(self.at_mean) if estimator.needs else self.at_mean
+        start = estimator.origin(Isotropic(jnp.asarray(self.truth.point), jnp.zeros(())), at_mean)
         self.origins[estimator.key] = GroupGradients(
             np.broadcast_to(start.mean, self.truth.smoothed_mean.shape),
             np.broadcast_to(start.scale, self.truth.smoothed_scale.shape),

@@ -167,7 +167,7 @@ def test_fitting_what_has_no_control_variate_is_refused():
         (1e4, {}, ("num_samples is 10000.0", "a whole number")),
         ("8", {}, ("num_samples is '8'", "a whole number")),
         (True, {}, ("num_samples is True", "a whole number")),
-        (jnp.ones(2, int), {}, ("num_samples is Array", "a whole number")),
+        (jnp.ones(2, int), {}, ("num_samples is [1 1]", "a whole number")),
         (2**30 + 1, {"estimator": "quadrature"}, ("num_samples is 1073741825", "2^30")),
         (-4, {"noise": "sobol"}, ("num_samples is -4",)),
         (3, {"noise": "antithetic"}, ("num_samples is 3", "even")),

@@ -46,4 +46,4 @@ def shortened(text: str, most: int = _MOST_SHOWN) -> str:
     if len(text) <= most:
         return text
     tail = (most - 1) // 3
-    return f"{text[: most - 1 - tail]}…{text[-tail:]}"
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"

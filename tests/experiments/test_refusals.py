@@ -117,6 +117,36 @@ def test_a_bad_command_is_refused_in_one_sentence(sigmaprop, tmp_path, words, me
     assert os.listdir(tmp_path) == []
 
 
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["limit", "--seed", NINES],
+        ["limit", "--seed", NINES[:4000]],
+        ["limit", "--objective", NINES],
+        ["limit", "--nosuch" + NINES],
+        ["limit", "--config", NINES],
+        ["limit", "--config", NINES[:300]],
+        ["limit", "--preset", "quick", "--config", NINES],
+        ["gan", "--batch-size", NINES[:4000]],
+        ["gan", "--gap-sigmas", *["2"] * 300, "-1"],
+        ["gan", "--sweep.seed", NINES],
+        ["bench", "gan", "--replicas", *["1"] * 5000, "0"],
+        ["report", NINES],
+        ["resume", NINES],
+        [NINES],
+        ["--" + NINES],
+        ["limit", "--config", "caf\udce9"],
+        ["limit", "--run-dir", "a\0b"],
+    ],
+)
+def test_what_somebody_pasted_is_not_echoed_whole(sigmaprop, tmp_path, words):
+    assert len(sentence(sigmaprop(*words))) < 1000
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_occupied_run_directory_is_left_alone(sigmaprop, tmp_path, tiny):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("dear diary")

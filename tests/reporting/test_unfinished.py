@@ -57,6 +57,7 @@ def test_what_there_is_is_drawn(tmp_path, step, begun, options, figures):
     text = " ".join(page.words)
     sentence = f"run was interrupted at step {step} of 100: go on with `sigmaprop resume run`"
     assert sentence in text
+    assert "Arms are compared at the end of a run." in text
     assert "✓ better" not in text
     assert "not resolved" not in text.split("How to read it")[0]
     assert "No replica diverged" not in text

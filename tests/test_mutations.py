@@ -167,14 +167,16 @@ MUTANTS = {
         family="diagonal",
     ),
     "L^-1 for L^-T": Mutant(
-        replace(Full, "from_whitened", untransposed), "score_function", family="full"
+        replace(Full, "_from_whitened", untransposed), "score_function", family="full"
     ),
     "LowRank score without Woodbury": Mutant(
         replace(LowRank, "_unexplained", result(jnp.ones_like)), "score_function", family="low_rank"
     ),
     "LowRank mean without Woodbury": Mutant(
         replace(
-            LowRank, "_solve_spread", lambda right: lambda self, eps: self.spread(eps) / self.scale
+            LowRank,
+            "_solve_spread",
+            lambda right: lambda self, e: (self.spread(e) / self.scale, right(self, e)[1]),
         ),
         "score_function",
         family="low_rank",

@@ -8,6 +8,7 @@ from jaxtyping import Array
 
 from sigmaprop.gaussian import Diagonal, Full, GaussianT, Isotropic, LowRank
 from sigmaprop.pytrees import flatten
+from sigmaprop.woodbury import Woodbury, dot, factorise
 
 _MOST_STEPS = 200
 
@@ -52,14 +53,20 @@ def _natural(gradient: Any, gaussian: Any) -> Any:
     match gaussian:
         case Isotropic(mean, scale):
             dim = mean.shape[-1]
-            return Isotropic(scale**2 * gradient.mean, scale**2 * gradient.scale / (2 * dim))
+            natural = jax.tree.map(lambda leaf: scale * (scale * leaf), gradient)
+            return Isotropic(natural.mean, natural.scale / (2 * dim))
         case Diagonal(mean, scale):
-            return Diagonal(scale**2 * gradient.mean, scale**2 * gradient.scale / 2)
+            # Not scale^2, which may be no number where the product is.
+            natural = jax.tree.map(lambda leaf: scale * (scale * leaf), gradient)
+            return Diagonal(natural.mean, natural.scale / 2)
         case Full(mean, scale):
             lower = jnp.tril(scale)
-            whitened = jnp.tril(lower.T @ jnp.tril(gradient.scale))
+            whitened = jnp.tril(dot(lower.T, jnp.tril(gradient.scale)))
             whitened = whitened - 0.5 * jnp.diag(jnp.diagonal(whitened))
-            return Full(lower @ (lower.T @ gradient.mean), jnp.tril(lower @ whitened))
+            return Full(dot(lower, dot(lower.T, gradient.mean)), jnp.tril(dot(lower, whitened)))
+        case LowRank(mean, scale, factor) if not factor.shape[-1]:
+            found = _natural(Diagonal(gradient.mean, gradient.scale), Diagonal(mean, scale))
+            return LowRank(found.mean, found.scale, factor)
         case LowRank():
             return _natural_low_rank(gradient, gaussian)
     raise AssertionError("unreachable")
@@ -74,45 +81,43 @@ def _natural_low_rank(gradient: LowRank, gaussian: LowRank) -> LowRank:
     """
     scale, factor = gaussian.scale, gaussian.factor
     v = factor / scale[:, None]
+    known = factorise(v)
     left, singular, right = jnp.linalg.svd(v, full_matrices=False)
     eps = float(jnp.finfo(v.dtype).eps)
     seen = singular > max(v.shape) * eps * jnp.max(singular)
     columns, rows = jnp.where(seen, left, 0.0), jnp.where(seen[:, None], right, 0.0)
 
     def across(x: Array) -> Array:
-        return x - columns @ (columns.T @ x)
+        return x - dot(columns, dot(columns.T, x))
 
     def fisher(step: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         log_scale, n, z = step
-        diagonal, along, t_v = _fisher(v, log_scale, across(n), z)
+        diagonal, along, t_v = _fisher(known, log_scale, across(n), z)
         return diagonal, across(t_v), along
 
-    in_units = scale[:, None] * gradient.factor @ rows.T @ rows
-    target = (scale * gradient.scale, across(in_units), _symmetric(v.T @ in_units))
+    in_units = dot(dot(scale[:, None] * gradient.factor, rows.T), rows)
+    target = (scale * gradient.scale, across(in_units), _symmetric(dot(v.T, in_units)))
     found, _ = jax.scipy.sparse.linalg.cg(fisher, target, tol=eps**0.75, maxiter=_MOST_STEPS)
-    mean = scale**2 * gradient.mean + factor @ (factor.T @ gradient.mean)
-    step = across(found[1]) + v @ found[2]
+    mean = scale * (scale * gradient.mean) + dot(factor, dot(factor.T, gradient.mean))
+    step = across(found[1]) + dot(v, found[2])
     return LowRank(mean, scale * found[0], scale[:, None] * step)
 
 
-def _fisher(v: Array, log_scale: Array, n: Array, z: Array) -> tuple[Array, Array, Array]:
+def _fisher(known: Woodbury, log_scale: Array, n: Array, z: Array) -> tuple[Array, Array, Array]:
     """The Fisher information times a step, in O(D R^2): ``diag(T), sym(V'T V), T V`` (its N part).
 
     With P = (I + VV')^-1 and T = P dS P, dS = 2 diag(dlog scale) + 2 V Z V' + N V' + V N'. P V is
     solved for: as the difference V - (I - P) V it would lose the digits that a large V has.
     """
-    identity = jnp.eye(v.shape[-1], dtype=v.dtype)
-    root = jnp.linalg.cholesky(identity + v.T @ v)
-    q = jax.scipy.linalg.solve_triangular(root, v.T, lower=True).T  # P = I - QQ'
-    pv = jax.scipy.linalg.cho_solve((root, True), v.T).T
-    shared = _symmetric(v.T @ pv)
+    q, pv = known.top, known.solved()  # P = I - QQ'
+    shared = _symmetric(dot(known.v.T, pv))
     # diag(P diag(a) P) with P_ij^2 = d_ij (1 - 2 (QQ')_ii) + (QQ')_ij^2.
-    leverage = jnp.sum(q**2, axis=1)
-    squares = jnp.sum((q @ (q.T @ (log_scale[:, None] * q))) * q, axis=1)
-    diagonal = 2 * (log_scale * (1 - 2 * leverage) + squares)
-    diagonal += 2 * jnp.sum((pv @ z + n) * pv, axis=1)
+    squares = jnp.sum(dot(q, dot(q.T, log_scale[:, None] * q)) * q, axis=1)
+    diagonal = 2 * (log_scale * (1 - 2 * known.leverage()) + squares)
+    diagonal += 2 * jnp.sum((dot(pv, z) + n) * pv, axis=1)
     own = 2 * log_scale[:, None] * pv
-    return diagonal, _symmetric(pv.T @ own) + 2 * shared @ z @ shared, own + n @ shared
+    along = _symmetric(dot(pv.T, own)) + 2 * dot(dot(shared, z), shared)
+    return diagonal, along, own + dot(n, shared)
 
 
 def _symmetric(x: Array) -> Array:

@@ -1,5 +1,6 @@
 """Gaussians over points of any shape, as Gaussians over vectors."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
@@ -19,38 +21,41 @@ def flatten(
     """The same Gaussian over the raveled point, and the ways back.
 
     Args:
-        gaussian: its mean is a vector, an array of any shape, or a pytree of arrays, D numbers in
-            all. The scale of `Diagonal` and `LowRank` is shaped like the mean; that of `Full` is
-            [D, D] over the raveled mean. The factor of `LowRank` is [D, R], or the mean's shapes
-            with one more axis R.
+        gaussian: its mean is a vector, an array of any shape, a number, or a pytree of these, D
+            floating numbers in all. The scale of `Diagonal` and `LowRank` is shaped like the mean;
+            that of `Full` is [D, D] over the raveled mean. The factor of `LowRank` is [D, R], or
+            the mean's shapes with one more axis R; R may be 0.
 
     Returns:
         (Gaussian over a vector, function from a vector to a point, function from a Gaussian-shaped
         pytree over vectors to one shaped like the given).
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, a mean that is empty, or a leaf that holds no floating
+            numbers (no numbers, if it is one of a scale or factor): it says which.
     """
     if not isinstance(gaussian, Gaussian):
         raise ValueError(
             "the Gaussian must be an Isotropic, Diagonal, Full or LowRank, not "
             f"{type(gaussian).__name__}"
         )
+    for field in dataclasses.fields(gaussian):
+        _check_leaves(field.name, getattr(gaussian, field.name))
     mean, unravel = ravel_pytree(gaussian.mean)
     dim = mean.shape[0]
-    if dim == 0 or not jnp.issubdtype(mean.dtype, jnp.floating):
-        raise ValueError(f"mean must hold floating numbers, not {mean.dtype} of shape {mean.shape}")
+    if dim == 0:
+        raise ValueError("the mean holds no numbers; a Gaussian needs at least one coordinate")
     match gaussian:
         case Isotropic():
-            parts = (_checked("Isotropic", "scale", jnp.asarray(gaussian.scale)),)
+            parts = (_checked("Isotropic", "scale", gaussian.scale),)
         case Full():
-            parts = (_checked("Full", "scale", jnp.asarray(gaussian.scale), dim, dim),)
+            parts = (_checked("Full", "scale", gaussian.scale, dim, dim),)
         case Diagonal():
-            parts = (_checked("Diagonal", "scale", ravel_pytree(gaussian.scale)[0], dim),)
+            parts = (_checked("Diagonal", "scale", _raveled(gaussian.scale), dim),)
         case LowRank():
-            scale, factor = ravel_pytree(gaussian.scale)[0], _stacked(gaussian.factor)
+            factor = _stacked(gaussian.factor)
             parts = (
-                _checked("LowRank", "scale", scale, dim),
+                _checked("LowRank", "scale", _raveled(gaussian.scale), dim),
                 _checked("LowRank", "factor", factor, dim, factor.shape[-1]),
             )
     flat = type(gaussian)(mean, *(part.astype(mean.dtype) for part in parts))
@@ -68,12 +73,34 @@ def flatten(
     return flat, unravel, restore
 
 
-def _checked(family: str, name: str, part: Array, *shape: int) -> Array:
-    if part.shape != shape:
+def _check_leaves(name: str, field: Any) -> None:
+    """Refuses what is no number, and in a mean what has no derivative."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(field):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+        if jnp.issubdtype(dtype, jnp.floating):
+            continue
+        if name == "mean" or not jnp.issubdtype(dtype, jnp.integer):
+            where = f" at {jax.tree_util.keystr(path)}" if path else ""
+            raise ValueError(
+                f"the {name} must hold floating numbers, not {dtype}{where}; what is no part of "
+                "the point belongs into params"
+            )
+
+
+def _checked(family: str, name: str, part: Any, *shape: int) -> Array:
+    """A field as an array, if it is one of this shape."""
+    if not jax.tree_util.all_leaves([part]):
+        raise ValueError(f"the {name} of this {family} Gaussian must be one array, not a pytree")
+    if jnp.shape(part) != shape:
         raise ValueError(
-            f"the {name} of this {family} Gaussian must have the shape {shape}, not {part.shape}"
+            f"the {name} of this {family} Gaussian must have the shape {shape}, not "
+            f"{jnp.shape(part)}"
         )
-    return part
+    return jnp.asarray(part)
+
+
+def _raveled(tree: Any) -> Array:
+    return ravel_pytree(tree)[0]
 
 
 def _stacked(factor: Any) -> Array:
@@ -85,7 +112,9 @@ def _stacked(factor: Any) -> Array:
             "the factor of a LowRank Gaussian needs one last axis R, the same in all its parts, "
             f"not the shapes {', '.join(str(leaf.shape) for leaf in leaves)}"
         )
-    return jnp.concatenate([leaf.reshape(-1, leaf.shape[-1]) for leaf in leaves])
+    return jnp.concatenate(
+        [leaf.reshape(math.prod(leaf.shape[:-1]), leaf.shape[-1]) for leaf in leaves]
+    )
 
 
 def _split(array: Array, like: Any, trailing: int) -> Any:

@@ -373,7 +373,9 @@ def test_merged_parts_go_together(tmp_path, monkeypatch):
 WORK = """
 import dataclasses, pathlib, random, shutil, sys
 import numpy as np, pyarrow as pa
+from orbax.checkpoint import v1  # takes longer to import than the work that is killed
 from sigmaprop import checkpoints, resuming, runs
+print("ready", flush=True)
 runs.environment = resuming.environment = lambda seed: {}
 Config = dataclasses.make_dataclass("Config", [("steps", int, 10), ("seed", int, 3)], frozen=True)
 directory, end = pathlib.Path(sys.argv[1]), int(sys.argv[2])
@@ -404,12 +406,14 @@ def state_at(step: int) -> np.ndarray:
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
-    directory, end = tmp_path / "run", 600
+    directory, end = tmp_path / "run", 300
     rng = random.Random(0)
     command = [sys.executable, "-c", WORK, str(directory), str(end)]
     reached = []
     for _ in range(6):
-        with subprocess.Popen(command) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
             time.sleep(rng.uniform(0.3, 1.5))
             process.kill()
         loaded = checkpoints.latest(directory, {"x": np.zeros(2)})
@@ -421,7 +425,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
         assert recorded(directory)[:step] == list(range(1, step + 1))
     assert reached == sorted(reached)
     assert reached
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
     assert runs.state(directory) == "complete"
     assert recorded(directory) == list(range(1, end + 1))
     runs.verify(directory)

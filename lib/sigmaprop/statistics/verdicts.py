@@ -32,6 +32,7 @@ from sigmaprop.statistics.paired import (
     holm,
     lean,
     logs_above,
+    middle,
     p_value,
     paired_difference,
     smallest_detectable,
@@ -150,6 +151,22 @@ def fewest_seeds(num: int, alpha: float = ALPHA) -> int:
     return next(n for n in range(FEWEST, 1100) if 2.0 ** (1 - n) * num < alpha)
 
 
+def central(values: Runs, scale: Scale) -> float:
+    """The median of a metric over seeds, diverged runs at its bad end; infinite if that is one.
+
+    Of a metric with a target, the median by distance to it; infinity stands for the bad end.
+    """
+    values = np.asarray(values, np.float64)
+    ended = np.isfinite(values)
+    bad = -np.inf if scale.better == "larger" else np.inf
+    if scale.better != "target":
+        return middle(np.where(ended, values, bad))
+    distance = np.where(ended, np.abs(values - np.nan_to_num(scale.target)), np.inf)
+    order = np.argsort(distance, kind="stable")
+    both = order[[(len(order) - 1) // 2, len(order) // 2]]
+    return float(np.where(ended, values, np.inf)[both].mean())
+
+
 def compare(pairs: Sequence[Pair], alpha: float = ALPHA) -> list[Comparison]:
     """Judges a family of comparisons: all that one kind of sentence is made of.
 
@@ -254,7 +271,8 @@ def _judged(pair: Pair, one: _Found, family: _Family) -> Comparison:
     near, harmless = _within(measured, scale, one.floored)
     verdict = _verdict(one, scale, family, near, harmless)
     if scale.by == "ratio":
-        value, low, high, missed = np.exp([measured.value, measured.low, measured.high, missed])
+        with np.errstate(over="ignore"):
+            value, low, high, missed = np.exp([measured.value, measured.low, measured.high, missed])
         measured = Interval(value, measured.error, low, high)
     return Comparison(
         Interval(*map(float, measured)),

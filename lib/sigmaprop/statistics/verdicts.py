@@ -53,14 +53,19 @@ By = Literal["difference", "ratio"]
 
 
 def judge(measured: Interval, lowest: float, highest: float) -> Verdict:
-    """Whether an interval lies inside, or wholly outside, the range that a claim allows."""
-    if not np.isfinite([measured.low, measured.high]).all():
+    """Whether an interval lies inside, or wholly outside, the range that a claim allows.
+
+    A number without sampling error (its error is 0) has no interval: it is judged itself. One
+    whose error is not known decides nothing.
+    """
+    low, high = measured.low, measured.high
+    if measured.error == 0:
+        low = high = measured.value
+    if not np.isfinite([low, high]).all():
         return "not resolved"
-    if lowest <= measured.low and measured.high <= highest:
+    if lowest <= low and high <= highest:
         return "holds"
-    if measured.high < lowest or measured.low > highest:
-        return "fails"
-    return "not resolved"
+    return "fails" if high < lowest or low > highest else "not resolved"
 
 
 class Scale(NamedTuple):

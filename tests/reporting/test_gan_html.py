@@ -112,7 +112,7 @@ def test_conclusions_are_those_of_the_comparison(page, run):
     assert page.words.count("✗ worse") == 2
     assert "global: sigma started at 0.1 and is 0.063" in text
     assert "still falling, by a factor of 0.9 over that fifth. Log sigma moves by 50" in text
-    assert "per_pixel: sigma started at 0.1 and is 0.1 [0.1, 0.1] over the last fifth" in text
+    assert "per_pixel: sigma started at 0.1 and is 0.1 [±0.00019] over the last fifth" in text
     assert "where it has settled" in text
     assert "No replica diverged." in text
     # One family: of the three cells with noise.

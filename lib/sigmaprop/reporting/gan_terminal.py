@@ -57,7 +57,10 @@ def ranged(value: Interval, bound: str = "") -> str:
     text = {"<=": "≤ ", ">=": "≥ ", "?": "≈ "}.get(bound, "") + told_from_1(value.value)
     if math.isnan(value.low) or value.low == value.high:
         return text
-    return f"{text} [{told_from_1(value.low)}, {told_from_1(value.high)}]"
+    low, high = told_from_1(value.low), told_from_1(value.high)
+    if low == high:  # narrower than the digits shown
+        return f"{text} [±{short((value.high - value.low) / 2)}]"
+    return f"{text} [{low}, {high}]"
 
 
 def told_from_1(value: float) -> str:

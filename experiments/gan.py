@@ -24,7 +24,7 @@ from sigmaprop.data.dataset import Dataset
 from sigmaprop.files import atomic, exists, read_json, write_json
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.metrics import real_against_real
+from sigmaprop.metrics import modes, real_against_real
 
 from . import gan_comparison, gan_tables, gan_tensorboard
 from .gan_config import GanConfig
@@ -82,7 +82,8 @@ def real_scores(
 ) -> dict[str, Any]:
     """Each distance between real examples and other real examples: what no generator can beat.
 
-    As many examples stand for generated ones as scores take, or as many as there are.
+    As many examples stand for generated ones as scores take, or as many as there are. Of a known
+    mixture, what it scores itself stands under "ideal".
     """
     splits = plan.dataset.splits
     held_out = getattr(splits, config.held_out)[: config.eval_samples]
@@ -107,7 +108,11 @@ def real_scores(
             "median": float(null.median),
             "percentile_95": float(null.percentile_95),
         }
-    return {"num_samples": num, "num_held_out": len(held_out), "distances": found}
+    mixture = reference.mixture
+    ideal = {} if mixture is None else modes.ideal(mixture.means, mixture.std)
+    return {
+        "num_samples": num, "num_held_out": len(held_out), "distances": found, "ideal": ideal
+    }  # fmt: skip
 
 
 def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Arms against the arm zero: what differs by more than seeds do.
 
 Every number of a replica is its mean over the evaluations in the last fifth of the run; means and
-intervals are over seeds, differences between replicas of equal seed. A replica that diverged takes
-the worst finite value of its cell, and its p-value comes from ranks.
+intervals are over seeds, differences between replicas of equal seed. A replica that diverged ranks
+behind every other one of both arms: medians stand for means, ranks decide, and there is no
+interval. Each kind of sentence is a family: verdicts of arms are one, directions of sigma another.
 """
 
 from collections.abc import Iterator
@@ -10,31 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmaprop.reporting.gan_results import Cell, Measured, floor, measured
+from sigmaprop.reporting.gan_results import Cell, Measured, measured, pair
 from sigmaprop.reporting.gan_scores import (
-    FEWEST_SEEDS,
-    METRICS,
+    EACH,
     PRIMARY,
     UNKNOWN,
     Comparison,
     Score,
     as_json,
+    scale_of,
 )
 from sigmaprop.reporting.gan_series import LAST, Key, Series
 from sigmaprop.reporting.gan_terminal import terminal_tables
+from sigmaprop.statistics import Comparison as Judged
 from sigmaprop.statistics import (
     Interval,
-    holm,
+    Pair,
+    Scale,
+    central,
     interval,
-    log_ratio,
     mean_and_error,
-    paired_difference,
-    paired_p_value,
-    smallest_detectable,
-    with_diverged,
 )
+from sigmaprop.statistics import compare as judged
 
-LEVEL = 0.95
 SETTLED = 0.05
 """A sigma has settled where its log moves by less than this in the last fifth of the run, ..."""
 SLOW = 0.1
@@ -58,7 +57,7 @@ def compare(directory: Path) -> list[Comparison]:
     """
     run = measured(directory)
     found = [_compare(run, cell, _reference(run.cells, cell)) for cell in run.cells]
-    return _with_verdicts(run, found)
+    return _with_directions(run, _with_verdicts(run, found))
 
 
 def _reference(cells: tuple[Cell, ...], cell: Cell) -> Cell:
@@ -69,7 +68,7 @@ def _reference(cells: tuple[Cell, ...], cell: Cell) -> Cell:
 
 def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
     itself = cell.number == reference.number
-    sigma, trend, direction, shares = _sigma(run, cell)
+    sigma, trend, shares = _sigma(run, cell)
     return Comparison(
         cell=cell.number,
         label=cell.label,
@@ -81,7 +80,7 @@ def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
         to_zero=reference.swept == cell.swept | {"arm": "zero"},
         sigma=sigma,
         trend=trend,
-        direction=direction,
+        direction="",
         at_floor=shares[0],
         at_ceiling=shares[1],
         scores=tuple(_scores(run, cell, None if itself else reference)),
@@ -89,94 +88,91 @@ def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
 
 
 def _scores(run: Measured, cell: Cell, reference: Cell | None) -> Iterator[Score]:
-    """The scores of a cell that has any of their kind."""
+    """The scores of a cell that has any of their kind, each compared by itself."""
     for key in run.scores():
         own = run.late(key, cell)
         if np.isnan(own).all() and not (run.diverged_at[cell.replicas] >= 0).all():
             continue
-        level = _mean(with_diverged(own, METRICS[key.metric].worst))
-        if reference is None:
-            yield Score(*key, level)
-            continue
-        against = _against(run, key, own, run.late(key, reference))
-        yield Score(*key, level, against, detectable=_detectable(key, against, len(own)))
+        one = Score(*key, _level(run, key, own))
+        both = None if reference is None else pair(run, key.metric, own, run.late(key, reference))
+        if both is not None:
+            (found,) = judged([both], 1 - EACH)
+            one = one._replace(
+                against=found.measured, diverged=found.diverged, floored=found.floored
+            )
+        yield one
+
+
+def _level(run: Measured, key: Key, own: np.ndarray) -> Interval:
+    """The mean over seeds; the median, without an interval, where one has no number."""
+    if np.isfinite(own).all():
+        return _mean(own)
+    middle = central(own, scale_of(key.metric, run.ideal))
+    return UNKNOWN._replace(value=middle)
 
 
 def _mean(values: np.ndarray) -> Interval:
     """The mean over seeds, without an interval where they are few."""
     mean, error = mean_and_error(values)
-    return interval(mean, error, len(values), LEVEL)
-
-
-def _against(run: Measured, key: Key, own: np.ndarray, other: np.ndarray) -> Interval:
-    """The ratio or difference to another cell, without an interval where seeds are few."""
-    if key.metric == "mmd2":
-        found = log_ratio(own, other, floor(run), LEVEL)
-    else:
-        found = paired_difference(own, other, LEVEL, worst=METRICS[key.metric].worst)
-    return found if len(own) >= FEWEST_SEEDS else UNKNOWN._replace(value=found.value)
-
-
-def _detectable(key: Key, against: Interval, num: int) -> float:
-    """The factor (MMD^2) or difference that so many seeds find 4 times of 5."""
-    if not against.error > 0:
-        return np.nan
-    found = smallest_detectable(against, num, LEVEL)
-    return float(np.exp(found)) if key.metric == "mmd2" else found
+    return interval(mean, error, len(values), EACH)
 
 
 def _with_verdicts(run: Measured, found: list[Comparison]) -> list[Comparison]:
-    """The verdicts of the primary comparisons, Holm's correction over all of them."""
-    family = [one for one in found if one.against and one.primary is not None]
-    adjusted = holm(np.array([_p_value(run, one) for one in family])) if family else []
-    verdicts = {one.cell: float(p) for one, p in zip(family, adjusted, strict=True)}
-    return [_judged(one, verdicts.get(one.cell)) for one in found]
-
-
-def _p_value(run: Measured, one: Comparison) -> float:
-    """Of the primary comparison, before correction."""
+    """The verdicts of the primary comparisons, which are one family."""
     by_label = {cell.label: cell for cell in run.cells}
-    key, cells = Key(*PRIMARY), (by_label[one.label], by_label[one.against])
-    if one.seeds < FEWEST_SEEDS:
-        return np.nan
-    logs = [np.log(np.maximum(with_diverged(run.late(key, cell)), floor(run))) for cell in cells]
-    diverged = any((run.diverged_at[cell.replicas] >= 0).any() for cell in cells)
-    return paired_p_value(logs[0], logs[1], test="signed_rank" if diverged else "t")
-
-
-def _judged(one: Comparison, p_value: float | None) -> Comparison:
-    if p_value is None:
-        return one
-    scores = [
-        score._replace(p_value=p_value, verdict=_verdict(score, p_value))
-        if score.key == PRIMARY
-        else score
-        for score in one.scores
+    family: dict[int, Pair] = {}
+    for one in found:
+        if one.against and one.primary is not None:
+            values = (run.late(Key(*PRIMARY), by_label[name]) for name in (one.label, one.against))
+            both = pair(run, PRIMARY[0], *values)
+            if both is not None:
+                family[one.cell] = both
+    verdicts = dict(zip(family, judged(list(family.values())), strict=True))
+    return [
+        one._replace(scores=tuple(_told(score, verdicts[one.cell]) for score in one.scores))
+        if one.cell in verdicts
+        else one
+        for one in found
     ]
-    return one._replace(scores=tuple(scores))
 
 
-def _verdict(score: Score, p_value: float) -> str:
-    if not p_value < 1 - LEVEL:
-        return "not resolved"
-    return "better" if score.against.value < 1 else "worse"
+def _told(score: Score, found: Judged) -> Score:
+    """The primary score with what its family says."""
+    if score.key != PRIMARY:
+        return score
+    return score._replace(
+        against=found.measured,
+        p_value=found.adjusted,
+        verdict=found.verdict,
+        coverage=found.level,
+        missed=found.missed,
+    )
 
 
-def _sigma(run: Measured, cell: Cell) -> tuple[Interval, Interval, str, tuple[float, float]]:
-    """Sigma of the last fifth, its trend, the trend in a word, shares at floor and ceiling."""
-    alive = cell.replicas[run.diverged_at[cell.replicas] < 0]
+def _sigma(run: Measured, cell: Cell) -> tuple[Interval, Interval, tuple[float, float]]:
+    """Sigma of the last fifth, its trend, shares at floor and ceiling, of the seeds that ended."""
+    alive = _alive(run, cell)
     if not alive.size:
-        return UNKNOWN, UNKNOWN, "", (np.nan, np.nan)
+        return UNKNOWN, UNKNOWN, (np.nan, np.nan)
     late = {
         name: run.series[Key(name)].end(run.steps) for name in ("sigma", "at_floor", "at_ceiling")
     }
-    shares = tuple(float(late[name].value[alive].mean()) for name in ("at_floor", "at_ceiling"))
-    sigma = late["sigma"]
-    slopes = _slopes(Series(sigma.step, sigma.value[alive]))
-    trend = _mean(1000 * slopes)
-    change = _mean(slopes * LAST * run.steps)
-    direction = _direction(change, _settled(run, cell), shares) if cell.learns else ""
-    return _mean(sigma.value[alive].mean(axis=1)), trend, direction, (shares[0], shares[1])
+    at_floor, at_ceiling = (
+        float(late[name].value[alive].mean()) for name in ("at_floor", "at_ceiling")
+    )
+    trend = _mean(1000 * _late_slopes(run, alive))
+    return _mean(late["sigma"].value[alive].mean(axis=1)), trend, (at_floor, at_ceiling)
+
+
+def _alive(run: Measured, cell: Cell) -> np.ndarray:
+    """The replicas of a cell that did not diverge."""
+    return cell.replicas[run.diverged_at[cell.replicas] < 0]
+
+
+def _late_slopes(run: Measured, replicas: np.ndarray) -> np.ndarray:
+    """Slopes of log sigma in the last fifth of the run."""
+    late = run.series[Key("sigma")].end(run.steps)
+    return _slopes(Series(late.step, late.value[replicas]))
 
 
 def _slopes(sigma: Series) -> np.ndarray:
@@ -197,13 +193,31 @@ def _settled(run: Measured, cell: Cell) -> float:
     return min(SETTLED, SLOW * float(rate) * LAST * run.steps)
 
 
-def _direction(change: Interval, settled: float, shares: tuple[float, ...]) -> str:
-    """What log sigma, which changes by so much in the last fifth of the run, does there."""
-    for share, bound in zip(shares, ("at floor", "at ceiling"), strict=True):
-        if share > AT_BOUND:
-            return bound
-    if change.low > -settled and change.high < settled:
-        return "settled"
-    if change.high < 0:
-        return "falling"
-    return "rising" if change.low > 0 else "unclear"
+def _with_directions(run: Measured, found: list[Comparison]) -> list[Comparison]:
+    """Where learned sigmas go: the sentences on them are one family.
+
+    A bound is where it is. Of the others, log sigma falls or rises where Holm's method says that
+    its change in the last fifth of the run is not 0, and has settled where the interval of that
+    change, at the family's level, is small.
+    """
+    family: dict[int, Pair] = {}
+    directions: dict[int, str] = {}
+    for cell, one in zip(run.cells, found, strict=True):
+        alive = _alive(run, cell)
+        if not cell.learns or not alive.size:
+            continue
+        directions[cell.number] = _at_bound(one) or "unclear"
+        change = _late_slopes(run, alive) * LAST * run.steps
+        if directions[cell.number] == "unclear" and np.isfinite(change).all():
+            scale = Scale("smaller", margin=_settled(run, cell))
+            family[cell.number] = Pair(change, np.zeros(len(change)), scale)
+    for number, one in zip(family, judged(list(family.values())), strict=True):
+        moves = {"better": "falling", "worse": "rising"}.get(one.verdict, "unclear")
+        directions[number] = "settled" if one.within else moves
+    return [one._replace(direction=directions.get(one.cell, "")) for one in found]
+
+
+def _at_bound(one: Comparison) -> str:
+    """The bound at which sigma is for most of the time, if there is one."""
+    shares = {"at floor": one.at_floor, "at ceiling": one.at_ceiling}
+    return next((bound for bound, share in shares.items() if share > AT_BOUND), "")

@@ -181,6 +181,25 @@ def test_other_precisions_do_not_fail(dtype):
     assert set(resolved) == ({"holds"} if dtype == "float64" else {"not resolved"})
 
 
+@pytest.mark.parametrize("name", ["quartic", "quadratic"])
+@pytest.mark.parametrize("num_draws", [1, 3, 16])
+def test_few_samples_fail_nothing(name, num_draws):
+    """One sample decides nothing, and noise that hides the bias is not taken for rounding."""
+    claims = conclude(evidence_of(name, chosen=CHOSEN[:2], num_draws=num_draws))
+    assert not [claim.claim for claim in claims if claim.verdict == "fails"]
+    if num_draws == 1:
+        assert {claim.verdict for claim in claims} == {"not resolved"}
+
+
+def test_floors_have_no_interval_and_say_their_range(right):
+    found = [claim for claim in right if "precision floor" in claim.claim]
+    assert {claim.verdict for claim in found} == {"holds"}
+    for claim in found:
+        assert np.isnan([claim.measured.low, claim.measured.high]).all()
+        assert claim.lowest <= claim.measured.value <= claim.highest
+        assert f"a factor of {1 / claim.lowest:.0f}" in claim.claim
+
+
 def test_floors_move_with_the_precision():
     def floor(dtype):
         found = conclusions.floors(evidence_of("sine", None, [CHOSEN[4]], dtype, 2**13))

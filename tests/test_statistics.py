@@ -69,3 +69,9 @@ def test_interval_covers_at_its_level():
 )
 def test_verdicts_follow_the_interval(low, high, verdict):
     assert statistics.judge(Interval((low + high) / 2, 0.1, low, high), -1.0, 1.0) == verdict
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.5, "holds"), (1.5, "fails")])
+def test_a_number_without_sampling_error_is_judged_itself(value, verdict):
+    assert statistics.judge(Interval(value, 0.0, np.nan, np.nan), -1.0, 1.0) == verdict
+    assert statistics.judge(Interval(value, np.nan, np.nan, np.nan), -1.0, 1.0) == "not resolved"

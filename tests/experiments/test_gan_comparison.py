@@ -36,6 +36,19 @@ def compared(path, **options):
     return gan_comparison.compare(made_up.make_run(path / "run", compare=False, **options))
 
 
+def printed(directory, found, width=80):
+    """The tables as a terminal shows them."""
+    console = Console(width=width, file=io.StringIO())
+    for table in gan_comparison.terminal_tables(directory, found):
+        console.print(table)
+    return console.file.getvalue()
+
+
+def shown(directory, found):
+    """The words of the tables."""
+    return " ".join(printed(directory, found).split())
+
+
 MMD2 = np.exp(np.random.default_rng(3).normal(-3, 0.4, 8))
 """Of 4 seeds of the arm zero, then 4 of another."""
 
@@ -60,9 +73,23 @@ def test_what_cannot_be_told_from_real_data_counts_as_that(tmp_path):
     assert values.max() < floor
     found = compared(tmp_path, arms=("zero", "global"), change=with_values("mmd2", values))
     score = found[1].primary
-    assert (score.against.value, score.against.low, score.against.high) == (1.0, 1.0, 1.0)
+    assert score.against.value == 1.0
+    assert np.isnan([score.against.low, score.against.high, score.missed]).all()
     assert score.verdict == "not resolved"
-    assert np.isnan(score.detectable)
+    assert (score.floored, score.bound) == ((4, 4), "?")
+
+
+def test_a_ratio_to_the_floor_is_a_bound(tmp_path):
+    values = np.array([4.0, 3, 5, 4, 1.5, 2, -1, 0.2]) * made_up.REAL["mmd2"]["percentile_95"]
+    found = compared(tmp_path, arms=("zero", "global"), change=with_values("mmd2", values))
+    score = found[1].primary
+    assert (score.floored, score.bound) == ((2, 0), "<=")
+    expected = np.exp(np.mean(np.log([1.5 / 4, 2 / 3, 1 / 5, 1 / 4])))
+    np.testing.assert_allclose(score.against.value, expected)
+    assert np.isnan(score.missed)
+    told = shown(tmp_path / "run", found)
+    assert "≤ 0.33" in told
+    assert "counted as there: global 2 of 4, zero 0." in told + "."
 
 
 def test_other_scores_are_compared_by_differences(tmp_path):
@@ -74,7 +101,30 @@ def test_other_scores_are_compared_by_differences(tmp_path):
     half = stats.t.ppf(0.975, 3) * stats.sem(differences)
     np.testing.assert_allclose(score.against.value, differences.mean())
     np.testing.assert_allclose(score.against.high - score.against.low, 2 * half)
-    assert score.verdict == ""
+    assert (score.verdict, score.coverage) == ("", 0.95)
+
+
+def test_a_likelihood_above_that_of_the_truth_is_no_better(tmp_path):
+    """Distances to what the truth scores are compared: collapse is as far as its mirror image."""
+    truth = made_up.IDEAL["log_likelihood"]
+    values = truth + np.array([0.1, -0.1, 0.2, 0.1, 0.75, 0.7, 0.8, 0.75])
+    change = with_values("log_likelihood", values)
+    found = compared(tmp_path, arms=("zero", "global"), mixture=True, change=change)
+    score = found[1].score("log_likelihood", "x", "last")
+    np.testing.assert_allclose(score.level.value, values[4:].mean())
+    assert score.against.value > 0.5
+    assert score.against.low > 0
+
+
+def test_an_older_run_records_no_truth_to_compare_with(tmp_path):
+    directory = made_up.make_run(tmp_path / "run", mixture=True, compare=False)
+    path = directory / "reference.json"
+    path.write_text(path.read_text().replace('"ideal"', '"other"'))
+    found = gan_comparison.compare(directory)
+    score = found[1].score("log_likelihood", "x", "last")
+    assert np.isfinite(score.level.value)
+    assert np.isnan(score.against.value)
+    assert found[1].primary.verdict == "better"
 
 
 def test_verdicts_are_corrected_for_all_comparisons(tmp_path):
@@ -93,7 +143,7 @@ def test_verdicts_are_corrected_for_all_comparisons(tmp_path):
     np.testing.assert_allclose(np.array(adjusted)[order], steps, rtol=1e-6)
 
 
-def test_a_diverged_replica_takes_the_worst_value_and_ranks_decide(tmp_path):
+def test_a_diverged_replica_ranks_last_and_ranks_decide(tmp_path):
     found = compared(tmp_path, arms=("zero", "global"), seeds=6, diverged={8: 50})
     learned = found[1]
     assert (learned.diverged, learned.seeds) == (1, 6)
@@ -102,28 +152,48 @@ def test_a_diverged_replica_takes_the_worst_value_and_ranks_decide(tmp_path):
         np.array([made_up.score_of("mmd2", arm, "x", seed, late).mean() for seed in range(6)])
         for arm in ("global", "zero")
     )
-    own[2] = np.delete(own, 2).max()
-    np.testing.assert_allclose(learned.primary.level.value, own.mean())
+    own[2] = 1e9
+    score = learned.primary
+    np.testing.assert_allclose(score.level.value, np.median(own))
+    np.testing.assert_allclose(score.against.value, np.exp(np.median(np.log(own / other))))
+    assert np.isnan([score.level.low, score.against.low]).all()
     expected = stats.wilcoxon(np.log(own) - np.log(other)).pvalue
-    np.testing.assert_allclose(learned.primary.p_value, expected)
+    np.testing.assert_allclose(score.p_value, expected)
     assert expected == 2 / 2**6
+    assert (score.verdict, score.diverged) == ("worse", (1, 0))
+
+
+def test_a_lucky_survivor_is_no_winner(tmp_path):
+    """9 of 10 diverged, and the last is a tenth of all others."""
+    values = np.concatenate([np.linspace(0.02, 0.05, 10), np.full(10, 0.002)])
+    change = with_values("mmd2", values)
+    diverged = dict.fromkeys(range(10, 19), 50)
+    arms = ("zero", "global")
+    found = compared(tmp_path, arms=arms, seeds=10, change=change, diverged=diverged)
+    assert found[1].primary.verdict == "worse"
+    assert found[1].primary.against.value == np.inf
+    told = shown(tmp_path / "run", found)
+    assert "∞" in told
+    assert "(9 of 10" in told
 
 
 def test_a_cell_that_diverged_throughout_has_no_numbers(tmp_path):
     found = compared(tmp_path, arms=("zero", "global"), diverged=dict.fromkeys(range(4, 8), 3))
     learned = found[1]
     assert learned.diverged == 4
-    assert np.isnan([learned.sigma.value, learned.primary.level.value]).all()
-    assert learned.primary.verdict == "not resolved"
+    assert np.isnan(learned.sigma.value)
+    assert learned.primary.level.value == np.inf
+    assert learned.primary.verdict == "too few seeds"
     assert learned.direction == ""
+    assert "ranks need 6 seeds for one comparison" in shown(tmp_path / "run", found)
 
 
-def test_two_seeds_resolve_nothing(tmp_path):
+def test_two_seeds_are_too_few(tmp_path):
     found = compared(tmp_path, seeds=2)
     scores = [score for one in found[1:] for score in one.scores]
     assert all(np.isnan([s.against.low, s.against.high, s.level.low]).all() for s in scores)
     assert all(np.isfinite(score.against.value) for score in scores)
-    assert {one.primary.verdict for one in found[1:]} == {"not resolved"}
+    assert {one.primary.verdict for one in found[1:]} == {"too few seeds"}
 
 
 def test_pairs_agree_in_all_but_the_arm(tmp_path):
@@ -149,9 +219,11 @@ def test_where_sigma_went(tmp_path):
         "zero": "", "fixed": "", "global": "falling", "per_pixel": "settled",
         "heteroscedastic": "rising", "low_rank": "at floor",
     }  # fmt: skip
-    np.testing.assert_allclose(found["global"].trend.value, -1000 * made_up.FALL["global"])
-    late = made_up.sigma_of("global", np.array([85, 90, 95, 100]))
-    np.testing.assert_allclose(found["global"].sigma.value, late.mean())
+    falls = made_up.FALL["global"] + made_up.MORE * np.arange(4)
+    np.testing.assert_allclose(found["global"].trend.value, -1000 * falls.mean())
+    at = np.array([85, 90, 95, 100])
+    late = [made_up.sigma_of("global", at, seed).mean() for seed in range(4)]
+    np.testing.assert_allclose(found["global"].sigma.value, np.mean(late))
     assert found["low_rank"].at_floor == 1
     assert found["zero"].sigma.value == 0
     assert np.isnan(found["zero"].trend.value)
@@ -177,40 +249,60 @@ def test_the_comparison_survives_json(tmp_path):
     assert repr(again) == repr(found)
 
 
-def test_no_verdict_is_better_by_chance(tmp_path):
-    """Seeds alone: of 60 studies without any effect few find one (binomial, 1 in 10^4)."""
+def test_older_files_are_read(tmp_path):
+    """Before levels, bounds and counts stood in it, and with a number that is not read any more."""
+    content = gan_comparison.as_json(compared(tmp_path))
+    for score in (score for one in content for score in one["scores"]):
+        for name in ("coverage", "missed", "diverged", "floored"):
+            del score[name]
+        score["detectable"] = 1.3
+    found = gan_scores.from_json(content)
+    assert [one.primary.verdict for one in found] == ["", "better", "worse", "worse"]
+    assert found[1].primary.coverage == 0.95
+    assert "98.3% and 95% intervals" not in shown(tmp_path / "run", found)
+    assert "95% intervals of paired ratios; verdicts by Holm's" in shown(tmp_path / "run", found)
+
+
+def test_no_sentence_on_sigma_by_chance(tmp_path):
+    """Random walks: of 300 reports of 6 learned cells 5% say that a sigma rises or falls.
+
+    Each cell by itself would, in 26% of them.
+    """
     generator = np.random.default_rng(5)
-    directory = made_up.make_run(tmp_path / "run", arms=("zero", "global"), compare=False)
+    swept = ("learning_rate", (1e-4, 1e-3, 1e-2))
+    arms = ("zero", "global", "per_pixel")
+    directory = made_up.make_run(tmp_path / "run", arms=arms, swept=swept, compare=False)
     run = gan_results.measured(directory)
-    series = run.series[gan_series.Key(*gan_scores.PRIMARY)]
-    rejected = 0
-    for _ in range(60):
-        values = np.exp(generator.normal(-3, 0.4, (8, 1)))
-        value = np.broadcast_to(values, series.value.shape)
-        key = gan_series.Key(*gan_scores.PRIMARY)
-        own = run._replace(series={**run.series, key: series._replace(value=value)})
-        found = [
-            gan_comparison._compare(own, cell, gan_comparison._reference(own.cells, cell))
-            for cell in own.cells
-        ]
-        judged = gan_comparison._with_verdicts(own, found)
-        rejected += judged[1].primary.verdict != "not resolved"
-    assert rejected <= stats.binom.isf(1e-4, 60, 0.05)
+    series = run.series[gan_series.Key("sigma")]
+    found = gan_comparison.compare(directory)
+    wrong = 0
+    for _ in range(300):
+        slopes = generator.normal(0, 0.01, (len(series.value), 1))
+        value = np.exp(slopes * series.step)
+        own = run._replace(
+            series={**run.series, gan_series.Key("sigma"): series._replace(value=value)}
+        )
+        told = {one.direction for one in gan_comparison._with_directions(own, found)}
+        assert told <= {"", "unclear", "falling", "rising"}
+        wrong += bool(told & {"falling", "rising"})
+    assert wrong <= stats.binom.isf(0.01, 300, 0.05)
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_terminal_shows_all_of_the_usual_arms(width, tmp_path):
     directory = made_up.make_run(tmp_path / "run", mixture=True, diverged={9: 50})
-    console = Console(width=width, file=io.StringIO())
-    for table in gan_comparison.terminal_tables(directory, gan_comparison.compare(directory)):
-        console.print(table)
-    text = console.file.getvalue()
+    found = gan_comparison.compare(directory)
+    text = printed(directory, found, width)
+    assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    for word in (*made_up.ARMS, "better", "worse", "not", "falling", "settled", "0.61", "(1 of 4"):
+    words = (*made_up.ARMS, "better", "worse", "too few", "falling", "settled", "0.61", "(1 of 4")
+    for word in (*words, "the truth", "(median)"):
         assert word in text
     told = " ".join(text.split())
     assert "Real against real: MMD² median -0.0001, 95% of draws below 0.001" in told
-    assert "95% intervals of paired ratios; verdicts by Holm's method for 3 comparisons" in told
+    assert "intervals at 98.3%, verdicts by Holm's method for 3 comparisons" in told
+    assert "a smaller one may be missed" in told
+    assert "ranks need 6 seeds for one comparison, 7 for these 3" in told
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -114,6 +114,34 @@ def test_expected_values_in_the_plane():
     assert modes.expected_variance_ratio(2) == pytest.approx(1 - 4.5 * cut / (1 - cut), rel=1e-12)
 
 
+def test_collapse_has_more_log_likelihood_than_the_truth():
+    # By hand for modes that do not overlap: -log 8 - log(2 pi .01^2) less half of E |eps|^2.
+    alone = -np.log(8) - np.log(2 * np.pi * 1e-4)
+    assert modes.expected_log_likelihood(RING, 0.01) == pytest.approx(alone - 1, rel=1e-9)
+    assert alone - 1 == pytest.approx(4.29, abs=0.005)
+    for std, told in ((0.005, 5.04), (0.0, 5.29)):
+        x = jnp.asarray(RING + std * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]] * 2) * np.sqrt(2))
+        found = float(measure(x, jnp.asarray(RING), 0.01).log_likelihood)
+        assert found == pytest.approx(told, abs=0.005)
+
+
+@pytest.mark.parametrize(("std", "dim"), [(0.2, 2), (0.5, 2), (1.0, 2), (0.5, 1), (0.5, 3)])
+def test_the_log_likelihood_of_a_mixture_that_overlaps(std, dim):
+    # Against 200,000 draws; 4 standard errors.
+    rng = np.random.default_rng(3)
+    means = rng.normal(size=(5, dim))
+    x = means[rng.integers(5, size=200_000)] + std * rng.normal(size=(200_000, dim))
+    logs = np.log(np.mean([np.prod(stats.norm.pdf(x, m, std), axis=1) for m in means], axis=0))
+    found = modes.expected_log_likelihood(means, std)
+    assert abs(found - logs.mean()) < 4 * stats.sem(logs)
+
+
+def test_what_the_truth_scores_has_the_names_of_the_scores():
+    assert tuple(modes.ideal(RING, STD)) == modes.ModeCoverage._fields
+    with pytest.raises(ValueError, match="quadrature in 4 dimensions"):
+        modes.expected_log_likelihood(np.zeros((2, 4)), 1.0)
+
+
 def test_no_good_sample_leaves_nothing_to_average():
     found = measure(jnp.full((4, 2), 50.0), jnp.asarray(RING), 1.0)
     assert int(found.num_modes) == 0

@@ -104,15 +104,20 @@ def test_conclusions_are_those_of_the_comparison(page, run):
     found = json.loads((run / "comparison.json").read_text())
     verdicts = [score["verdict"] for one in found for score in one["scores"] if score["verdict"]]
     assert verdicts == ["better", "worse", "worse"]
-    assert "Better: fixed 0.61 [0.59, 0.62]. Worse: global 1.27" in text
+    assert "Better: fixed 0.61 [0.59, 0.63]. Worse: global 1.27" in text
+    assert "paired ratios with intervals at 98.3%, verdicts by Holm's method for 3" in text
+    assert "x: ratio to zero, 98.3%" in page.words
+    assert "95% limit, for the spread is that of the same seeds" in text
     assert page.words.count("✓ better") == 1
     assert page.words.count("✗ worse") == 2
     assert "global: sigma started at 0.1 and is 0.063" in text
-    assert "still falling, by a factor of 0.9 over that fifth. Log sigma moves by 500% of" in text
-    assert "per_pixel: sigma started at 0.1 and is 0.1 [0.1, 0.1] over the last fifth" in text
+    assert "still falling, by a factor of 0.9 over that fifth. Log sigma moves by 50" in text
+    assert "per_pixel: sigma started at 0.1 and is 0.1 [±0.00019] over the last fifth" in text
     assert "where it has settled" in text
     assert "No replica diverged." in text
-    assert "MMD² of x as a ratio to that of the mean: fixed 1.2 [1.2, 1.2]" in text
+    # One family: of the three cells with noise.
+    ratios = "MMD² of x as a ratio to that of the mean, intervals at 98.3% for 3 cells: fixed 1.2"
+    assert ratios in text
 
 
 def test_the_page_says_which_game_and_which_split(page, tmp_path):
@@ -135,6 +140,15 @@ def test_divergence_is_told(tmp_path):
     page = reported(tmp_path, arms=("zero", "global"), diverged={5: 50})
     assert "1 replica diverged (global: 1 of 4)" in page.text
     assert "global (1 of 4 diverged)" in page.text
+    assert "Too few seeds: global 1.28 (median)." in page.text
+    assert "? too few seeds" in page.words
+    assert "the dot is the median over all of them" in page.text
+
+
+def test_most_of_a_cell_diverged(tmp_path):
+    page = reported(tmp_path, arms=("zero", "global"), diverged={4: 50, 5: 50, 6: 50})
+    assert "diverged (median)" in page.words
+    assert "∞ (median)" in page.words
 
 
 def test_known_noise_is_compared_with_sigma(tmp_path):
@@ -148,6 +162,9 @@ def test_mixtures_have_modes(tmp_path):
     assert {"coverage", "samples"} <= set(page.ids)
     assert "sigma_maps" not in page.ids
     assert "7 / 7" in page.words
+    row = page.words[page.words.index("the truth") :]
+    assert row[1:6] == ["8", "0.99", "0", "0.95", "-1.9"]
+    assert "the truth itself" in (tmp_path / "run" / "figures" / "coverage.svg").read_text()
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (8,), (6, 5, 1), (6, 5, 3)])

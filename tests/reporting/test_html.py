@@ -137,7 +137,7 @@ def test_light_and_dark(target):
 
 def test_conclusions_say_what_where_and_how_sure(page):
     words = page.words
-    for expected in ("claim", "expected", "99% interval", "sigma", "verdict"):
+    for expected in ("claim", "expected", "allowed", "99% interval", "sigma", "verdict"):
         assert expected in words
     assert {"✓ holds", "✗ fails", "? not resolved"} <= set(words)
     assert "[1.97, 2.03]" in words

@@ -10,14 +10,14 @@ from sigmaprop.reporting import tables
 from sigmaprop.statistics import Interval
 
 LONG = (
-    "precision floor of score_function+leave_one_out: sigma where it is lost, "
-    "log10(measured/predicted)"
+    "precision floor of score_function+leave_one_out: sigma where it is lost / predicted (within "
+    "a factor of 10)"
 )
 NAN = float("nan")
 CLAIMS = [
     Claim("quartic", "slope [bold]in[/bold] sigma", 2.0, 1.98, 2.02,
           Interval(2.0, 0.01, 1.99, 2.01), "holds", 0.1, 1.0),
-    Claim("quartic", LONG, 0.0, -1.0, 0.7, Interval(1.5, 0.0, 1.5, 1.5), "fails", 0.1, 1.0),
+    Claim("quartic", LONG, 1.0, 0.1, 10.0, Interval(15.0, 0.0, NAN, NAN), "fails", 0.1, 1.0),
     Claim("sine", "bias", 1.0, 0.95, 1.05, Interval(NAN, NAN, NAN, NAN), "not resolved", NAN, NAN),
 ]  # fmt: skip
 
@@ -36,19 +36,42 @@ def printed(width, encoding="utf-8"):
 def test_a_wide_terminal_has_a_line_a_claim():
     lines = printed(180).splitlines()
     found = next(line for line in lines if LONG in line)
-    assert "[1.5, 1.5]" in found
-    assert "✗ fails" in found
+    assert found.split()[-6:] == ["to", "10", "15", "–", "✗", "fails"]
+    found = next(line for line in lines if "slope" in line)
+    assert "2   1.98 to 2.02          2   [1.99, 2.01]   ✓ holds" in found
 
 
 def test_a_narrow_terminal_has_the_claim_on_lines_of_its_own():
     lines = [line.rstrip() for line in printed(80).splitlines()]
     assert max(map(len, lines[:-1])) <= 80
     at = next(i for i, line in enumerate(lines) if line.startswith("✗"))
-    assert lines[at : at + 3] == [
-        "✗ precision floor of score_function+leave_one_out: sigma where it is lost,",
-        "  log10(measured/predicted)",
-        "    expected 0, measured 1.5, 99% [1.5, 1.5]: fails",
+    assert lines[at : at + 4] == [
+        "✗ precision floor of score_function+leave_one_out: sigma where it is lost /",
+        "  predicted (within a factor of 10)",
+        "    expected 1, allowed 0.1 to 10, measured 15, no interval: fails",
+        "",
     ]
+    at = next(i for i, line in enumerate(lines) if line.startswith("✓"))
+    assert (
+        lines[at + 1] == "    expected 2, allowed 1.98 to 2.02, measured 2, 99% [1.99, 2.01]: holds"
+    )
+
+
+def test_what_does_not_fit_on_a_line_is_broken_before_what_was_measured():
+    claim = CLAIMS[0]._replace(measured=Interval(2.00123, 0.01, 1.98123, 2.02123))
+    console = Console(file=io.StringIO(), width=80)
+    (table,) = tables.claims_by_objective([claim._replace(claim="x" * 60)])
+    console.print(table)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert "    expected 2, allowed 1.98 to 2.02," in lines
+    assert "    measured 2.0012, 99% [1.9812, 2.0212]: holds" in lines
+
+
+def test_no_interval_without_width():
+    assert tables.interval(-1.4163, -1.4163) == "–"
+    assert tables.interval(2 - 3e-9, 2 + 3e-9) == "±3e-09"
+    assert tables.allowed(0.1, 10) == "0.1 to 10"
+    assert tables.allowed(NAN, NAN) == "–"
 
 
 def test_brackets_in_claims_are_no_markup():
@@ -64,7 +87,8 @@ def test_a_terminal_without_unicode(width):
 
 
 def test_what_was_not_measured():
-    assert "expected 1, not measured: not resolved" in printed(50)
+    assert "expected 1, allowed 0.95 to 1.05," in printed(50)
+    assert "not measured: not resolved" in printed(50)
     assert tables.number(NAN) == tables.interval(NAN, 1.0) == "–"
 
 

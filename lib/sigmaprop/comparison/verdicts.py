@@ -3,7 +3,8 @@
 import numpy as np
 
 from sigmaprop.conclusions import Claim
-from sigmaprop.statistics import Interval, jackknife_interval, judge, log_slope
+from sigmaprop.conclusions.claims import judged_claim
+from sigmaprop.statistics import Interval, jackknife_interval, log_slope
 
 
 def claim(
@@ -16,18 +17,9 @@ def claim(
     sigma_high: float | None = None,
 ) -> Claim:
     """A claim that a quantity is ``expected`` within ``tolerance``, judged by its interval."""
-    lowest, highest = expected - tolerance, expected + tolerance
-    return Claim(
-        about,
-        text,
-        float(expected),
-        float(lowest),
-        float(highest),
-        measured,
-        judge(measured, lowest, highest),
-        float(sigma_low),
-        float(sigma_low if sigma_high is None else sigma_high),
-    )
+    allowed = (expected - tolerance, expected + tolerance)
+    ends = (sigma_low, sigma_low if sigma_high is None else sigma_high)
+    return judged_claim(about, text, expected, allowed, measured, ends)
 
 
 def slope_claim(

@@ -20,7 +20,7 @@ class Claim(NamedTuple):
         claim: what is claimed, in words.
         expected: what theory gives, a number.
         lowest, highest: the range that counts as agreement.
-        measured: value with interval.
+        measured: value with interval; without one where there is no sampling error.
         verdict: "holds", "fails" or "not resolved".
         sigma_low, sigma_high: where it was measured.
     """
@@ -45,20 +45,30 @@ def make_claim(
     sigmas: np.ndarray,
 ) -> Claim:
     """A claim that a quantity is ``expected`` within ``tolerance``, judged by its interval."""
-    lowest, highest = expected - tolerance, expected + tolerance
     low, high = (sigmas.min(), sigmas.max()) if sigmas.size else (np.nan, np.nan)
-    verdict = judge(measured, lowest, highest)
-    return Claim(
-        e.objective,
-        text,
-        float(expected),
-        float(lowest),
-        float(highest),
-        measured,
-        verdict,
-        float(low),
-        float(high),
-    )
+    allowed = (expected - tolerance, expected + tolerance)
+    return judged_claim(e.objective, text, expected, allowed, measured, (low, high))
+
+
+def judged_claim(
+    about: str,
+    text: str,
+    expected: float,
+    allowed: tuple[float, float],
+    measured: Interval,
+    sigmas: tuple[float, float],
+) -> Claim:
+    """A claim with its verdict; the interval of a number without sampling error is none."""
+    verdict = judge(measured, *allowed)
+    if measured.low == measured.high:
+        measured = measured._replace(low=np.nan, high=np.nan)
+    numbers = (float(expected), float(allowed[0]), float(allowed[1]))
+    return Claim(about, text, *numbers, measured, verdict, float(sigmas[0]), float(sigmas[1]))
+
+
+def exact(value: float) -> Interval:
+    """A number without sampling error: the interval that `judge` takes for one."""
+    return Interval(float(value), 0.0, np.nan, np.nan)
 
 
 UNKNOWN = Interval(np.nan, np.nan, np.nan, np.nan)

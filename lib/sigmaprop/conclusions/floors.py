@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sigmaprop.conclusions.claims import UNKNOWN, Claim, name_of
+from sigmaprop.conclusions.claims import UNKNOWN, Claim, exact, judged_claim, name_of
 from sigmaprop.conclusions.evidence import (
     Evidence,
     difference_highest,
@@ -15,7 +15,7 @@ from sigmaprop.conclusions.evidence import (
     value_rounding,
 )
 from sigmaprop.conclusions.laws import flat_mean
-from sigmaprop.statistics import Interval, judge
+from sigmaprop.statistics import mean_and_error
 
 HIGHEST = 1.0
 """Largest log10(measured / predicted) that counts as agreement: f rounds more than once."""
@@ -61,7 +61,7 @@ def floors(e: Evidence) -> list[Floor]:
         if (estimator, noise) == ("pathwise", "antithetic") and not nothing(
             d.laplacian_gradient, d.gradient
         ):
-            lost = _largest_lost(e.truth.sigmas, apart > 0.5 * e.bias, np.inf)
+            lost = _bias_lost(e, estimate.mean, apart)
             predicted = np.sqrt(2 * gradient_rounding(e) / d.laplacian_gradient)
             found.append(
                 Floor(estimator, noise, "sigma where its bias is lost", predicted, lost, -2)
@@ -78,6 +78,21 @@ def _least_error(e: Evidence, apart: np.ndarray, noise: str) -> float:
     return float(apart[index]) if reached else np.nan
 
 
+def _bias_lost(e: Evidence, groups: np.ndarray, apart: np.ndarray) -> float:
+    """Where the bias is half hidden by rounding; NaN where sampling hides as much of it.
+
+    The noise of pairs falls as the bias does, with sigma^2: of few samples it hides the bias at
+    every sigma, above all rounding. Just above the sigma found it must be an eighth of it.
+    """
+    lost = _largest_lost(e.truth.sigmas, apart > 0.5 * e.bias, np.inf)
+    above = e.truth.sigmas > lost
+    if not above.any():
+        return np.nan
+    index = int(np.flatnonzero(above)[np.argmin(e.truth.sigmas[above])])
+    sampling = np.linalg.norm(mean_and_error(groups[:, index])[1])
+    return lost if sampling < e.bias[index] / 8 else np.nan
+
+
 def _largest_lost(sigmas: np.ndarray, lost: np.ndarray, highest: float) -> float:
     """Where, coming from above, an estimator is lost and stays so; between two sigmas."""
     order = np.argsort(sigmas)
@@ -90,12 +105,24 @@ def _largest_lost(sigmas: np.ndarray, lost: np.ndarray, highest: float) -> float
 
 
 def floor_claims(e: Evidence) -> Iterator[Claim]:
-    """Floors are orders of magnitude: log10(measured / predicted) from ``lowest`` to `HIGHEST`."""
+    """Floors are orders of magnitude: measured / predicted, within factors that are told.
+
+    All samples give one number, so there is no interval; fewer than 3 groups decide nothing.
+    """
     sigma = float(e.truth.sigmas.min())
     for floor in floors(e):
-        ratio = np.log10(floor.measured / floor.predicted) if floor.measured > 0 else np.nan
-        measured = Interval(ratio, 0.0, ratio, ratio) if np.isfinite(ratio) else UNKNOWN
-        verdict = judge(measured, floor.lowest, HIGHEST)
+        measured = exact(floor.measured / floor.predicted) if floor.measured > 0 else UNKNOWN
+        if len(e.sweep.group_draws) < 3:
+            measured = UNKNOWN
         name = name_of(floor.estimator, floor.noise)
-        text = f"precision floor of {name}: {floor.what}, log10(measured/predicted)"
-        yield Claim(e.objective, text, 0.0, floor.lowest, HIGHEST, measured, verdict, sigma, sigma)
+        text = f"precision floor of {name}: {floor.what} / predicted ({_factors(floor.lowest)})"
+        allowed = (10**floor.lowest, 10**HIGHEST)
+        yield judged_claim(e.objective, text, 1.0, allowed, measured, (sigma, sigma))
+
+
+def _factors(lowest: float) -> str:
+    """The range from 10^lowest to 10^HIGHEST in words."""
+    below, above = f"{10**-lowest:.0f}", f"{10**HIGHEST:.0f}"
+    if below == above:
+        return f"within a factor of {above}"
+    return f"within a factor of {below} below, {above} above"

@@ -9,6 +9,7 @@ from sigmaprop.conclusions.claims import (
     SLOPE_TOLERANCE,
     UNKNOWN,
     Claim,
+    exact,
     make_claim,
     name_of,
     power_law,
@@ -29,7 +30,6 @@ from sigmaprop.conclusions.evidence import (
 )
 from sigmaprop.conclusions.laws import LAWS, LEAVE_ONE_OUT, variance_level, variances
 from sigmaprop.statistics import (
-    Interval,
     interval,
     jackknife_interval,
     log_slope,
@@ -71,8 +71,7 @@ def _no_bias(e: Evidence, apart: np.ndarray) -> Iterator[Claim]:
     sigmas = e.truth.sigmas[where]
     allowed = 4 * gradient_rounding(e) / e.derivatives.gradient
     worst = np.linalg.norm(apart[:, where].mean(axis=0), axis=-1).max(initial=0.0)
-    value = worst / e.derivatives.gradient
-    measured = Interval(value, 0.0, value, value)
+    measured = exact(worst / e.derivatives.gradient)
     yield make_claim(e, "bias of grad f(x) / |grad f| (none)", 0.0, allowed, measured, sigmas)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from sigmaprop.reporting.comparison_results import Comparison, Key, Series, Which
 from sigmaprop.reporting.sheet import power
+from sigmaprop.statistics import Interval, judge
 
 LEAST_BIAS, ERRORS = 0.05, 3.0
 """An estimator counts as biased where its relative bias is larger than both: this, and so many of
@@ -163,8 +164,11 @@ def is_rounding(run: Comparison, error: np.ndarray) -> np.ndarray:
 
 
 def _biased(bias: float, error: float, deviation: float) -> bool:
+    """Whether an estimate is taken for biased: a rule that ranks, each for itself, no verdict."""
     if np.isfinite(bias):
-        return abs(bias) > max(LEAST_BIAS, ERRORS * np.nan_to_num(error))
+        half = ERRORS * float(np.nan_to_num(error))
+        unbiased = judge(Interval(bias, half / ERRORS, bias - half, bias + half), 0.0, 0.0)
+        return unbiased == "fails" and abs(bias) > LEAST_BIAS
     return bool(deviation > _LARGEST_DEVIATION)
 
 

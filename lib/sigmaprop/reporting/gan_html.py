@@ -2,20 +2,21 @@
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sigmaprop.files import writing
 from sigmaprop.reporting import gan_words, page, style
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.gan_figures import sections
 from sigmaprop.reporting.gan_results import GanRun, flat, read
-from sigmaprop.reporting.gan_scores import METRICS, Comparison, Score
-from sigmaprop.reporting.gan_terminal import ranged, short
+from sigmaprop.reporting.gan_scores import METRICS, PRIMARY, Comparison, Score
+from sigmaprop.reporting.gan_terminal import middle, percent, ranged, ratio, short
 from sigmaprop.reporting.quantities import MOST_RUNS
 from sigmaprop.reporting.tables import MARKS
 from sigmaprop.runs import write_atomic
+from sigmaprop.statistics import MARGIN
 
 COLUMNS = (
     ("step", "steps of the generator taken"),
@@ -37,8 +38,15 @@ TRAINING = (
     ("hmc_acceptance", "of the sampler behind the entropy's gradient"),
     ("diverged_at", "step at which a replica was frozen, −1 where it was not"),
 )
-VERDICTS = {"better": "holds", "worse": "fails", "not resolved": "not resolved"}
-"""Verdict -> the mark and colour it bears."""
+VERDICTS = {
+    "better": (MARKS["holds"], "holds"),
+    "worse": (MARKS["fails"], "fails"),
+    "equivalent": ("=", "holds"),
+    "non-inferior": ("≥", "holds"),
+    "not resolved": (MARKS["not resolved"], "open"),
+    "too few seeds": (MARKS["not resolved"], "open"),
+}
+"""Verdict -> its mark, and the colour that it bears."""
 _MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
 _WEIGHTS = {"last": "last iterate", "average": "moving average of the weights"}
 
@@ -68,10 +76,14 @@ def write(target: Path, runs: tuple[Path, ...], tell: Tell = silent) -> None:
         runs=[_told(run) for run in found],
         drawn=MOST_RUNS,
         sections=shown,
-        marks_of={verdict: MARKS[kind] for verdict, kind in VERDICTS.items()},
-        classes={verdict: "open" if k == "not resolved" else k for verdict, k in VERDICTS.items()},
+        marks_of={verdict: mark for verdict, (mark, _) in VERDICTS.items()},
+        classes={verdict: kind for verdict, (_, kind) in VERDICTS.items()},
         columns=COLUMNS,
-        metrics=(*TRAINING, *((name, metric.meaning) for name, metric in METRICS.items())),
+        metrics=(
+            *TRAINING,
+            *((name, f"{metric.meaning}; {metric.good}") for name, metric in METRICS.items()),
+        ),
+        margin=f"{MARGIN:g}",
     )
     write_atomic(target / "report.html", text)
 
@@ -118,67 +130,97 @@ def _tables(run: GanRun) -> Iterator[dict[str, Any]]:
             (_MIXTURE, "modes"),
         ):
             if any(one.score(metrics[0], "x", weights) for one in run.comparisons):
+                table = _Table(run, metrics, weights)
                 yield {
                     "caption": f"{what}, {_WEIGHTS[weights]}",
                     "open": weights == "last" and what != "sliced Wasserstein",
-                    "headings": list(_headings(run, metrics)),
-                    "rows": [list(_row(run, one, metrics, weights)) for one in run.comparisons],
-                    "verdicts": _compares(run) and what == "MMD²" and weights == "last",
+                    "headings": list(_headings(table)),
+                    "rows": [*(list(_row(table, one)) for one in run.comparisons), *_truth(table)],
+                    "verdicts": table.judged,
                 }
 
 
-def _compares(run: GanRun) -> bool:
-    """Whether there is anything to compare."""
-    return any(one.against for one in run.comparisons)
+class _Table(NamedTuple):
+    """What a table of the comparison shows."""
+
+    run: GanRun
+    metrics: tuple[str, ...]
+    weights: str
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is anything to compare."""
+        return any(one.against for one in self.run.comparisons)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has the verdicts."""
+        return self.compares and (self.metrics[0], self.weights) == (PRIMARY[0], PRIMARY[2])
 
 
-def _headings(run: GanRun, metrics: tuple[str, ...]) -> Iterator[str]:
-    yield from ("cell", "sigma", "trend") if metrics == ("mmd2",) else ("cell",)
-    against = next((one for one in run.comparisons if one.against), None)
-    for metric in metrics:
+def _headings(table: _Table) -> Iterator[str]:
+    yield from ("cell", "sigma", "trend") if table.metrics == ("mmd2",) else ("cell",)
+    found = table.run.comparisons
+    against = next((one for one in found if one.against), None)
+    for metric in table.metrics:
         title = METRICS[metric].title
-        if len(metrics) > 1:
+        if len(table.metrics) > 1:
             yield f"{title}: mean / x"
             continue
         yield from (f"{title} of the mean", f"{title} of x")
         if against is not None:
             how = "ratio to" if metric == "mmd2" else "difference to"
             how += " zero" if against.to_zero else f" {against.against}"
-            yield from (f"mean: {how}", f"x: {how}", "x: found 4 times of 5")
+            yield f"mean: {how}"
+            yield f"x: {how}" + (f", {_levels(found)}" if table.judged else "")
+    if table.judged:
+        yield "x: missed at most"
 
 
-def _row(run: GanRun, one: Comparison, metrics: tuple[str, ...], weights: str) -> Iterator[str]:
+def _levels(found: Sequence[Comparison]) -> str:
+    """The levels of the intervals that the verdicts go by."""
+    scores = (one.primary for one in found if one.against)
+    levels = sorted({score.coverage for score in scores if score is not None}, reverse=True)
+    return " and ".join(map(percent, levels))
+
+
+def _row(table: _Table, one: Comparison) -> Iterator[str]:
     """The texts of a row, the verdict left to the last."""
     diverged = f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else ""
     yield one.label + diverged
-    if metrics == ("mmd2",):
+    if table.metrics == ("mmd2",):
         yield from (ranged(one.sigma), one.direction)
-    for metric in metrics:
-        pair = [one.score(metric, of, weights) for of in ("mean", "x")]
-        if len(metrics) > 1:
-            yield " / ".join("–" if score is None else short(score.level.value) for score in pair)
+    for metric in table.metrics:
+        pair = [one.score(metric, of, table.weights) for of in ("mean", "x")]
+        if len(table.metrics) > 1:
+            yield " / ".join("–" if score is None else middle(score) for score in pair)
             continue
         yield from (_level(score) for score in pair)
-        if _compares(run):
+        if table.compares:
             yield from (_against(one, score) for score in pair)
-            yield _detectable(pair[1], metric)
-    primary = one.primary
-    if _compares(run) and metrics == ("mmd2",) and weights == "last":
+    if table.judged:
+        primary = one.primary
+        yield "–" if primary is None or math.isnan(primary.missed) else f"× {short(primary.missed)}"
         yield "" if primary is None else primary.verdict
 
 
+def _truth(table: _Table) -> Iterator[list[str]]:
+    """What the truth itself scores, where a table of several metrics has one."""
+    ideal = table.run.measured.ideal
+    if len(table.metrics) > 1 and ideal:
+        numbers = (short(ideal.get(metric, math.nan)) for metric in table.metrics)
+        yield ["the truth", *numbers]
+
+
 def _level(score: Score | None) -> str:
-    return "–" if score is None else ranged(score.level)
+    if score is None:
+        return "–"
+    if math.isnan(score.level.low):  # of few seeds, or a median
+        return middle(score) + (" (median)" if score.diverged[0] else "")
+    return ranged(score.level)
 
 
 def _against(one: Comparison, score: Score | None) -> str:
     if not one.against:
         return "compared with"
-    return "–" if score is None else ranged(score.against)
-
-
-def _detectable(score: Score | None, metric: str) -> str:
-    """The smallest difference that the seeds find."""
-    if score is None or math.isnan(score.detectable):
-        return "–"
-    return f"{'×' if metric == 'mmd2' else '±'} {short(score.detectable)}"
+    return "–" if score is None else ratio(score)

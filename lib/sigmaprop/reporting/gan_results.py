@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.files import RunError, open_regular, read_json
-from sigmaprop.reporting.gan_scores import METRICS, PARTIAL, Comparison, from_json
+from sigmaprop.reporting.gan_scores import METRICS, PARTIAL, Comparison, from_json, scale_of
 from sigmaprop.reporting.gan_series import Key, Series, read_series, until
 from sigmaprop.reporting.results import label, told
+from sigmaprop.statistics import Pair
 
 
 class Cell(NamedTuple):
@@ -43,6 +44,7 @@ class Measured(NamedTuple):
         series: by key.
         diverged_at: step at which a replica stopped, -1 where it did not. [R]
         real: of each distance, between real examples and others: mean, median, percentile_95.
+        ideal: what the truth itself scores, by metric, where it is known.
     """
 
     config: dict[str, Any]
@@ -50,6 +52,7 @@ class Measured(NamedTuple):
     series: Mapping[Key, Series]
     diverged_at: np.ndarray
     real: Mapping[str, Mapping[str, float]]
+    ideal: Mapping[str, float]
 
     @property
     def steps(self) -> int:
@@ -129,8 +132,19 @@ def read(directories: Sequence[Path]) -> list[GanRun]:
 
 
 def floor(run: Measured) -> float:
-    """Below it MMD^2 does not tell generated examples from real ones."""
+    """Below it MMD^2 does not tell generated examples from real ones: a ratio is then a bound."""
     return max(float(run.real["mmd2"]["percentile_95"]), float(np.finfo(np.float32).eps))
+
+
+def pair(run: Measured, metric: str, own: np.ndarray, other: np.ndarray) -> Pair | None:
+    """Two cells' values of a metric as what `statistics.compare` judges.
+
+    None where the metric has a target that the run does not record.
+    """
+    scale = scale_of(metric, run.ideal)
+    if scale.better == "target" and not np.isfinite(scale.target):
+        return None
+    return Pair(own, other, scale, floor(run) if scale.by == "ratio" else np.nan)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -153,7 +167,8 @@ def measured(directory: Path) -> Measured:
     try:
         replicas = read_json(directory / "replicas.json")
         known = reference.exists() or not said["notice"]
-        real = read_json(reference)["distances"] if known else {}
+        content = read_json(reference) if known else {"distances": {}}
+        real, ideal = content["distances"], dict(content.get("ideal", {}))
         cells = _cells(replicas)
         series = read_series(directory, len(replicas))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -162,7 +177,7 @@ def measured(directory: Path) -> Measured:
         raise _unusual(directory, error) from error
     at = series.pop(Key("diverged_at"), None)
     stopped = np.full(len(replicas), -1) if at is None else at.value[:, -1].astype(int)
-    return Measured(config, cells, until(series, stopped), stopped, real)
+    return Measured(config, cells, until(series, stopped), stopped, real, ideal)
 
 
 def _read_one(directory: Path) -> GanRun:

@@ -59,7 +59,9 @@ def scores(run: GanRun, weights: str = "last") -> Drawing | None:
         f"Distance to held-out data: {told}",
         "Mean over the evaluations in the last fifth of the run, logarithmic axes, left is "
         "better. What lies in the band, or left of it, cannot be told from real data with this "
-        "many examples. An MMD² below the axis is drawn at its left end." + left_out(run),
+        "many examples. An MMD² below the axis is drawn at its left end."
+        + _medians(run)
+        + left_out(run),
         f"Dots with intervals, {told}. {_told(run, weights)}",
         sheet.finish(),
     )
@@ -70,22 +72,29 @@ def coverage(run: GanRun) -> Drawing | None:
     if not any(one.score("num_modes", "x", "last") for one in run.comparisons):
         return None
     sheet = _sheet(run, "modes and quality, last iterate", 2)
+    told = False
     for metric in _MODES:
         axes = sheet.panel(METRICS[metric].title, METRICS[metric].title, "")
         values = _rows(axes, run, metric, "last", -np.inf)
+        values += [run.measured.ideal[metric]] if metric in run.measured.ideal else []
         low, high = min(values, default=0.0), max(values, default=1.0)
         room = max(0.06 * (high - low), 1e-2 * max(abs(high), 0.1))
         axes.set_xlim(low - room, high + room)
         axes.locator_params(axis="x", nbins=5, integer=metric == "num_modes")
         axes.grid(True, axis="x")
+        told |= _truth(axes, run, metric)
     _label_rows(sheet, run, 2)
     explain_dots(sheet)
+    if told:
+        sheet.explain("the truth itself", handle(INK, linestyle=DASHES[1]))
     return Drawing(
         "coverage",
         "Modes and quality",
         "High quality is within 3 std of the nearest mode. A generator that collapses onto the "
-        "modes scores full quality: look at the variance ratio too, 1 for the data but for that "
-        "cut, and at the exact log-likelihood of the examples under the mixture." + left_out(run),
+        "modes scores more quality and more log-likelihood under the mixture than the truth has, "
+        "and too small a variance ratio: these two are best where they equal the truth's."
+        + _medians(run)
+        + left_out(run),
         "Dots with intervals of four scores. "
         + " ".join(
             f"{name(cell)}: {_level(run, place, 'num_modes')} modes, "
@@ -93,6 +102,25 @@ def coverage(run: GanRun) -> Drawing | None:
             for place, cell in enumerate(shown(run)[:8])
         ),
         sheet.finish(),
+    )
+
+
+def _truth(axes: Axes, run: GanRun, metric: str) -> bool:
+    """A line at what the truth itself scores, where that is known."""
+    ideal = run.measured.ideal.get(metric)
+    if ideal is None:
+        return False
+    axes.axvline(ideal, color=INK, linestyle=DASHES[1], linewidth=1.0, zorder=0.6)
+    return True
+
+
+def _medians(run: GanRun) -> str:
+    """A sentence on cells whose dots are medians."""
+    if not any(one.diverged for one in run.comparisons):
+        return ""
+    return (
+        " Where seeds diverged the dot is the median over all of them, diverged ones last, "
+        "without an interval; there is none where half or more diverged."
     )
 
 
@@ -188,6 +216,7 @@ def _rows(axes: Axes, run: GanRun, metric: str, weights: str, low: float) -> lis
             late = np.maximum(late[np.isfinite(late)], low)
             ends = (max(score.level.low, low), max(score.level.high, low))
             value = max(score.level.value, low)
+            value = value if np.isfinite(value) else np.nan
             dots(axes, place + shift, late, value, ends, mark(cell), of == "x")
             drawn += [*late, *(one for one in (value, *ends) if np.isfinite(one))]
     return drawn

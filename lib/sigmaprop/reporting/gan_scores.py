@@ -1,9 +1,10 @@
 """What a comparison of arms says, and how it is written to and read from ``comparison.json``."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sigmaprop.statistics import Interval, Worst
+from sigmaprop.statistics import FEWEST, MARGIN, Interval, Scale, bound
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan, math.nan)
 
@@ -13,30 +14,60 @@ class Metric(NamedTuple):
 
     Attributes:
         title: what to call it.
-        worst: its bad end.
+        scale: its good end and how two of its values compare.
         meaning: for the list of metrics.
     """
 
     title: str
-    worst: Worst
+    scale: Scale
     meaning: str
+
+    @property
+    def good(self) -> str:
+        """Its good end in words."""
+        return {
+            "smaller": "smaller is better",
+            "larger": "larger is better",
+            "target": "the nearer to what the truth scores, the better",
+        }[self.scale.better]
 
 
 METRICS = {
-    "mmd2": Metric("MMD²", "largest", "unbiased squared maximum mean discrepancy to held-out data"),
+    "mmd2": Metric(
+        "MMD²",
+        Scale("smaller", "ratio", margin=MARGIN),
+        "unbiased squared maximum mean discrepancy to held-out data",
+    ),
     "sliced_wasserstein": Metric(
-        "sliced Wasserstein", "largest", "to held-out data, 128 directions, in units of x"
+        "sliced Wasserstein",
+        Scale("smaller"),
+        "to held-out data, 128 directions, in units of x; of finite samples it favours a sigma "
+        "that is a little too small",
     ),
-    "num_modes": Metric("modes", "smallest", "modes with at least one example of high quality"),
+    "num_modes": Metric(
+        "modes",
+        Scale("larger"),
+        "modes with at least one example of high quality; blind to the spread within them",
+    ),
     "high_quality": Metric(
-        "high quality", "smallest", "share of examples within 3 std of the nearest mode"
+        "high quality",
+        Scale("larger"),
+        "share of examples within 3 std of the nearest mode; collapse onto the modes scores more "
+        "than the truth",
     ),
-    "reverse_kl": Metric("reverse KL", "largest", "of the modes' shares to equal ones, in nats"),
+    "reverse_kl": Metric(
+        "reverse KL", Scale("smaller"), "of the modes' shares to equal ones, in nats"
+    ),
     "variance_ratio": Metric(
-        "variance ratio", "largest", "squared distance to the nearest mode over that of the data"
+        "variance ratio",
+        Scale("target", target=1.0),
+        "squared distance to the nearest mode over that of the data",
     ),
     "log_likelihood": Metric(
-        "log-likelihood", "smallest", "mean log density of examples under the mixture, in nats"
+        "log-likelihood",
+        Scale("target"),
+        "mean log density of examples under the mixture, in nats; collapse onto the modes scores "
+        "more than the truth",
     ),
 }
 """Scores, in the order of tables."""
@@ -44,10 +75,20 @@ PARTIAL = ("reverse_kl", "variance_ratio")
 """Not defined where no example is of high quality; means are over evaluations where they are."""
 PRIMARY = ("mmd2", "x", "last")
 """Metric, what it is of, and weights that verdicts are about."""
-
-
-FEWEST_SEEDS = 3
+EACH = 0.95
+"""Coverage of the interval of a score by itself, outside every family."""
+FEWEST_SEEDS = FEWEST
 """Fewer give no interval and no verdict."""
+VERDICTS = ("better", "worse", "equivalent", "non-inferior", "not resolved", "too few seeds")
+"""Of the primary comparison, in the order in which they are told."""
+
+
+def scale_of(metric: str, ideal: Mapping[str, float]) -> Scale:
+    """How values of a metric compare in a run whose truth scores ``ideal``."""
+    scale = METRICS[metric].scale
+    if scale.better != "target":
+        return scale
+    return scale._replace(target=float(ideal.get(metric, scale.target)))
 
 
 class Score(NamedTuple):
@@ -57,12 +98,19 @@ class Score(NamedTuple):
         metric: a key of `METRICS`.
         of: "mean", or "x" with its noise.
         weights: "last" or "average".
-        level: mean over the seeds, with its 95% interval.
-        against: the ratio (MMD^2) or difference (others) to the cell that it is compared with;
-            unknown for that cell itself.
+        level: mean over the seeds with its 95% interval; where runs diverged the median, infinite
+            where that is a diverged run, without an interval.
+        against: the ratio (MMD^2) or difference (others; of a metric with a target that of the
+            distances to it) to the cell that it is compared with; where runs diverged a median
+            without an interval; unknown for that cell itself.
         p_value: Holm's, of the primary comparison; NaN for the others.
-        verdict: "better", "worse" or "not resolved", of the primary comparison; else empty.
-        detectable: what these seeds would find 4 times of 5: a factor or a difference.
+        verdict: one of `VERDICTS`, of the primary comparison; else empty.
+        coverage: level of the interval of ``against``: of the primary comparison that at which
+            Holm's method decided; of the others 95% each.
+        missed: upper limit of the smallest factor or difference that so many seeds find 4 times
+            of 5, of the primary comparison, at the level of its family.
+        diverged: runs without a number, of the cell and of what it is compared with.
+        floored: values that cannot be told from real data and count as if at the floor, likewise.
     """
 
     metric: str
@@ -72,7 +120,15 @@ class Score(NamedTuple):
     against: Interval = UNKNOWN
     p_value: float = math.nan
     verdict: str = ""
-    detectable: float = math.nan
+    coverage: float = EACH
+    missed: float = math.nan
+    diverged: tuple[int, int] = (0, 0)
+    floored: tuple[int, int] = (0, 0)
+
+    @property
+    def bound(self) -> str:
+        """How the true ratio stands to the one given: "", "<=", ">=" or "?"."""
+        return bound(self.floored)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -127,7 +183,7 @@ class Comparison(NamedTuple):
 
 
 def as_json(found: list[Comparison]) -> list[dict[str, Any]]:
-    """The comparison as JSON, numbers that are not known as null."""
+    """The comparison as JSON, numbers that are not known as null, infinite ones as a word."""
     return [_plain(one) for one in found]
 
 
@@ -148,8 +204,13 @@ def _comparison(entry: dict[str, Any]) -> Comparison:
 
 
 def _score(entry: dict[str, Any]) -> Score:
+    """A score; older runs lack some fields and have others that are not read any more."""
+    entry = {name: value for name, value in entry.items() if name in Score._fields}
     known: dict[str, Any] = {name: _interval(entry[name]) for name in ("level", "against")}
-    known |= {name: _known(entry[name]) for name in ("p_value", "detectable")}
+    known |= {name: _known(entry.get(name)) for name in ("p_value", "missed")}
+    known["coverage"] = _known(entry.get("coverage", EACH))
+    for name in ("diverged", "floored"):
+        known[name] = tuple(map(int, entry.get(name, (0, 0))))
     return Score(**(entry | known))
 
 
@@ -157,14 +218,16 @@ def _interval(entry: dict[str, Any]) -> Interval:
     return Interval(**{name: _known(value) for name, value in entry.items()})
 
 
-def _known(value: float | None) -> float:
+def _known(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as dicts, numbers that are not finite as None."""
+    """Named tuples as dicts, NaN as None, infinity, which JSON has no number for, as a word."""
     if hasattr(value, "_asdict"):
         return {name: _plain(entry) for name, entry in value._asdict().items()}
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

@@ -4,12 +4,19 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sigmaprop.reporting.gan_results import Cell, GanRun, floor
-from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, Comparison
+from sigmaprop.reporting.gan_results import Cell, GanRun, pair
+from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, VERDICTS, Comparison
 from sigmaprop.reporting.gan_series import LAST, Key
 from sigmaprop.reporting.gan_sigma_figures import noise_std
-from sigmaprop.reporting.gan_terminal import ranged, short
-from sigmaprop.statistics import Interval, log_ratio
+from sigmaprop.reporting.gan_terminal import (
+    about_intervals,
+    about_verdicts,
+    percent,
+    ranged,
+    ratio,
+    short,
+)
+from sigmaprop.statistics import MARGIN, Pair, compare
 
 _LAST = "the last fifth of the run"
 _PLACEMENTS = {
@@ -58,7 +65,7 @@ def placements(run: GanRun) -> tuple[str, ...]:
 def found(run: GanRun) -> Iterator[str]:
     """Divergence, verdicts and where sigma went."""
     yield from _diverged(run)
-    yield _verdicts(run.comparisons)
+    yield from _verdicts(run.comparisons)
     yield from _noise(run)
     pairs = zip(run.cells, run.comparisons, strict=True)
     learned = [(cell, one) for cell, one in pairs if cell.learns and one.sigma.value > 0]
@@ -77,66 +84,61 @@ def _diverged(run: GanRun) -> Iterator[str]:
         f"{one.label}: {one.diverged} of {one.seeds}" for one in run.comparisons if one.diverged
     )
     yield (
-        f"{_count(total, 'replica')} diverged ({cells}). Each takes the worst finite value of its "
-        "cell, and comparisons with its cell are tested by ranks."
+        f"{_count(total, 'replica')} diverged ({cells}). Each ranks behind every run that ended, "
+        "of its own cell and of the other: comparisons with its cell are medians without an "
+        "interval, tested by ranks."
     )
 
 
-def _verdicts(found: Sequence[Comparison]) -> str:
-    """What the primary comparison says in all."""
+def _verdicts(found: Sequence[Comparison]) -> Iterator[str]:
+    """What the primary comparison says in all, and how it was judged."""
     pairs = [(one, one.primary) for one in found if one.against]
     judged = [(one, score) for one, score in pairs if score is not None]
     if not judged:
-        return "There is one cell, and nothing to compare it with."
+        yield "There is one cell, and nothing to compare it with."
+        return
     what = "the arm zero" if judged[0][0].to_zero else judged[0][0].against
     told = []
-    for verdict in ("better", "worse", "not resolved"):
+    for verdict in VERDICTS:
         own = [(one, score) for one, score in judged if score.verdict == verdict]
         if own:
-            names = _and([f"{one.label} {ranged(score.against)}" for one, score in own])
+            names = _and([f"{one.label} {ratio(score)}" for one, score in own])
             told.append(f"{verdict.capitalize()}: {names}.")
-    text = f"MMD² of x, as a ratio to that of {what}. {' '.join(told)}"
-    return text + _power(found[0].seeds, [score.detectable for _, score in judged])
-
-
-def _power(seeds: int, detectable: Sequence[float]) -> str:
-    """What the seeds could have found."""
-    known = [size for size in detectable if math.isfinite(size)]
-    if seeds < FEWEST_SEEDS:
-        return " Intervals and verdicts need 3 seeds."
-    if not known:
-        return ""
-    few = ""
-    if seeds < _SEEDS_FOR_HELP:
-        few = f"; whether sigma helps is a question for {_SEEDS_FOR_HELP} seeds or more"
-    return (
-        f" With {seeds} seeds a ratio of {short(max(known))} would be found 4 times of 5 in every "
-        f"comparison{few}."
-    )
+    scores = [score for _, score in judged]
+    yield f"MMD² of x, as a ratio to that of {what}. {' '.join(told)}"
+    about = [about_intervals(found[0].seeds, scores), *about_verdicts([one for one, _ in judged])]
+    if FEWEST_SEEDS <= found[0].seeds < _SEEDS_FOR_HELP:
+        about.append(f"Whether sigma helps is a question for {_SEEDS_FOR_HELP} seeds or more")
+    yield " ".join(f"{sentence}." for sentence in about)
 
 
 def _noise(run: GanRun) -> Iterator[str]:
-    """Whether examples are better with their noise or without."""
-    told: dict[str, list[str]] = {"nearer to": [], "farther from": [], "": []}
+    """Whether examples are better with their noise or without: one family, of all cells."""
+    cells: dict[str, Pair] = {}
     for cell, one in zip(run.cells, run.comparisons, strict=True):
         if one.sigma.value > 0 and one.primary is not None and one.seeds >= FEWEST_SEEDS:
-            ratio = _with_noise(run, cell)
-            side = "nearer to" if ratio.high < 1 else "farther from" if ratio.low > 1 else ""
-            told[side].append(f"{one.label} {ranged(ratio)}")
-    what = "MMD² of x as a ratio to that of the mean"
-    for side in ("nearer to", "farther from"):
-        if told[side]:
-            verb = "brings" if side == "nearer to" else "takes"
-            names = _and(told[side])
-            yield f"Its noise {verb} x {side} the data than the mean is, {what}: {names}."
+            x, mean = (run.measured.late(Key("mmd2", of, "last"), cell) for of in ("x", "mean"))
+            if (both := pair(run.measured, "mmd2", x, mean)) is not None:
+                cells[one.label] = both
+    found = compare(list(cells.values()))
+    told: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "": []}
+    for name, one in zip(cells, found, strict=True):
+        text = f"{name} {ranged(one.measured, one.bound)}"
+        text += " (too few seeds)" if one.verdict == "too few seeds" else ""
+        told[one.verdict if one.verdict in told else ""].append(text)
+    levels = " and ".join(percent(one) for one in sorted({o.level for o in found}, reverse=True))
+    what = f"MMD² of x as a ratio to that of the mean, intervals at {levels} for {len(found)} cells"
+    for verdict, words in (("better", "brings x nearer to"), ("worse", "takes x farther from")):
+        if told[verdict]:
+            names = _and(told[verdict])
+            yield f"Its noise {words} the data than the mean is, {what}: {names}."
+    if told["equivalent"]:
+        yield (
+            f"With its noise x is as near to the data as the mean is, within a factor of "
+            f"{MARGIN:g}, {what}: {_and(told['equivalent'])}."
+        )
     if told[""]:
         yield f"Whether the noise helps x is not resolved, {what}: {_and(told[''])}."
-
-
-def _with_noise(run: GanRun, cell: Cell) -> Interval:
-    """MMD^2 of x over that of the mean, in pairs of equal seed."""
-    x, mean = (run.measured.late(Key("mmd2", of, "last"), cell) for of in ("x", "mean"))
-    return log_ratio(x, mean, floor(run.measured))
 
 
 def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:

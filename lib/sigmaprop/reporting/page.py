@@ -13,7 +13,7 @@ import markupsafe
 
 from sigmaprop.reporting import style
 from sigmaprop.reporting.sheet import Drawing
-from sigmaprop.reporting.tables import MARKS, interval, number, plural
+from sigmaprop.reporting.tables import MARKS, allowed, interval, number, plural
 from sigmaprop.runs import write_atomic
 
 
@@ -94,6 +94,7 @@ def claim_row(claim: dict[str, Any]) -> dict[str, str]:
     return {
         "claim": claim["claim"],
         "expected": number(claim["expected"]),
+        "allowed": allowed(*(claim.get(name, float("nan")) for name in ("lowest", "highest"))),
         "measured": number(claim["measured"]["value"]),
         "interval": interval(claim["measured"]["low"], claim["measured"]["high"]),
         "sigmas": low if low == high else f"{low} to {high}",

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 MARKS = {"holds": "✓", "fails": "✗", "not resolved": "?"}
 """Symbol of every verdict."""
 _STYLES = {"holds": "green", "fails": "bold red", "not resolved": "yellow"}
-_ASCII = str.maketrans("✓✗–", "+x-")
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "±": "+-"})
+_INDENT = 4
 
 
 class ClaimTable:
-    """The claims about one objective: a row each, or two lines each where that would not fit."""
+    """The claims about one objective: a row each, or lines of its own where that would not fit."""
 
     def __init__(self, name: str, claims: "Sequence[Claim]"):
         self.name = name
@@ -36,7 +37,7 @@ class ClaimTable:
             return
         yield Text(self.name, style="bold")
         for claim in self.claims:
-            yield from _two_lines(claim, ascii_only)
+            yield from _lines(claim, options.max_width, ascii_only)
         yield Text()
 
     def _rows(self, ascii_only: bool) -> Table:
@@ -44,7 +45,7 @@ class ClaimTable:
             title=self.name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
         )
         table.add_column("claim", no_wrap=True)
-        for heading in ("expected", "measured", "99% interval"):
+        for heading in ("expected", "allowed", "measured", "99% interval"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for claim in self.claims:
@@ -55,7 +56,7 @@ class ClaimTable:
 
 
 def claims_by_objective(claims: "Sequence[Claim]") -> Iterator[ClaimTable]:
-    """One table an objective: claim, expected, measured with its interval, verdict."""
+    """One table an objective: claim, expected and allowed, measured with interval, verdict."""
     for name in dict.fromkeys(claim.objective for claim in claims):
         yield ClaimTable(name, [claim for claim in claims if claim.objective == name])
 
@@ -79,8 +80,19 @@ def number(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """An interval, or a dash for what is not known."""
-    return "–" if low != low or high != high else f"[{number(low)}, {number(high)}]"
+    """An interval, or a dash where there is none: not known, or of no width.
+
+    Of one that is narrower than the digits shown, how far it reaches.
+    """
+    if not low < high:
+        return "–"
+    ends = number(low), number(high)
+    return f"[{ends[0]}, {ends[1]}]" if ends[0] != ends[1] else f"±{(high - low) / 2:.1g}"
+
+
+def allowed(low: float, high: float) -> str:
+    """The range that a claim allows, or a dash for what is not known."""
+    return "–" if low != low or high != high else f"{number(low)} to {number(high)}"
 
 
 def plural(verdict: str, count: int) -> str:
@@ -88,30 +100,41 @@ def plural(verdict: str, count: int) -> str:
     return verdict if count == 1 else {"holds": "hold", "fails": "fail"}.get(verdict, verdict)
 
 
-def _two_lines(claim: "Claim", ascii_only: bool) -> RenderResult:
-    """A claim on lines of its own, then its numbers."""
+def _lines(claim: "Claim", width: int, ascii_only: bool) -> RenderResult:
+    """A claim on lines of its own, then its numbers on one or two."""
     first = Text.assemble((f"{_plain(MARKS[claim.verdict], ascii_only)} ", _STYLES[claim.verdict]))
     grid = Table.grid(padding=0)
     grid.add_column(width=2)
     grid.add_column()
     grid.add_row(first, Text(claim.claim))
     yield grid
-    expected, measured, spread = _numbers(claim, ascii_only)
-    found = (
-        f"measured {measured}, 99% {spread}"
-        if claim.measured.value == claim.measured.value
-        else "not measured"
-    )
-    numbers = Text(f"expected {expected}, {found}: ", style="dim")
+    expected, range_, measured, spread = _numbers(claim, ascii_only)
+    found = f"measured {measured}, 99% {spread}"
+    if claim.measured.value != claim.measured.value:
+        found = "not measured"
+    elif not claim.measured.low < claim.measured.high:
+        found = f"measured {measured}, no interval"
+    theory = f"expected {expected}, allowed {range_},"
+    ending = f"{found}: {claim.verdict}"
+    between = " " if len(theory) + 1 + len(ending) + _INDENT <= width else "\n"
+    numbers = Text(f"{theory}{between}{found}: ", style="dim")
     numbers.append(claim.verdict, style=f"not dim {_STYLES[claim.verdict]}")
-    yield Padding(numbers, (0, 0, 0, 4), expand=False)
+    yield Padding(numbers, (0, 0, 0, _INDENT), expand=False)
 
 
-def _numbers(claim: "Claim", ascii_only: bool) -> tuple[str, str, str]:
+def _numbers(claim: "Claim", ascii_only: bool) -> tuple[str, str, str, str]:
+    """What is expected, what is allowed, what was measured, its interval."""
     measured = claim.measured
-    texts = number(claim.expected), number(measured.value), interval(measured.low, measured.high)
-    expected, value, spread = (_plain(text, ascii_only) for text in texts)
-    return expected, value, spread
+    expected, range_, value, spread = (
+        _plain(text, ascii_only)
+        for text in (
+            number(claim.expected),
+            allowed(claim.lowest, claim.highest),
+            number(measured.value),
+            interval(measured.low, measured.high),
+        )
+    )
+    return expected, range_, value, spread
 
 
 def _verdict(claim: "Claim", ascii_only: bool) -> Text:

@@ -96,7 +96,7 @@ def test_a_bad_option_is_refused_in_one_sentence(sigmaprop, tmp_path, options, n
         ("bench", "bench needs WHAT: one of limit, estimators, gan"),
         ("bench limt", "unknown value of WHAT 'limt'; did you mean 'limit'?"),
         ("list --all", "unknown option '--all'. Known: none"),
-        ("nosuch", "unknown command 'nosuch'. Known: limit"),
+        ("nosuch", "unknown command 'nosuch'. Known: demo"),
         ("--version 2", "unexpected word '2' behind --version"),
         ("--nosuch", "unknown option '--nosuch'; write `sigmaprop COMMAND ...`"),
         ("--tyro-nosuch bash", "unknown option '--tyro-nosuch'"),

@@ -147,7 +147,7 @@ class PlainProgress:
     def figures(self, drawn: int, total: int) -> None:
         """Tells how many figures of how many are drawn."""
         with self._lock:
-            self._total = total
+            self._total, self._told = total, True  # no line where they are drawn at once
             self(_DRAWING, drawn - self._done)
 
     def say(self, sentence: str) -> None:

@@ -341,7 +341,7 @@ def test_orthogonal_rows_do_not_go_with_random_probes():
         (LowRank(jnp.zeros(2), jnp.ones(2), jnp.ones((3, 1))), ("factor", "(2, 1)", "(3, 1)")),
         (LowRank(jnp.zeros(2), jnp.ones(2), jnp.array(1.0)), ("factor", "last axis R")),
         (Isotropic(jnp.zeros(2, jnp.int32), jnp.array(1.0)), ("floating", "int32")),
-        (Isotropic(jnp.zeros(0), jnp.array(1.0)), ("mean", "(0,)")),
+        (Isotropic(jnp.zeros(0), jnp.array(1.0)), ("mean", "no numbers")),
         ((jnp.zeros(2), jnp.array(1.0)), ("Isotropic, Diagonal, Full or LowRank", "tuple")),
     ],
 )

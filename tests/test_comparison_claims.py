@@ -21,6 +21,11 @@ def test_an_estimator_whose_run_diverged_fails_and_says_so(value):
     assert "1 of 3 runs diverged" in claim.claim
 
 
+def test_where_pathwise_diverged_nothing_is_said_of_the_others():
+    traces = {"pathwise": final(-67.5, np.nan, -67.4), "measure_valued": final(-67.5, -67.6, -67.4)}
+    assert [claim.verdict for claim in logistic_study._claims(traces)] == ["not resolved"]
+
+
 def test_an_estimator_that_keeps_up_holds():
     traces = {"pathwise": final(-67.5, -67.6, -67.4), "measure_valued": final(-67.5, -67.6, -67.4)}
     assert [claim.verdict for claim in logistic_study._claims(traces)] == ["holds"]

@@ -246,3 +246,11 @@ def test_wrong_shapes_are_caught(gaussian):
 def test_kl_divergence_needs_one_dimension(gaussian):
     with pytest.raises(ValueError, match=r"p has mean of shape \(3,\), q of \(2,\)"):
         kl_divergence(gaussian, Isotropic(jnp.zeros(2), jnp.ones(())))
+
+
+@pytest.mark.parametrize(
+    "key", [jax.random.split(jax.random.key(0)), jnp.zeros(2, jnp.uint32), 0, None]
+)
+def test_a_sample_takes_one_typed_key(key):
+    with pytest.raises(ValueError, match="key"):
+        Isotropic(jnp.zeros(2), jnp.array(1.0)).sample(key)

@@ -23,6 +23,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, Key, PyTree
 
 from sigmaprop.covariance import Covariance
+from sigmaprop.noise import check_key
 from sigmaprop.woodbury import Woodbury, dot, factorise
 
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -53,7 +54,8 @@ class _Gaussian:
         return unravel(flat.mean + flat._spread(flat._noise(eps)))
 
     def sample(self, key: Key[Array, ""]) -> Point:
-        """One draw."""
+        """One draw, from a typed key."""
+        check_key(key)
         flat, unravel, _ = self._flat()
         eps = jax.random.normal(key, (flat.noise_dim,), flat.mean.dtype)
         return unravel(flat.mean + flat._spread(eps))

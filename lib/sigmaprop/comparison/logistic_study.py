@@ -67,14 +67,15 @@ def _claims(traces: dict[str, Trace]) -> list[Claim]:
     for label, trace in traces.items():
         if label in (_REFERENCE, "score_function"):
             continue
-        gap = (best - np.asarray(trace.elbo[:, -1], np.float64)) / 569
+        own = np.asarray(trace.elbo[:, -1], np.float64)
         text = f"final ELBO of pathwise less that of {label}, in nats a datum"
-        lost = int((~np.isfinite(gap)).sum())
-        if lost:  # whatever the others reached
-            text += f" ({lost} of {len(gap)} runs diverged)"
+        lost = int((~np.isfinite(own)).sum())
+        if lost or not np.isfinite(best).all():
+            text += f" ({lost} of {len(own)} runs diverged)"
             one = claim("logistic regression", text, 0.0, 0.02, _UNKNOWN, np.nan)
-            made.append(one._replace(verdict="fails"))
+            made.append(one._replace(verdict="fails") if lost else one)
             continue
+        gap = (best - own) / 569
         measured = interval(gap.mean(), gap.std(ddof=1) / np.sqrt(len(gap)), len(gap))
         made.append(claim("logistic regression", text, 0.0, 0.02, measured, np.nan))
     return made

@@ -45,6 +45,7 @@ def test_differentiating_beats_values_on_a_smooth_function(smooth):
         assert work[smooth.chosen.name][part] < work["score_function+leave_one_out"][part]
 
 
+@pytest.mark.slow
 def test_without_a_clock_advice_repeats_to_the_bit(smooth):
     objective = objectives.get("sine", 3)
     again = advise(objective, at(objective, 0.1), KEY, BUDGET)
@@ -70,6 +71,7 @@ def test_a_jump_is_found_and_whatever_differentiates_is_left_out():
     assert "jumps" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_kink_rules_out_price():
     def f(x):  # it does not say that it has kinks
         return jnp.sum(jnp.abs(x))
@@ -95,6 +97,7 @@ def test_what_cannot_be_differentiated_is_advised_on_by_its_values():
     assert "cannot be differentiated" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_pytree_may_be_the_point():
     from sigmaprop import Diagonal
 

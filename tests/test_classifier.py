@@ -70,6 +70,7 @@ def test_training_has_the_same_bits_twice_and_inside_jit_under_x64():
     assert_same_bits(trained().params, inside)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_network():
     settings = classifier.DEFAULT._replace(seed=1, num_steps=2)
     other = classifier.train(digits.load(), settings)

@@ -90,7 +90,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(WRONG))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind == "term" else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in sorted(WRONG)
+    ],
+)
 def test_a_wrong_gradient_fails(kind):
     chosen = CHOSEN[:2]
     claims = conclude(
@@ -102,6 +108,7 @@ def test_a_wrong_gradient_fails(kind):
         assert "fails" in verdicts(claims, "variance of pathwise").values()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["factor", "sign", "term"])
 def test_a_wrong_gradient_fails_where_there_is_no_bias(kind):
     function = with_gradient("quadratic", WRONG[kind])
@@ -154,6 +161,7 @@ def test_a_wrong_estimator_fails(index, mutate, about):
     assert set(verdicts(claims, about).values()) == {"fails"}
 
 
+@pytest.mark.slow
 def test_kinks_and_jumps_have_no_limit_near_them():
     kink = conclude(evidence_of("absolute"))
     assert set(verdicts(kink, "near").values()) == {"holds"}
@@ -166,6 +174,7 @@ def test_kinks_and_jumps_have_no_limit_near_them():
     assert growth.verdict != "fails"
 
 
+@pytest.mark.slow
 def test_a_smoothed_kink_would_not_pass_for_one():
     # relu's gradient taken for absolute's: the share of the bias at the kink's distance is wrong.
     relu = lambda x: 2 * jnp.sum(jax.nn.relu(x))  # noqa: E731
@@ -173,7 +182,7 @@ def test_a_smoothed_kink_would_not_pass_for_one():
     assert "fails" in verdicts(claims, "kink's distance").values()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float64", marks=pytest.mark.slow)])
 def test_other_precisions_do_not_fail(dtype):
     claims = conclude(evidence_of("quartic", dtype=dtype, num_draws=2**14))
     assert not [claim.claim for claim in claims if claim.verdict == "fails"]
@@ -200,6 +209,7 @@ def test_floors_have_no_interval_and_say_their_range(right):
         assert f"a factor of {1 / claim.lowest:.0f}" in claim.claim
 
 
+@pytest.mark.slow
 def test_floors_move_with_the_precision():
     def floor(dtype):
         found = conclusions.floors(evidence_of("sine", None, [CHOSEN[4]], dtype, 2**13))

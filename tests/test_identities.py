@@ -45,6 +45,7 @@ def assert_same(left, right, rtol=2e-6):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.slow
 def test_score_function_in_all_its_forms():
     gaussian = GAUSSIANS["low_rank"]
 

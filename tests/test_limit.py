@@ -33,7 +33,17 @@ def truth_of(name, dim, sigmas=SIGMAS):
     return objective, truth.closed_form(objective, point, sigmas)
 
 
-@pytest.mark.parametrize("name", objectives.names())
+QUICK = ("quartic", "sine", "absolute", "step")
+"""A polynomial, a wave, a kink and a jump; the others are slow to compile."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in objectives.names()
+    ],
+)
 def test_every_estimator_agrees_with_the_closed_form(name):
     # 16 objectives x 10 estimators x (d + 1) components x 2 sigmas, fewer than 2,000 t tests with
     # 63 degrees of freedom, at an overall false-alarm rate of 1e-5 (Bonferroni).
@@ -68,6 +78,7 @@ def assert_unbiased(gaps, reference_error, threshold):
     assert np.all(np.abs(mean) < threshold * error + rounding)
 
 
+@pytest.mark.slow
 def test_the_sweep_equals_estimates_from_materialised_noise():
     objective, exact = truth_of("sine", 5)
     key = jax.random.key(4)
@@ -143,7 +154,9 @@ def test_f_may_have_no_derivative_at_the_point():
     assert np.isnan(found.at_mean.gradient).all()
 
 
-@pytest.mark.parametrize("chunk", [None, 16, 5])
+@pytest.mark.parametrize(
+    "chunk", [16, *(pytest.param(c, marks=pytest.mark.slow) for c in (None, 5))]
+)
 def test_errors_of_nested_batches_are_those_of_separate_batches(chunk):
     # 100 draws: ragged last chunk, batches inside and outside of chunks, a batch left incomplete.
     objective, exact = truth_of("sine", 3)
@@ -271,6 +284,7 @@ def test_shards_over_all_devices_give_the_same_numbers():
             np.testing.assert_allclose(found, same, rtol=1e-5, atol=1e-6 * size)
 
 
+@pytest.mark.slow
 def test_without_the_scale_its_gradients_are_unknown_and_the_mean_is_the_same():
     objective, exact = truth_of("sine", 4)
     both, mean = (

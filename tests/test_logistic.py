@@ -244,6 +244,7 @@ def test_labels_share_their_minibatches():
     assert np.mean(left * right) > 0.5
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_carried_and_used():
     # The posterior hardly moves, so the first step, without a baseline, shows how large f is, and
     # the later ones how much it varies: 0.37 as much here, 1 if the state were lost. 64 replicas

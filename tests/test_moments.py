@@ -10,7 +10,7 @@ import pytest
 from sigmaprop import moments
 
 
-@hypothesis.settings(max_examples=6, deadline=None)
+@hypothesis.settings(max_examples=2, deadline=None)
 @hypothesis.given(
     cuts=st.lists(st.integers(1, 30), min_size=1, max_size=6), offset=st.sampled_from([0.0, 1e4])
 )

@@ -96,7 +96,17 @@ WORDS = {
     int: ("0", "1", "2", "3", "64", "-1", "1_0", "٣", " 5 ", "9" * 30, "9" * 4000),
     float: (*NUMBERS[:-1], "5e-324", "1e308", "9" * 4000),
     str: ("sine", "pathwise", "nosuch", "ring", "x" * 5000, "nowhere.py:f", ":", "[red]", "🙂"),
-    Path: ("nowhere", ".", "/dev/null", "/dev/zero", "a" * 300, "a/" * 3000, "/proc/self/fd/0", "[b]", "~"),
+    Path: (
+        "nowhere",
+        ".",
+        "/dev/null",
+        "/dev/zero",
+        "a" * 300,
+        "a/" * 3000,
+        "/proc/self/fd/0",
+        "[b]",
+        "~",
+    ),
     bool: ("True", "False"),
     type(None): ("None",),
 }

@@ -96,6 +96,7 @@ def test_option_trains(name):
     assert np.sum(told["sigma_slope_squared"] > 0) == learned * config.seeds
 
 
+@pytest.mark.slow
 def test_every_arm_has_the_sigma_that_it_says():
     """And those that learn move it; the mean of `zero` is its sample."""
     told, scores = train(

@@ -121,6 +121,7 @@ def settle(params, state):
     return jax.lax.scan(step, state, length=200)[0]
 
 
+@pytest.mark.slow
 def test_networks_of_dense_and_convolutional_kernels():
     for net in (mlp_discriminator(5, widths=(8, 4)), dcgan_discriminator((28, 28, 1), width=2)):
         params = jax.jit(net.init)(jax.random.key(0))

@@ -35,6 +35,7 @@ def test_sizes_are_as_asked():
     assert float(null(data, key, sizes, 7, 2, num_held_out=9).mean) == 7009
 
 
+@pytest.mark.slow
 def test_difference_of_means_has_its_exact_variance_and_percentile():
     # Disjoint samples of a finite set: the variance of the difference is S^2 (1/n + 1/m).
     data = np.random.default_rng(2).normal(size=(5000, 1))

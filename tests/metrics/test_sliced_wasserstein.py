@@ -68,6 +68,7 @@ def test_a_shift_costs_its_projection(p):
     assert float(found) == pytest.approx(expected, abs=6 * EPS)
 
 
+@pytest.mark.slow
 def test_mean_between_samples_of_two_gaussians():
     """E SW_2^2 of n points each is |m|^2 / D + 2 (1 - mean_i (E Z_(i))^2), Z_(i) the i-th of n."""
     num, dim, shift = 6, 2, 0.8
@@ -89,6 +90,7 @@ def test_directions_are_uniform():
     assert stats.kstest(lines[:, 0], stats.uniform(-1, 2).cdf).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_chunks_change_rounding_only():
     x, y = jax.random.normal(jax.random.key(8), (2, 30, 4))
     lines = sliced_wasserstein.directions(jax.random.key(9), 4, 25)

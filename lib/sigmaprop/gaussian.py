@@ -282,7 +282,9 @@ class Full(_Gaussian):
         return jnp.sum(self._solve(jnp.diag(own)) ** 2)
 
     def _solve(self, y: Array) -> Array:
-        return solve_triangular(self.scale, y, lower=True)
+        """``L^-1 y``, by rows with 1 on the diagonal: of a column of L exactly a unit vector."""
+        inverse = 1.0 / jnp.diagonal(self.scale)
+        return solve_triangular(self.scale * inverse[:, None], (y.T * inverse).T, lower=True)
 
     def _score(self, eps: Array) -> "Full":
         return self._from_whitened(eps, eps**2 - 1.0, eps)
@@ -334,7 +336,7 @@ class LowRank(_Gaussian):
         return self.scale * own + dot(self.factor, shared)
 
     def _mahalanobis(self, y: Array) -> Array:
-        own, shared = self._residual(y / self.scale)
+        own, shared = self._residual(y)
         return jnp.sum(own**2) + jnp.sum(shared**2)
 
     def _log_scales(self) -> tuple[Array, Array]:
@@ -354,7 +356,7 @@ class LowRank(_Gaussian):
         return self._score_of(*self._solve_spread(eps))
 
     def _score_at(self, y: Array) -> "LowRank":
-        return self._score_of(*self._residual(y / self.scale))
+        return self._score_of(*self._residual(y))
 
     def _score_of(self, u: Array, rest: Array) -> "LowRank":
         """The score from ``u = scale Sigma^-1 y`` and ``rest = -V'u``."""
@@ -383,12 +385,15 @@ class LowRank(_Gaussian):
         """That of V = factor / scale, [D, R]."""
         return factorise(self.factor / self.scale[:, None])
 
-    def _residual(self, u: Array) -> tuple[Array, Array]:
-        """``scale Sigma^-1 scale u`` and ``-V'`` times it: their squares add up to the distance."""
-        return self._whitened().residual(u, jnp.zeros(self.factor.shape[1], u.dtype))
+    def _residual(self, y: Array) -> tuple[Array, Array]:
+        """``u = scale Sigma^-1 y`` and ``-V'u``: their squares add up to the distance."""
+        known = self._whitened()
+        c = known.about(y / self.scale)
+        # In units of x, where no quotient is rounded before the difference.
+        return known.residual((y - dot(self.factor, c)) / self.scale, -c)
 
     def _solve_spread(self, eps: Array) -> tuple[Array, Array]:
-        """`_residual` of ``spread(eps) / scale = own + V shared``, less what is known to be V's."""
+        """`_residual` of ``spread(eps) = scale (own + V shared)``, less what is known to be V's."""
         own, shared = self._split(eps)
         return self._whitened().residual(own, -shared)
 

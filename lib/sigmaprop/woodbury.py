@@ -45,19 +45,26 @@ class Woodbury(NamedTuple):
     ) -> tuple[Float[Array, " D"], Float[Array, " R"]]:
         """What is left of the point (top, bottom) less its projection on the columns of [V; I].
 
-        It is ``(top - V c, bottom - c)`` with the c that makes it shortest. The projection is taken
-        twice. The first c is cut to a few bits, by which nothing changes but the rounding: then
-        products with small numbers are exact, and a column of V leaves nothing of itself, however
-        large V is.
+        It is ``(top - V c, bottom - c)`` with the c that makes it shortest.
         """
         if not self.v.shape[-1]:
             return top, bottom
-        first = self._along(top, bottom)
-        info = jnp.finfo(first.dtype)
-        coarse = jax.lax.stop_gradient(jax.lax.reduce_precision(first, info.nexp, _BITS))
-        top, bottom = top - dot(self.v, coarse), bottom - coarse
-        rest = self._along(top, bottom)
-        return top - dot(self.v, rest), bottom - rest
+        c = self._along(top, bottom)
+        return top - dot(self.v, c), bottom - c
+
+    def about(self, top: Float[Array, " D"]) -> Float[Array, " R"]:
+        """About the c of (top, 0), in multiples of 2^-10 of the power of 2 next to its largest.
+
+        ``(top - V c, -c)`` has the same residual, for any c. With this one it is short; and if top
+        is a column of V, c is exactly 1 and 0, and the difference exactly 0, however large V is.
+        """
+        rank = self.v.shape[-1]
+        if not rank:
+            return jnp.zeros(0, top.dtype)
+        c = jax.lax.stop_gradient(self._along(top, jnp.zeros(rank, top.dtype)))
+        bits = jnp.finfo(c.dtype).nexp
+        unit = jax.lax.reduce_precision(jnp.max(jnp.abs(c)), bits, 0) / 1024
+        return jnp.where(unit > 0, jnp.round(c / jnp.where(unit > 0, unit, 1.0)) * unit, c)
 
     def unexplained(self) -> Float[Array, " D"]:
         """The diagonal of ``(I + V V')^-1``: one less the leverage h, to all its digits.
@@ -85,10 +92,6 @@ class Woodbury(NamedTuple):
         """The c of `residual`."""
         inside = dot(self.top.T, top) + dot(self.bottom.T, bottom)
         return solve_triangular(self.root, inside)
-
-
-_BITS = 10
-"""Bits of the mantissa that a first coefficient keeps."""
 
 
 def factorise(v: Float[Array, "D R"]) -> Woodbury:

@@ -74,7 +74,7 @@ class GanOptions:
     entropy_weight: float = 0.0
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
     entropy_burn_in: int = dataclasses.field(default=5, metadata={"missing": 2})
-    """Moves of each of its chains before the two that count, 0 to 1000. A chain starts at the latent
+    """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
     loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
         "non_saturating"

@@ -15,7 +15,7 @@ burn-in and s after them, what comes out on average is therefore
     dH(x)/dtheta + p (dH(x|z)/dtheta - dH(x)/dtheta),    p = mean of p_k over k = b+1 ... b+s,
 
 a relative bias of p (r - 1), with r the ratio of the two gradients. In log sigma dH(x|z) = D, and r
-is at most D / (D - Z) for a linear mean of Z < D latents; in parameters of the mean it is 0, and the
+is at most D / (D - Z) for a linear mean of Z < D latents; in parameters of the mean it is 0, the
 bias -p. With the acceptance a, p_k is about (1 - a)^k. A move that is accepted need not forget z:
 what takes the place of p_k, exactly so in a linear generator, is the autocorrelation of the chain,
 that of W z' about its posterior mean. At a = .67, D = 3, Z = 2, sigma = .3 it is .38^k (.33^k for

@@ -2,20 +2,25 @@
 
 The directory is ``$SIGMAPROP_CACHE``, else ``$XDG_CACHE_HOME/sigmaprop``, else
 ``~/.cache/sigmaprop``. A file is written under a temporary name and renamed, so a reader sees all
-of it or nothing, and ends in the sha256 of its bytes, so damage is found before use.
+of it or nothing, and ends in the sha256 of its bytes, so damage is found before use. The umask says
+who may read it.
 """
 
+import contextlib
+import errno
 import functools
 import hashlib
 import io
 import os
-import tempfile
+import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+
+from sigmaprop.files import RunError, write_atomic
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -45,7 +50,7 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
     """
     path = directory() / f"{name}.npz"
     try:
-        stored = path.read_bytes()
+        stored = read_regular(path)
     except OSError:
         arrays = make()
         _store(path, arrays)
@@ -56,17 +61,31 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
 def _store(path: Path, arrays: Arrays) -> None:
     """Writes all of the file or nothing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_pack(arrays))
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        _warn_once(str(path.parent), str(error))
+        write_atomic(path, _pack(arrays))
+    except RunError as error:
+        _warn_once(str(path.parent), reason(error))
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file; a pipe or a device in its place is refused and not waited for.
+
+    Raises:
+        OSError: it is no regular file, missing or unreadable.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)
+
+    with open(path, "rb", opener=opener) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read()
+
+
+def reason(error: BaseException) -> str:
+    """What the system said."""
+    cause = error.__cause__
+    return str(getattr(cause, "strerror", None) or cause or error)
 
 
 @functools.cache
@@ -90,9 +109,8 @@ def _pack(arrays: Arrays) -> bytes:
 def _unpack(stored: bytes, path: Path) -> Arrays:
     """The inverse of _pack; nothing is parsed before the digest is verified."""
     body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
-    if hashlib.sha256(body).digest() != digest:
-        raise ValueError(
-            f"the cached file {path} is truncated or altered; delete it: it is made again"
-        )
-    with np.load(io.BytesIO(body), allow_pickle=False) as file:
-        return dict(file)
+    if hashlib.sha256(body).digest() == digest:
+        # What is no archive of arrays raises almost anything.
+        with contextlib.suppress(Exception), np.load(io.BytesIO(body), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    raise ValueError(f"the cached file {path} is truncated or altered; delete it: it is made again")

@@ -9,6 +9,7 @@ clean data: every learned sigma falls, nearly as fast as its learning rate lets 
 differ by less than their seeds do.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from sigmaprop.files import atomic, exists, read_json, write_json
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.metrics import modes, real_against_real
+from sigmaprop.metrics.real_against_real import Null
 
 from . import gan_comparison, gan_tables, gan_tensorboard
 from .gan_config import GanConfig
@@ -82,37 +84,92 @@ def real_scores(
 ) -> dict[str, Any]:
     """Each distance between real examples and other real examples: what no generator can beat.
 
-    As many examples stand for generated ones as scores take, or as many as there are. Of a known
-    mixture, what it scores itself stands under "ideal".
+    As many examples stand for generated ones as scores take, or as many as there are. Where seeds
+    have splits of their own, "per_seed" has the line of each, with its bandwidths, and the draws of
+    all of them together make the line of the run. Of a known mixture, what it scores itself stands
+    under "ideal".
     """
-    splits = plan.dataset.splits
-    held_out = getattr(splits, config.held_out)[: config.eval_samples]
-    pool = plan.dataset.x[np.concatenate([splits.train, held_out])]
-    num = min(config.eval_samples, len(pool) - len(held_out))
+    measure = functools.partial(_real_against_real, config, plan, reference)
     key = jax.random.fold_in(reference.key, _STREAM_NULL)
-    found = {}
     progress = progress or Silent()
-    for number, name in enumerate(evaluation.DISTANCES):
-        progress(f"real against real: score {number + 1} of {len(evaluation.DISTANCES)}")
+    mixture = reference.mixture
+    ideal = {} if mixture is None else modes.ideal(mixture.means, mixture.std)
+    found = _sizes(config, plan) | {"ideal": ideal}
+    if not config.redraw_split:
+        progress("real against real")
+        return found | {"distances": _line([measure(0, key)])}
+    each = []
+    for seed in range(len(plan.splits)):
+        progress(f"real against real: split {seed + 1} of {len(plan.splits)}")
+        each.append(measure(seed, jax.random.fold_in(key, seed)))
+    per_seed = [
+        {
+            "seed": seed,
+            "squared_bandwidths": plan.squared_bandwidths[seed].tolist(),
+            "distances": _line([nulls]),
+        }
+        for seed, nulls in enumerate(each)
+    ]
+    return found | {"distances": _line(each), "per_seed": per_seed}
 
-        def statistic(x: jax.Array, y: jax.Array, number: int = number) -> jax.Array:
-            return evaluation.distances(x, y, reference)[number]
 
-        null = jax.jit(
-            lambda pool, key, statistic=statistic: real_against_real.null(
-                pool, key, statistic, num, _NULL_DRAWS, num_held_out=len(held_out)
-            )
-        )(jnp.asarray(pool), key)
-        found[name] = {
+def _sizes(config: GanConfig, plan: Plan) -> dict[str, int]:
+    """How many real examples stand for generated ones and for held-out ones."""
+    split = plan.splits[0]
+    num_held_out = min(config.eval_samples, len(getattr(split, config.held_out)))
+    return {
+        "num_samples": min(config.eval_samples, len(split.train)),
+        "num_held_out": num_held_out,
+    }
+
+
+def _real_against_real(
+    config: GanConfig, plan: Plan, reference: Reference, seed: int, key: jax.Array
+) -> dict[str, Null]:
+    """The null of every distance in the split of a seed."""
+    split, sizes = plan.splits[seed], _sizes(config, plan)
+    held_out = getattr(split, config.held_out)[: config.eval_samples]
+    pool = plan.dataset.x[np.concatenate([split.train, held_out])]
+    own = reference._replace(squared_bandwidths=jnp.asarray(plan.squared_bandwidths[seed]))
+    return {
+        name: _null(jnp.asarray(pool), key, own._replace(mixture=None), number, **sizes)
+        for number, name in enumerate(evaluation.DISTANCES)
+    }
+
+
+@functools.partial(jax.jit, static_argnums=3, static_argnames=("num_samples", "num_held_out"))
+def _null(
+    pool: jax.Array,
+    key: jax.Array,
+    reference: Reference,
+    number: int,
+    *,
+    num_samples: int,
+    num_held_out: int,
+) -> Null:
+    """That of one distance; compiled once for all splits."""
+
+    def statistic(x: jax.Array, y: jax.Array) -> jax.Array:
+        return evaluation.distances(x, y, reference)[number]
+
+    return real_against_real.null(
+        pool, key, statistic, num_samples, _NULL_DRAWS, num_held_out=num_held_out
+    )
+
+
+def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
+    """Of each distance, what the draws of all these splits say."""
+    nulls = {
+        name: real_against_real.pooled([one[name] for one in each]) for name in evaluation.DISTANCES
+    }
+    return {
+        name: {
             "mean": float(null.mean),
             "median": float(null.median),
             "percentile_95": float(null.percentile_95),
         }
-    mixture = reference.mixture
-    ideal = {} if mixture is None else modes.ideal(mixture.means, mixture.std)
-    return {
-        "num_samples": num, "num_held_out": len(held_out), "distances": found, "ideal": ideal
-    }  # fmt: skip
+        for name, null in nulls.items()
+    }
 
 
 def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:

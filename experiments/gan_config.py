@@ -32,7 +32,8 @@ class GanOptions:
     data: DataOptions = dataclasses.field(default_factory=DataOptions)
     """What to make of the data."""
     redraw_split: bool = False
-    """Whether each seed draws which rows train and validate anew; else the split fixed by name."""
+    """Whether each seed draws anew which rows train and which validate, and is scored with
+    bandwidths of its own training rows; the test rows stay. Else the split fixed by name."""
     arm: Arm = "global"
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
@@ -73,6 +74,9 @@ class GanOptions:
     """Columns of low_rank's factor, 1 to the dimension of x."""
     entropy_weight: float = 0.0
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
+    entropy_burn_in: int = dataclasses.field(default=5, metadata={"missing": 2})
+    """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
+    that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
     loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
         "non_saturating"
     )
@@ -258,6 +262,7 @@ _RANGES = {
     "sigma_ceiling": (1e-12, _LARGEST_SIGMA),
     "rank": (1, 10**6),
     "entropy_weight": (0, 1e6),
+    "entropy_burn_in": (0, 1000),
     "r1": (0, 1e9),
     "r2": (0, 1e9),
     "gradient_penalty": (0, 1e9),

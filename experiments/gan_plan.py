@@ -28,6 +28,7 @@ from sigmaprop.generators import (
 from sigmaprop.generators.game import Game, Knobs, Rates
 from sigmaprop.generators.observation import NoiseKnobs, Observation
 from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.metrics import mmd
 
 from .gan_config import GanConfig, GanOptions, swept
 
@@ -60,6 +61,7 @@ _STATIC = (
     "momentum_steps",
     "discriminator_steps",
     "simultaneous",
+    "entropy_burn_in",
 )
 """Options that decide what is compiled."""
 
@@ -112,11 +114,15 @@ class Plan(NamedTuple):
         dataset: what is trained on.
         cells: in the order of the sweep.
         groups: one program each.
+        splits: of each seed's number; one and the same where they are not redrawn.
+        squared_bandwidths: of the MMD's kernels, from the training rows of each split, [S, J].
     """
 
     dataset: data.Dataset
     cells: tuple[Cell, ...]
     groups: tuple[Group, ...]
+    splits: tuple[data.Splits, ...]
+    squared_bandwidths: np.ndarray
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
@@ -142,7 +148,8 @@ def prepare(config: GanConfig) -> Plan:
         key = tuple(getattr(cell.options, name) for name in _STATIC)
         by_game.setdefault(key, []).append(Replica(number, cell, seed))
     groups = (Group(make_game(tuple(own), dataset), tuple(own)) for own in by_game.values())
-    return Plan(dataset, found, tuple(groups))
+    splits = tuple(training_rows(config, dataset))
+    return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
 
 
 def cells(config: GanConfig) -> tuple[Cell, ...]:
@@ -191,6 +198,7 @@ def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
         shared=any(one.placement == "shared" for one in every),
         instance_noise=any(one.instance_noise > 0 or one.instance_noise_last > 0 for one in every),
         entropy=any(one.entropy_weight > 0 for one in every),
+        entropy_burn_in=options.entropy_burn_in,
         average=any(one.ema_decay > 0 for one in every),
     )
 
@@ -228,9 +236,28 @@ def training_rows(config: GanConfig, dataset: data.Dataset) -> Iterator[data.Spl
     """The splits of each seed's number."""
     for seed in range(config.seeds):
         if config.redraw_split:
-            yield data.split(dataset, config.seed * 10_007 + seed)
+            yield data.redraw(dataset, config.seed * 10_007 + seed)
         else:
             yield dataset.splits
+
+
+def _bandwidths(
+    config: GanConfig, dataset: data.Dataset, splits: tuple[data.Splits, ...]
+) -> np.ndarray:
+    """The squared bandwidths of each seed's number, [S, J]."""
+    for name in ("train", config.held_out):
+        count = len(getattr(splits[0], name))
+        if count < 2:
+            raise ValueError(
+                f"{dataset.name} has {count} {name} row{'' if count == 1 else 's'}; scores need 2 "
+                "or more: choose another --dataset or a larger --data.num"
+            )
+    each = [
+        mmd.squared_bandwidths(dataset.x[split.train])
+        for split in (splits if config.redraw_split else splits[:1])
+    ]
+    found = np.asarray(each, np.float32)
+    return np.broadcast_to(found, (len(splits), found.shape[1]))
 
 
 def _load(config: GanConfig) -> data.Dataset:

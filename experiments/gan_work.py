@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sigmaprop import data
 from sigmaprop.generators import evaluation, observation, replicas
@@ -13,15 +12,26 @@ from sigmaprop.generators import game as games
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.game import Knobs, State
 from sigmaprop.generators.replicas import Engine
-from sigmaprop.metrics import mmd
 
 from .gan_config import GanConfig
-from .gan_plan import Group, Plan, knobs, training_rows
+from .gan_plan import Group, Plan, knobs
 
 MAX_WINDOWS = 256
 SHOWN = 64
 """Examples of each replica that are kept for pictures."""
 _STREAM_REFERENCE = 2**32 - 1
+
+
+class HeldOut(NamedTuple):
+    """What replicas are scored by: those of a seed have its split.
+
+    Attributes:
+        rows: of ``reference.data`` to score against, [R, M].
+        squared_bandwidths: of the MMD's kernels, from the rows that the replica trains on, [R, J].
+    """
+
+    rows: Any
+    squared_bandwidths: Any
 
 
 class Work(NamedTuple):
@@ -32,8 +42,8 @@ class Work(NamedTuple):
         engine: their program.
         knobs: of all replicas, padded.
         data: training data, or all of it where replicas have rows of their own.
-        held_out: rows of ``reference.data`` to score against, [R, M], padded.
-        reference: what to score against.
+        held_out: what each replica is scored by, padded.
+        reference: what all are scored against.
         score: ``(state, held_out, knobs, reference, t) -> [R, weights, of, name]``.
         pictures: ``(state, knobs, t) -> {name: [R, SHOWN, D]}``.
     """
@@ -42,7 +52,7 @@ class Work(NamedTuple):
     engine: Engine
     knobs: Knobs
     data: jax.Array
-    held_out: jax.Array
+    held_out: HeldOut
     reference: Reference
     score: Callable[..., jax.Array]
     pictures: Callable[..., dict[str, jax.Array]]
@@ -54,12 +64,12 @@ class Work(NamedTuple):
 
 
 def make_reference(config: GanConfig, plan: Plan) -> Reference:
-    """What all replicas are scored against."""
+    """What all replicas are scored against, with the bandwidths of the first seed's split."""
     dataset = plan.dataset
     truth = dataset.truth
     return Reference(
         jnp.asarray(dataset.x),
-        jnp.asarray(mmd.squared_bandwidths(dataset.x[dataset.splits.train]), jnp.float32),
+        jnp.asarray(plan.squared_bandwidths[0]),
         jax.random.fold_in(jax.random.key(config.seed), _STREAM_REFERENCE),
         truth if isinstance(truth, data.Mixture) else None,
     )
@@ -74,22 +84,26 @@ def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) ->
         max_windows=MAX_WINDOWS,
         replica_chunk=1 if config.deterministic else config.replica_chunk,
     )
-    splits = list(training_rows(config, plan.dataset))
     root = jax.random.key(config.seed)
     own = config.redraw_split
     each, held_out = [], []
     for replica in group.replicas:
-        split = splits[replica.seed]
+        split = plan.splits[replica.seed]
         rows = split.train if own else None
         each.append(knobs(replica, group.game, config.steps, root, rows))
-        held_out.append(getattr(split, config.held_out)[: config.eval_samples])
+        held_out.append(
+            HeldOut(
+                jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
+                jnp.asarray(plan.squared_bandwidths[replica.seed]),
+            )
+        )
     train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]
     return Work(
         group,
         engine,
         engine.place(replicas.stack(each)),
         engine.replicate(jnp.asarray(train)),
-        engine.place(jnp.asarray(np.stack(held_out))),
+        engine.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *held_out)),
         engine.replicate(reference),
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
@@ -98,8 +112,11 @@ def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) ->
 
 def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any]:
     def one(both: Any, own: Knobs, reference: Reference, t: jax.Array) -> jax.Array:
-        state, rows = both
-        return evaluation.score(group.game, config.eval_samples, reference, state, own, rows, t)
+        state, held_out = both
+        reference = reference._replace(squared_bandwidths=held_out.squared_bandwidths)
+        return evaluation.score(
+            group.game, config.eval_samples, reference, state, own, held_out.rows, t
+        )
 
     return lambda state, held_out, own, reference, t: engine.map(
         one, (state, held_out), own, reference, t

@@ -54,6 +54,9 @@ def load_command(path: Path) -> str:
 def load_config(path: Path, config_type: type[Config], *, command: str | None = None) -> Config:
     """Reads a config, strictly; an option that is missing takes its default.
 
+    One that did not exist yet when the config was written, and whose default changes numbers, takes
+    the value that stands for what was done then.
+
     Args:
         path: a ``config.json`` or a run directory.
         config_type: the dataclass to build.
@@ -169,7 +172,11 @@ def _decode_tuple(value: list[Any], kind: Any, option: str) -> tuple[Any, ...]:
 
 
 def _decode_fields(value: Any, kind: Any, option: str) -> Any:
-    """A dataclass of its options; those that are missing take their defaults."""
+    """A dataclass of its options; those that are missing take their defaults.
+
+    A field that is newer than some configs, and whose default is not what was done before it, says
+    in its metadata what it was: ``missing``. So an older run is replayed to its own numbers.
+    """
     if not isinstance(value, dict):
         raise _invalid(value, kind, option)
     hints = typing.get_type_hints(kind)
@@ -182,7 +189,13 @@ def _decode_fields(value: Any, kind: Any, option: str) -> Any:
         if required and name not in value:
             allowed = _allowed(hints[name])
             raise ValueError(f"option {_join(option, name)} is missing; give {allowed}")
-    return kind(**{name: _decode(v, hints[name], _join(option, name)) for name, v in value.items()})
+    before = {
+        name: field.metadata["missing"]
+        for name, field in fields.items()
+        if "missing" in field.metadata and name not in value
+    }
+    own = {name: _decode(v, hints[name], _join(option, name)) for name, v in value.items()}
+    return kind(**(before | own))
 
 
 def _invalid(value: Any, kind: Any, option: str) -> ValueError:

@@ -121,6 +121,19 @@ def test_images_of_another_type_are_refused():
         prepare.collect("mnist", {"train": [example]})
 
 
+@pytest.mark.parametrize(
+    ("test", "sentence"),
+    [
+        ([], "mnist has no example in its split 'test'"),
+        ([{"image": np.zeros((3, 2, 1), np.uint8), "label": 0}], r"\(3, 2, 1\) beside \(2, 2, 1\)"),
+    ],
+)
+def test_images_of_two_sizes_and_empty_parts_are_refused(test, sentence):
+    example = {"image": np.zeros((2, 2, 1), np.uint8), "label": 0}
+    with pytest.raises(ValueError, match=sentence):
+        prepare.collect("mnist", {"train": [example], "test": test})
+
+
 @pytest.mark.parametrize("missing", ["tensorflow", "importlib_resources"])
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch, missing):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else sys)

@@ -47,6 +47,23 @@ def test_a_seed_redraws_the_splits_and_nothing_else(dataset):
     np.testing.assert_array_equal(redrawn.x, dataset.x)
 
 
+def test_redrawn_rows_train_and_validate_and_never_test(dataset):
+    """Of whatever seed: a row that one of them tests is trained on by none."""
+    small = data.load(dataset.name, data.DataOptions(num=100))
+    seen = [data.redraw(dataset, seed) for seed in range(4)]
+    for part in seen:
+        assert tuple(map(len, part)) == tuple(map(len, dataset.splits))
+        np.testing.assert_array_equal(np.sort(np.concatenate(part)), np.arange(len(dataset.x)))
+        np.testing.assert_array_equal(part.test, dataset.splits.test)
+        assert all(rows.dtype == np.int32 for rows in part)
+    fresh = np.setdiff1d(seen[0].validation, dataset.splits.validation)
+    assert len(fresh) > 0.5 * len(seen[0].validation)
+    assert not np.array_equal(seen[0].train, seen[1].train)
+    again = data.redraw(small, 3)
+    np.testing.assert_array_equal(again.train, seen[3].train[:100])
+    np.testing.assert_array_equal(again.validation, seen[3].validation)
+
+
 def test_a_subset_keeps_the_first_rows_and_what_is_held_out(dataset):
     options = data.DataOptions(num=100, split_seed=3)
     small, large = data.load(dataset.name, options), data.split(dataset, 3)

@@ -1,14 +1,19 @@
 """From options to games and knobs: cells, groups, pairing by seed, what is a replica's own."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
 import pytest
-from sigmaprop.experiments import gan_plan, gan_tables, gan_training
+from scipy.spatial.distance import pdist
+from sigmaprop.experiments import gan, gan_plan, gan_tables, gan_training, gan_work
 from sigmaprop.experiments.gan_config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
 
+from sigmaprop import configs
+from sigmaprop.generators import entropy, evaluation
 from sigmaprop.generators.observation import ARMS
+from sigmaprop.metrics import mmd
 
 
 def config(**options) -> GanConfig:
@@ -75,8 +80,96 @@ def test_splits_are_redrawn_by_seed_on_request_only():
     assert all(split is dataset.splits for split in same)
     redrawn = list(gan_plan.training_rows(dataclasses.replace(plain, redraw_split=True), dataset))
     assert not np.array_equal(redrawn[0].train, redrawn[1].train)
+    tested = set(dataset.splits.test)
     for split in redrawn:
         assert len(set(split.train) | set(split.validation) | set(split.test)) == 1797
+        assert set(split.test) == tested
+        assert not tested & (set(split.train) | set(split.validation))
+
+
+def bandwidths_by_scipy(rows):
+    """.05, .2, 1 and 4 times the median squared distance of all pairs."""
+    squares = pdist(np.asarray(rows, np.float64), "sqeuclidean")
+    return np.array([0.05, 0.2, 1.0, 4.0]) * np.median(squares)
+
+
+REDRAWN = config(dataset="digits", seeds=3, eval_samples=64, redraw_split=True)
+
+
+def test_each_seed_has_the_bandwidths_and_the_held_out_rows_of_its_own_split():
+    plan = gan_plan.prepare(REDRAWN)
+    expected = [bandwidths_by_scipy(plan.dataset.x[split.train]) for split in plan.splits]
+    np.testing.assert_allclose(plan.squared_bandwidths, expected, rtol=1e-6)
+    assert len({row[0] for row in plan.squared_bandwidths.tolist()}) == 3
+    reference = gan_work.make_reference(REDRAWN, plan)
+    work = gan_work.set_up(REDRAWN, plan, plan.groups[0], reference)
+    np.testing.assert_array_equal(
+        np.asarray(work.held_out.squared_bandwidths)[:3], plan.squared_bandwidths
+    )
+    for rows, split in zip(np.asarray(work.held_out.rows), plan.splits, strict=False):
+        np.testing.assert_array_equal(rows, split.validation[:64])
+
+
+@pytest.mark.slow
+def test_scores_use_the_bandwidths_of_the_replica():
+    plan = gan_plan.prepare(REDRAWN)
+    reference = gan_work.make_reference(REDRAWN, plan)
+    work = gan_work.set_up(REDRAWN, plan, plan.groups[0], reference)
+    state = work.engine.init(work.knobs)
+    found = np.asarray(work.score(state, work.held_out, work.knobs, reference, 0))
+    other = work.held_out._replace(squared_bandwidths=2 * work.held_out.squared_bandwidths)
+    wider = np.asarray(work.score(state, other, work.knobs, reference, 0))
+    assert np.all(found[..., 0] != wider[..., 0])
+    assert np.array_equal(found[..., 1], wider[..., 1])
+
+
+def test_without_redrawn_splits_all_seeds_share_the_bandwidths_of_the_set():
+    plan = gan_plan.prepare(config(dataset="digits", seeds=3))
+    x = plan.dataset.x[plan.dataset.splits.train]
+    np.testing.assert_array_equal(
+        plan.squared_bandwidths, np.tile(np.asarray(mmd.squared_bandwidths(x)), (3, 1))
+    )
+
+
+@pytest.mark.slow
+def test_real_against_real_has_a_line_for_each_split(monkeypatch):
+    """And that of the run has the draws of all; a run of one split has that alone."""
+    monkeypatch.setattr(gan, "_NULL_DRAWS", 10)
+    small = config(dataset="digits", seeds=2, eval_samples=32, redraw_split=True)
+    plan = gan_plan.prepare(small)
+    reference = gan_work.make_reference(small, plan)
+    found = gan.real_scores(small, plan, reference)
+    assert (found["num_samples"], found["num_held_out"]) == (32, 32)
+    assert [one["seed"] for one in found["per_seed"]] == [0, 1]
+    for one, bandwidths in zip(found["per_seed"], plan.squared_bandwidths, strict=True):
+        np.testing.assert_allclose(one["squared_bandwidths"], bandwidths)
+    for name in evaluation.DISTANCES:
+        each = [one["distances"][name]["mean"] for one in found["per_seed"]]
+        assert each[0] != each[1]
+        assert found["distances"][name]["mean"] == pytest.approx(np.mean(each), abs=1e-7)
+    plain = dataclasses.replace(small, redraw_split=False)
+    assert set(gan.real_scores(plain, gan_plan.prepare(plain), reference)) == {
+        "num_samples",
+        "num_held_out",
+        "distances",
+    }
+
+
+def test_burn_in_of_the_entropy_is_a_program_of_its_own():
+    plan = gan_plan.prepare(config(sweep={"entropy_burn_in": (2, 7)}, entropy_weight=0.1))
+    assert [group.game.entropy_burn_in for group in plan.groups] == [2, 7]
+    (group,) = gan_plan.prepare(config()).groups
+    assert group.game.entropy_burn_in == GanConfig().entropy_burn_in == entropy.NUM_BURN_IN
+
+
+def test_a_config_older_than_the_burn_in_keeps_the_two_moves_of_its_time(tmp_path):
+    written = json.loads(configs.dump("gan", config()))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(written))
+    assert configs.load_config(path, GanConfig).entropy_burn_in == entropy.NUM_BURN_IN
+    del written["config"]["entropy_burn_in"], written["config"]["sweep"]["entropy_burn_in"]
+    path.write_text(json.dumps(written))
+    assert configs.load_config(path, GanConfig) == config(entropy_burn_in=2)
 
 
 @pytest.mark.parametrize("name", ["digits", "ring", "grid"])

@@ -30,6 +30,8 @@ OPTIONS = [
     ("--dataset mnist", "mnist is not prepared", "sigmaprop data prepare mnist"),
     ("--simultaneous --discriminator-steps 2", "--discriminator-steps 2", "exclude each other"),
     ("--arm zero --entropy-weight .1", "--entropy-weight 0.1", "arm zero"),
+    ("--entropy-burn-in -1", "--entropy-burn-in is -1", "between 0 and 1000"),
+    ("--data.num 1", "digits has 1 train row", "a larger --data.num"),
     ("--deterministic --replica-chunk 4", "--replica-chunk 4 and --deterministic", "leave one out"),
     ("--data.logit .1 --data.symmetric", "logit=0.1", "choose one"),
     ("--dataset ring --data.resize 4", "resize=4 means nothing for ring", "leave it out"),

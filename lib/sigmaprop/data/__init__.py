@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sigmaprop.data.dataset import Dataset, Splits, split
+    from sigmaprop.data.dataset import Dataset, Splits, redraw, split
     from sigmaprop.data.linear_gaussian import LinearGaussian
     from sigmaprop.data.mixtures import Mixture
     from sigmaprop.data.options import DataOptions, check, names
@@ -31,6 +31,7 @@ _HOMES = {
     "logit_log_det": "transforms",
     "names": "options",
     "noise_covariance": "transforms",
+    "redraw": "dataset",
     "split": "dataset",
 }
 
@@ -46,6 +47,7 @@ __all__ = [
     "logit_log_det",
     "names",
     "noise_covariance",
+    "redraw",
     "split",
 ]
 

@@ -2,9 +2,11 @@
 
 The directory is ``$SIGMAPROP_CACHE``, else ``$XDG_CACHE_HOME/sigmaprop``, else
 ``~/.cache/sigmaprop``. A file is written under a temporary name and renamed, so a reader sees all
-of it or nothing, and ends in the sha256 of its bytes, so damage is found before use.
+of it or nothing, and ends in the sha256 of its bytes, so damage is found before use. The umask says
+who may read it.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -59,7 +61,13 @@ def _store(path: Path, arrays: Arrays) -> None:
     try:
         write_atomic(path, _pack(arrays))
     except RunError as error:
-        _warn_once(str(path.parent), str(error.__cause__))
+        _warn_once(str(path.parent), reason(error))
+
+
+def reason(error: BaseException) -> str:
+    """What the system said."""
+    cause = error.__cause__
+    return str(getattr(cause, "strerror", None) or cause or error)
 
 
 @functools.cache
@@ -83,9 +91,8 @@ def _pack(arrays: Arrays) -> bytes:
 def _unpack(stored: bytes, path: Path) -> Arrays:
     """The inverse of _pack; nothing is parsed before the digest is verified."""
     body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
-    if hashlib.sha256(body).digest() != digest:
-        raise ValueError(
-            f"the cached file {path} is truncated or altered; delete it: it is made again"
-        )
-    with np.load(io.BytesIO(body), allow_pickle=False) as file:
-        return dict(file)
+    if hashlib.sha256(body).digest() == digest:
+        # What is no archive of arrays raises almost anything.
+        with contextlib.suppress(Exception), np.load(io.BytesIO(body), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    raise ValueError(f"the cached file {path} is truncated or altered; delete it: it is made again")

@@ -81,8 +81,26 @@ def synthetic(
     )
 
 
+def redraw(dataset: Dataset, seed: int) -> Splits:
+    """Splits of the same sizes: other rows train and validate, the same ones test.
+
+    What trains or validates under one seed is never tested under another. The validation rows of a
+    seed do not depend on how many rows train.
+
+    Args:
+        dataset: whose rows to split.
+        seed: >= 0.
+    """
+    train, validation, test = dataset.splits
+    pool = np.setdiff1d(np.arange(len(dataset.x)), test)
+    order = np.random.default_rng(seed).permutation(pool)
+    return cut(order, len(train), len(validation), 0)._replace(test=test)
+
+
 def split(dataset: Dataset, seed: int) -> Splits:
-    """Splits of the same sizes, redrawn by a permutation of all rows.
+    """Splits of the same sizes, redrawn by a permutation of all rows, those that test included.
+
+    Another data set, so to say: for splits to be compared with each other take `redraw`.
 
     The validation and test rows of a seed do not depend on how many rows train.
 

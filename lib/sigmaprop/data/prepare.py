@@ -157,9 +157,14 @@ def collect(name: str, parts: dict[str, Sequence[dict[str, Any]]]) -> store.Prep
         parts: examples with an uint8 ``image`` [H, W, C] and a ``label``, train first.
 
     Raises:
-        ValueError: the images are not uint8.
+        ValueError: the images are not uint8, or not of one size, or a part has none.
     """
     sources = list(parts.values())
+    for part, source in parts.items():
+        if not len(source):
+            raise ValueError(
+                f"{name} has no example in its split {part!r}; choose another image set"
+            )
     first = sources[0][0]["image"]
     if first.dtype != np.uint8:
         raise ValueError(f"{name} has images of {first.dtype}, not uint8; choose another image set")
@@ -168,6 +173,11 @@ def collect(name: str, parts: dict[str, Sequence[dict[str, Any]]]) -> store.Prep
     row = 0
     for source in sources:
         for example in source:
+            if example["image"].shape != first.shape:
+                raise ValueError(
+                    f"{name} has images of {example['image'].shape} beside {first.shape}; choose "
+                    "another image set"
+                )
             images[row], labels[row] = example["image"], example["label"]
             row += 1
     return store.Prepared(images, labels, len(sources[0]))

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sigmaprop.generators import observation, spectral
-from sigmaprop.generators.entropy import HmcState
+from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.observation import NoiseKnobs, Observation
@@ -59,6 +60,10 @@ METRICS = (
 """What a step tells, in this order; averaged over windows of steps."""
 
 NOT_DIVERGED = -1
+_EDGE = math.sqrt(3.0)
+"""Of the uniform latents, so that their variance is 1."""
+_SMALLEST_SHARE = 2.0**-24
+"""Half the spacing of uniform draws: the edge itself would be infinitely far out."""
 
 
 class Game(NamedTuple):
@@ -86,6 +91,7 @@ class Game(NamedTuple):
         instance_noise: whether some replica adds noise to all that the discriminator sees.
         instance_nodes: 0 draws that noise; else its expectation is taken at so many nodes.
         entropy: whether some replica's generator is paid for its entropy.
+        entropy_burn_in: moves of the entropy's chains whose end is not used; see `entropy.score`.
         average: whether a moving average of the generator is kept.
     """
 
@@ -109,6 +115,7 @@ class Game(NamedTuple):
     instance_noise: bool = False
     instance_nodes: int = 0
     entropy: bool = False
+    entropy_burn_in: int = NUM_BURN_IN
     average: bool = False
 
 
@@ -222,9 +229,21 @@ def latent(game: Game, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
     """
     shape = (num, game.generator.in_dim)
     if game.latent == "uniform":
-        edge = math.sqrt(3.0)
-        return jax.random.uniform(key, shape, minval=-edge, maxval=edge)
+        return jax.random.uniform(key, shape, minval=-_EDGE, maxval=_EDGE)
     return normal_rows(key, 0, *shape)
+
+
+def to_normal(game: Game, z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The standard normal variables that latents of the game are a function of."""
+    if game.latent == "normal":
+        return z
+    share = 0.5 + 0.5 * z / _EDGE
+    return norm.ppf(jnp.clip(share, _SMALLEST_SHARE, 1.0 - _SMALLEST_SHARE))
+
+
+def from_normal(game: Game, u: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The latents of standard normal variables; the inverse of `to_normal`."""
+    return u if game.latent == "normal" else _EDGE * (2.0 * norm.cdf(u) - 1.0)
 
 
 class Draws(NamedTuple):

@@ -27,7 +27,9 @@ from sigmaprop.generators.game import (
     Player,
     State,
     draws,
+    from_normal,
     latent,
+    to_normal,
 )
 from sigmaprop.generators.observation import Spread
 from sigmaprop.generators.optimizers import apart
@@ -364,26 +366,31 @@ def _entropy_push(
 
     The latents and the noise are those of the generator's own step: the score is taken at the
     samples that the gradient runs through. A scale of 0 counts as the floor; the weight of an arm
-    that has it is 0.
+    that has it is 0. The chains move in the normal variables that the latents are made of, for the
+    sampler's prior is theirs.
     """
     if not game.entropy or state.hmc is None:
         return None, state.hmc
 
-    def scale(z: Array) -> Array:
-        found = made(state.player, z[None]).spread.scale
+    def mean(u: Array) -> Array:
+        return game.generator.apply(state.player.network, from_normal(game, u)[None]).mean[0]
+
+    def scale(u: Array) -> Array:
+        found = made(state.player, from_normal(game, u)[None]).spread.scale
         return jnp.maximum(
             jnp.abs(found[0] if found.ndim == 2 else found), knobs.noise.bounds.floor
         )
 
     fakes = made(state.player, z)
     negative_score, hmc = entropy.score(
-        lambda one: game.generator.apply(state.player.network, one[None]).mean[0],
+        mean,
         fakes.x,
-        z,
+        to_normal(game, z),
         scale,
         keys["entropy"],
         state.hmc,
         factor=fakes.spread.factor,
+        num_burn_in=game.entropy_burn_in,
     )
     return -knobs.entropy_weight * jax.lax.stop_gradient(negative_score), hmc
 

@@ -1,6 +1,6 @@
 """What a metric says of real data against real data: the line that no generator can pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -70,6 +70,14 @@ def null(
         chosen = jax.random.permutation(key, len(data))[:rows]
         return statistic(data[chosen[:num_samples]], data[chosen[num_samples:]])
 
-    draws = jax.lax.map(draw, jax.random.split(key, num_draws))
+    return _null(jax.lax.map(draw, jax.random.split(key, num_draws)))
+
+
+def pooled(nulls: Sequence[Null]) -> Null:
+    """The draws of several, such as those of different splits, as those of one."""
+    return nulls[0] if len(nulls) == 1 else _null(jnp.concatenate([one.draws for one in nulls]))
+
+
+def _null(draws: Array) -> Null:
     median, high = jnp.percentile(draws, jnp.array([50.0, 95.0]))
     return Null(jnp.mean(draws), median, high, draws)

@@ -45,6 +45,7 @@ class Measured(NamedTuple):
         diverged_at: step at which a replica stopped, -1 where it did not. [R]
         real: of each distance, between real examples and others: mean, median, percentile_95.
         ideal: what the truth itself scores, by metric, where it is known.
+        real_per_seed: what ``real`` is, of the split of each seed; empty where they share one.
     """
 
     config: dict[str, Any]
@@ -53,6 +54,7 @@ class Measured(NamedTuple):
     diverged_at: np.ndarray
     real: Mapping[str, Mapping[str, float]]
     ideal: Mapping[str, float]
+    real_per_seed: tuple[Mapping[str, Mapping[str, float]], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -131,9 +133,16 @@ def read(directories: Sequence[Path]) -> list[GanRun]:
     return [one._replace(label=text) for one, text in zip(found, labels, strict=True)]
 
 
-def floor(run: Measured) -> float:
-    """Below it MMD^2 does not tell generated examples from real ones: a ratio is then a bound."""
-    return max(float(run.real["mmd2"]["percentile_95"]), float(np.finfo(np.float32).eps))
+def floor(run: Measured) -> np.ndarray:
+    """Below it MMD^2 does not tell generated examples from real ones: a ratio is then a bound.
+
+    One for all seeds [], or one for the split of each [S].
+    """
+    if run.real_per_seed:
+        found = np.array([real["mmd2"]["percentile_95"] for real in run.real_per_seed])
+    else:
+        found = np.array(run.real["mmd2"]["percentile_95"])
+    return np.maximum(found, np.finfo(np.float32).eps)
 
 
 def pair(run: Measured, metric: str, own: np.ndarray, other: np.ndarray) -> Pair | None:
@@ -169,6 +178,7 @@ def measured(directory: Path) -> Measured:
         known = reference.exists() or not said["notice"]
         content = read_json(reference) if known else {"distances": {}}
         real, ideal = content["distances"], dict(content.get("ideal", {}))
+        per_seed = tuple(one["distances"] for one in content.get("per_seed", ()))
         cells = _cells(replicas)
         series = read_series(directory, len(replicas))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -177,7 +187,7 @@ def measured(directory: Path) -> Measured:
         raise _unusual(directory, error) from error
     at = series.pop(Key("diverged_at"), None)
     stopped = np.full(len(replicas), -1) if at is None else at.value[:, -1].astype(int)
-    return Measured(config, cells, until(series, stopped), stopped, real, ideal)
+    return Measured(config, cells, until(series, stopped), stopped, real, ideal, per_seed)
 
 
 def _read_one(directory: Path) -> GanRun:

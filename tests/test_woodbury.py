@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sigmaprop import kl_divergence, natural_gradient
+from sigmaprop import estimate, kl_divergence, natural_gradient
 from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank
 from sigmaprop.woodbury import factorise
 
@@ -229,3 +229,19 @@ def test_the_natural_gradient_of_a_scale_whose_square_is_no_number():
     found = natural_gradient(gradient, gaussian)
     np.testing.assert_allclose(found.mean, 1e-20, rtol=1e-5)
     np.testing.assert_allclose(found.scale, 0.5e-25, rtol=1e-5)
+
+
+def test_the_quadrature_sees_a_scale_that_the_covariance_has_lost():
+    # E sin(a.x) = sin(a.m) exp(-a'Sigma a / 2), here along and across the factor.
+    mean, scale = jnp.array([0.3, -0.2]), jnp.full(2, 1e-4)
+    gaussian = LowRank(mean, scale, jnp.full((2, 1), 0.5))
+    for a in (np.array([1.0, 1.0]), np.array([1.0, -1.0])):
+        found = estimate(
+            lambda x, a=a: jnp.sin(jnp.dot(a, x)), gaussian, jax.random.key(0), 1024,
+            estimator="quadrature",
+        )  # fmt: skip
+        damping = np.exp(-0.5 * (np.sum(0.5 * a) ** 2 + 2e-8))
+        assert abs(found.value - np.sin(a @ mean) * damping) < 1e-5
+        # Along the factor. Across, x does not show the scale: the gradient is known to eps / s^2.
+        slope = np.sum(a) * np.cos(a @ mean) * damping
+        assert abs(np.sum(found.gradient.mean) - slope) < 20 * EPS / 1e-4

@@ -183,11 +183,24 @@ def test_a_whitened_gradient_is_the_pullback_along_from_noise(gaussian):
 
 def test_what_is_above_the_diagonal_of_a_full_scale_is_not_read():
     gaussian = make("full")
-    dirty = Full(gaussian.mean, gaussian.scale + jnp.triu(jnp.ones((DIM, DIM)), 1))
+    above = jnp.where(jnp.triu(jnp.ones((DIM, DIM)), 1) > 0, jnp.nan, 0.0)
+    dirty = Full(gaussian.mean, gaussian.scale + above)
     eps = noise_of(gaussian)
     for program in (lambda g: g.from_noise(eps), lambda g: g.log_prob(eps), lambda g: g.score(eps)):
         assert_close(program(dirty), program(gaussian))
+    assert_close(jax.grad(lambda g: g.log_prob(eps))(dirty).scale[0, 1:], jnp.zeros(2))
+    for program in (lambda g: g.entropy(), lambda g: g.precision_diagonal()):
+        assert_close(program(dirty), program(gaussian))
+    assert_close(dirty.covariance().variances(), gaussian.covariance().variances())
     assert_close(kl_divergence(dirty, gaussian), kl_divergence(gaussian, gaussian))
+    assert_close(kl_divergence(gaussian, dirty), kl_divergence(gaussian, gaussian))
+
+
+def test_a_negative_diagonal_of_a_full_scale_has_no_density():
+    gaussian = Full(jnp.zeros(2), jnp.array([[1.0, 0.0], [0.5, -2.0]]))
+    np.testing.assert_array_equal(gaussian.from_noise(jnp.ones(2)), [1.0, -1.5])
+    assert np.isnan(gaussian.entropy())
+    assert np.isnan(gaussian.log_prob(jnp.ones(2)))
 
 
 def shapes_in(program, *arguments):

@@ -176,7 +176,7 @@ MUTANTS = {
         replace(
             LowRank,
             "_solve_spread",
-            lambda right: lambda self, e: (self.spread(e) / self.scale, right(self, e)[1]),
+            lambda right: lambda self, k, e: (self.spread(e) / self.scale, right(self, k, e)[1]),
         ),
         "score_function",
         family="low_rank",

@@ -9,6 +9,9 @@ from jaxtyping import Array, Float
 class Covariance(NamedTuple):
     """``Sigma = diag(diagonal) + factor factor'``; the matrix itself is never formed.
 
+    In float32 the square of a standard deviation below 1e-19 is 0. To the closed form of a smooth
+    function that is the same; one of a kink or a jump has no gradient there.
+
     Attributes:
         diagonal: [D], in squared units of x.
         factor: [D, K], in units of x; K may be 0.

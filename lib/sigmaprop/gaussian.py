@@ -62,16 +62,18 @@ class _Gaussian:
 
     def mahalanobis(self, y: Point) -> Float[Array, ""]:
         """``y' Sigma^-1 y``."""
-        return self._flat()[0]._mahalanobis(self._raveled("y", y))
+        flat = self._flat()[0]
+        return flat._mahalanobis(flat._known(), self._raveled("y", y))
 
     def log_det(self) -> Float[Array, ""]:
         """``log |Sigma|``."""
-        return self._flat()[0]._log_det()
+        flat = self._flat()[0]
+        return flat._log_det(flat._known())
 
     def precision_diagonal(self) -> Point:
         """The diagonal of ``Sigma^-1``."""
         flat, unravel, _ = self._flat()
-        return unravel(flat._precision_diagonal())
+        return unravel(flat._precision_diagonal(flat._known()))
 
     def covariance(self) -> Covariance:
         """The covariance of the raveled point, as a diagonal and a factor."""
@@ -80,13 +82,14 @@ class _Gaussian:
     def log_prob(self, x: Point) -> Float[Array, ""]:
         """Log density at ``x``, in nats."""
         flat = self._flat()[0]
-        distance = flat._mahalanobis(self._raveled("x", x) - flat.mean)
-        return -0.5 * (distance + flat._log_det() + flat.mean.shape[0] * _LOG_2PI)
+        known = flat._known()
+        distance = flat._mahalanobis(known, self._raveled("x", x) - flat.mean)
+        return -0.5 * (distance + flat._log_det(known) + flat.mean.shape[0] * _LOG_2PI)
 
     def entropy(self) -> Float[Array, ""]:
         """Differential entropy, in nats."""
         flat = self._flat()[0]
-        return 0.5 * (flat._log_det() + flat.mean.shape[0] * (1.0 + _LOG_2PI))
+        return 0.5 * (flat._log_det(flat._known()) + flat.mean.shape[0] * (1.0 + _LOG_2PI))
 
     def score(self, eps: Float[ArrayLike, " K"]) -> Any:
         """Gradient of ``log_prob`` at ``from_noise(eps)``, Gaussian-shaped.
@@ -139,29 +142,33 @@ class _Gaussian:
             )
         return eps
 
+    def _known(self) -> Any:
+        """What the inverse of the covariance needs, computed once for all that ask for it."""
+        return None
+
     def _columns(self) -> tuple[Array, Array]:
         """Standard deviations [D] and a factor [D, K] that make the covariance together."""
         raise NotImplementedError
 
-    def _explained(self, own: Array) -> Array:
+    def _explained(self, known: Any, own: Array) -> Array:
         """``tr(Sigma^-1 diag(own)^2)``: squares of ratios, for those of scales are not numbers."""
         raise NotImplementedError
 
-    def _log_scales(self) -> tuple[Array, Array]:
+    def _log_scales(self, known: Any) -> tuple[Array, Array]:
         """[D] logarithms and one number, which add up to half of ``log |Sigma|``."""
         raise NotImplementedError
 
     def _spread(self, eps: Array) -> Array:
         raise NotImplementedError
 
-    def _mahalanobis(self, y: Array) -> Array:
+    def _mahalanobis(self, known: Any, y: Array) -> Array:
         raise NotImplementedError
 
-    def _log_det(self) -> Array:
-        each, rest = self._log_scales()
+    def _log_det(self, known: Any) -> Array:
+        each, rest = self._log_scales(known)
         return 2.0 * (jnp.sum(each) + rest)
 
-    def _precision_diagonal(self) -> Array:
+    def _precision_diagonal(self, known: Any) -> Array:
         raise NotImplementedError
 
     def _covariance(self) -> Covariance:
@@ -181,19 +188,19 @@ class _IndependentCoordinates(_Gaussian):
     def _spread(self, eps: Array) -> Array:
         return self.scale * eps
 
-    def _mahalanobis(self, y: Array) -> Array:
+    def _mahalanobis(self, known: Any, y: Array) -> Array:
         return jnp.sum((y / self.scale) ** 2)
 
-    def _log_scales(self) -> tuple[Array, Array]:
+    def _log_scales(self, known: Any) -> tuple[Array, Array]:
         return jnp.log(self._scales()), jnp.zeros((), self.mean.dtype)
 
-    def _precision_diagonal(self) -> Array:
+    def _precision_diagonal(self, known: Any) -> Array:
         return (1.0 / self._scales()) ** 2
 
     def _columns(self) -> tuple[Array, Array]:
         return self._scales(), jnp.zeros((self.mean.shape[0], 0), self.mean.dtype)
 
-    def _explained(self, own: Array) -> Array:
+    def _explained(self, known: Any, own: Array) -> Array:
         return jnp.sum((own / self.scale) ** 2)
 
     def _scales(self) -> Array:
@@ -265,20 +272,20 @@ class Full(_Gaussian):
     def _spread(self, eps: Array) -> Array:
         return dot(jnp.tril(self.scale), eps)
 
-    def _mahalanobis(self, y: Array) -> Array:
+    def _mahalanobis(self, known: Any, y: Array) -> Array:
         return jnp.sum(self._solve(y) ** 2)
 
-    def _log_scales(self) -> tuple[Array, Array]:
+    def _log_scales(self, known: Any) -> tuple[Array, Array]:
         return jnp.log(jnp.diagonal(self.scale)), jnp.zeros((), self.mean.dtype)
 
-    def _precision_diagonal(self) -> Array:
+    def _precision_diagonal(self, known: Any) -> Array:
         identity = jnp.eye(self.mean.shape[0], dtype=self.mean.dtype)
         return jnp.sum(self._solve(identity) ** 2, axis=0)
 
     def _columns(self) -> tuple[Array, Array]:
         return jnp.zeros_like(self.mean), jnp.tril(self.scale)
 
-    def _explained(self, own: Array) -> Array:
+    def _explained(self, known: Any, own: Array) -> Array:
         return jnp.sum(self._solve(jnp.diag(own)) ** 2)
 
     def _solve(self, y: Array) -> Array:
@@ -324,44 +331,44 @@ class LowRank(_Gaussian):
     @property
     def noise_dim(self) -> int:
         """K = D + R."""
-        return _size(self.mean) + jnp.shape(jax.tree.leaves(self.factor)[0])[-1]
+        flat: Any = self._flat()[0]
+        return flat.mean.shape[0] + flat.factor.shape[1]
 
     def score_at(self, y: Point) -> "LowRank":
         """`score` at ``x = mean + y``."""
         flat, _, restore = self._flat()
-        return restore(flat._score_at(self._raveled("y", y)))
+        known = flat._known()
+        return restore(flat._score_of(known, *flat._residual(known, self._raveled("y", y))))
 
     def _spread(self, eps: Array) -> Array:
         own, shared = self._split(eps)
         return self.scale * own + dot(self.factor, shared)
 
-    def _mahalanobis(self, y: Array) -> Array:
-        own, shared = self._residual(y)
+    def _mahalanobis(self, known: Any, y: Array) -> Array:
+        own, shared = self._residual(known, y)
         return jnp.sum(own**2) + jnp.sum(shared**2)
 
-    def _log_scales(self) -> tuple[Array, Array]:
-        return jnp.log(self.scale), 0.5 * self._whitened().log_det()
+    def _log_scales(self, known: Any) -> tuple[Array, Array]:
+        return jnp.log(self.scale), 0.5 * known.log_det()
 
-    def _precision_diagonal(self) -> Array:
-        return self._unexplained() / self.scale / self.scale
+    def _precision_diagonal(self, known: Any) -> Array:
+        return self._unexplained(known) / self.scale / self.scale
 
     def _columns(self) -> tuple[Array, Array]:
         return self.scale, self.factor
 
-    def _explained(self, own: Array) -> Array:
+    def _explained(self, known: Any, own: Array) -> Array:
         ratio = own / self.scale
-        return jnp.sum(ratio * self._unexplained() * ratio)
+        return jnp.sum(ratio * self._unexplained(known) * ratio)
 
     def _score(self, eps: Array) -> "LowRank":
-        return self._score_of(*self._solve_spread(eps))
+        known = self._known()
+        return self._score_of(known, *self._solve_spread(known, eps))
 
-    def _score_at(self, y: Array) -> "LowRank":
-        return self._score_of(*self._residual(y))
-
-    def _score_of(self, u: Array, rest: Array) -> "LowRank":
+    def _score_of(self, known: Woodbury, u: Array, rest: Array) -> "LowRank":
         """The score from ``u = scale Sigma^-1 y`` and ``rest = -V'u``."""
-        scale = (u**2 - self._unexplained()) / self.scale
-        factor = -(jnp.outer(u, rest) + self._whitened().solved()) / self.scale[:, None]
+        scale = (u**2 - self._unexplained(known)) / self.scale
+        factor = -(jnp.outer(u, rest) + known.solved()) / self.scale[:, None]
         return LowRank(u / self.scale, scale, factor)
 
     def _from_whitened(self, slope: Array, diagonal: Array, eps: Array) -> "LowRank":
@@ -370,36 +377,36 @@ class LowRank(_Gaussian):
         With A the map from noise to x, ``Sigma^-1 A slope`` to the mean and the entries of
         ``Sigma^-1 A G`` that belong to scale and factor.
         """
+        known = self._known()
         own, shared = self._split(eps)
-        u, _ = self._solve_spread(slope)
+        u, _ = self._solve_spread(known, slope)
         gap_own, gap_shared = self._split(diagonal - slope * eps)
-        scale = (u * own + self._unexplained() * gap_own) / self.scale
-        factor = jnp.outer(u, shared) + self._whitened().solved() * gap_shared
+        scale = (u * own + self._unexplained(known) * gap_own) / self.scale
+        factor = jnp.outer(u, shared) + known.solved() * gap_shared
         return LowRank(u / self.scale, scale, factor / self.scale[:, None])
 
     def _split(self, eps: Array) -> tuple[Array, Array]:
         dim = self.mean.shape[0]
         return eps[:dim], eps[dim:]
 
-    def _whitened(self) -> Woodbury:
+    def _known(self) -> Woodbury:
         """That of V = factor / scale, [D, R]."""
         return factorise(self.factor / self.scale[:, None])
 
-    def _residual(self, y: Array) -> tuple[Array, Array]:
+    def _residual(self, known: Woodbury, y: Array) -> tuple[Array, Array]:
         """``u = scale Sigma^-1 y`` and ``-V'u``: their squares add up to the distance."""
-        known = self._whitened()
         c = known.about(y / self.scale)
         # In units of x, where no quotient is rounded before the difference.
         return known.residual((y - dot(self.factor, c)) / self.scale, -c)
 
-    def _solve_spread(self, eps: Array) -> tuple[Array, Array]:
+    def _solve_spread(self, known: Woodbury, eps: Array) -> tuple[Array, Array]:
         """`_residual` of ``spread(eps) = scale (own + V shared)``, less what is known to be V's."""
         own, shared = self._split(eps)
-        return self._whitened().residual(own, -shared)
+        return known.residual(own, -shared)
 
-    def _unexplained(self) -> Array:
+    def _unexplained(self, known: Woodbury) -> Array:
         """``scale^2 diag(Sigma^-1)``: one less the leverage of each coordinate."""
-        return self._whitened().unexplained()
+        return known.unexplained()
 
 
 Gaussian = Isotropic | Diagonal | Full | LowRank
@@ -418,21 +425,28 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> Float[Array, ""]:
     """``KL(p || q)`` in nats, in closed form, of Gaussians of any two families.
 
     Raises:
-        ValueError: their means are points of different shapes.
+        ValueError: one is no Gaussian, or their means are points of different shapes.
 
     Source: Kullback 1959, "Information theory and statistics", section 9.1.
     """
+    for name, one in (("p", p), ("q", q)):
+        if not isinstance(one, Gaussian):
+            raise ValueError(
+                f"{name} must be an Isotropic, Diagonal, Full or LowRank, not {type(one).__name__}"
+            )
     if _shapes(p.mean) != _shapes(q.mean):
         raise ValueError(
             f"p has mean of shape {_shapes(p.mean)[1]}, q of {_shapes(q.mean)[1]}; they must agree"
         )
     (p, *_), (q, *_) = p._flat(), q._flat()
     own, factor = p._columns()
-    trace = q._explained(own) + jnp.sum(jax.vmap(q._mahalanobis, in_axes=1)(factor))
-    (p_each, p_rest), (q_each, q_rest) = p._log_scales(), q._log_scales()
+    known = q._known()
+    shared = jax.vmap(q._mahalanobis, in_axes=(None, 1))(known, factor)
+    trace = q._explained(known, own) + jnp.sum(shared)
+    (p_each, p_rest), (q_each, q_rest) = p._log_scales(p._known()), q._log_scales(known)
     # Coordinate by coordinate: the two sums may be large and nearly equal.
     log_dets = 2.0 * (jnp.sum(q_each - p_each) + (q_rest - p_rest))
-    return 0.5 * (trace - p.mean.shape[0] + q._mahalanobis(p.mean - q.mean) + log_dets)
+    return 0.5 * (trace - p.mean.shape[0] + q._mahalanobis(known, p.mean - q.mean) + log_dets)
 
 
 def _same(value: Any) -> Any:

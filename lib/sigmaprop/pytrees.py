@@ -81,10 +81,7 @@ def _check_leaves(name: str, field: Any) -> None:
             continue
         if name == "mean" or not jnp.issubdtype(dtype, jnp.integer):
             where = f" at {jax.tree_util.keystr(path)}" if path else ""
-            raise ValueError(
-                f"the {name} must hold floating numbers, not {dtype}{where}; what is no part of "
-                "the point belongs into params"
-            )
+            raise ValueError(f"the {name} must hold floating numbers, not {dtype}{where}")
 
 
 def _checked(family: str, name: str, part: Any, *shape: int) -> Array:

@@ -34,7 +34,11 @@ class Woodbury(NamedTuple):
 
     def solved(self) -> Float[Array, "D R"]:
         """``(I + V V')^-1 V = V (I + V'V)^-1``."""
-        return solve_triangular(self.root, self.top.T).T if self.v.shape[-1] else self.v
+        rank = self.v.shape[-1]
+        if not rank:
+            return self.v
+        inverse = solve_triangular(self.root, jnp.eye(rank, dtype=self.v.dtype))
+        return dot(self.top, inverse.T)
 
     def leverage(self) -> Float[Array, " D"]:
         """The diagonal of ``V (I + V'V)^-1 V'``, between 0 and 1."""
@@ -70,7 +74,8 @@ class Woodbury(NamedTuple):
         """The diagonal of ``(I + V V')^-1``: one less the leverage h, to all its digits.
 
         The leverages add up to R at most, so that at most 2R of them exceed 1/2. For these,
-        with the residual of the unit vector less its own coordinate, ``1 - h = |residual|^2 / h``.
+        with the residual of the unit vector but for its own coordinate, it is
+        ``|residual|^2 / h``.
         """
         leverage = self.leverage()
         dim, rank = self.v.shape
@@ -78,14 +83,10 @@ class Woodbury(NamedTuple):
             return jnp.ones(dim, self.v.dtype)
         _, index = jax.lax.top_k(jax.lax.stop_gradient(leverage), min(dim, 2 * rank))
         high = leverage[index]
-
-        def length(one: Array) -> Array:
-            unit = (jnp.arange(dim) == one).astype(self.v.dtype)
-            top, bottom = self.residual(unit, jnp.zeros(rank, self.v.dtype))
-            return jnp.sum((top * (1.0 - unit)) ** 2) + jnp.sum(bottom**2)
-
+        c = solve_triangular(self.root, self.top[index].T)
+        others = dot(self.v, c).at[index, jnp.arange(len(index))].set(0.0)
         large = high > 0.5
-        exact = jax.vmap(length)(index) / jnp.where(large, high, 1.0)
+        exact = (jnp.sum(others**2, axis=0) + jnp.sum(c**2, axis=0)) / jnp.where(large, high, 1.0)
         return (1.0 - leverage).at[index].set(jnp.where(large, exact, 1.0 - high))
 
     def _along(self, top: Array, bottom: Array) -> Array:

@@ -103,6 +103,11 @@ def _node(index: Array, nodes: int, dim: int, dtype) -> tuple[Array, Array]:
 
 
 def _dense(gaussian: LowRank) -> Full:
-    """In 4 dimensions at most, the Cholesky factor of the whole covariance."""
-    covariance = jnp.diag(gaussian.scale**2) + gaussian.factor @ gaussian.factor.T
-    return Full(gaussian.mean, jnp.linalg.cholesky(covariance))
+    """In 4 dimensions at most, the Cholesky factor of the whole covariance.
+
+    From the spread itself: in the covariance a scale far below the factor would be lost.
+    """
+    spread = jnp.concatenate([jnp.diag(gaussian.scale), gaussian.factor.T])
+    upper = jnp.linalg.qr(spread, mode="r")
+    sign = jnp.where(jnp.diagonal(upper) < 0, -1, 1).astype(upper.dtype)
+    return Full(gaussian.mean, (sign[:, None] * upper).T)

@@ -252,10 +252,15 @@ def _bandwidths(
                 f"{dataset.name} has {count} {name} row{'' if count == 1 else 's'}; scores need 2 "
                 "or more: choose another --dataset or a larger --data.num"
             )
-    each = [
-        mmd.squared_bandwidths(dataset.x[split.train])
-        for split in (splits if config.redraw_split else splits[:1])
-    ]
+    try:
+        each = [
+            mmd.squared_bandwidths(dataset.x[split.train])
+            for split in (splits if config.redraw_split else splits[:1])
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"{dataset.name} cannot be scored: {error}; choose another --dataset"
+        ) from error
     found = np.asarray(each, np.float32)
     return np.broadcast_to(found, (len(splits), found.shape[1]))
 

@@ -282,9 +282,11 @@ def _check_cell(options: GanOptions) -> None:
             f"--discriminator-steps {options.discriminator_steps} and --simultaneous exclude each "
             "other: the players would not move from one point; leave one out"
         )
-    if options.entropy_weight > 0 and options.arm == "zero":
+    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    if options.entropy_weight > 0 and flat:
+        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
         raise ValueError(
-            f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm zero, whose "
+            f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"
         )
 

@@ -227,6 +227,39 @@ def test_a_chain_under_uniform_latents_follows_their_prior(monkeypatch):
     assert within((-push - exact) * np.sign(x), 0.0)
 
 
+@pytest.mark.parametrize(
+    ("arm", "sigma", "expected"),
+    [("fixed", 1e-3, 1e-3), ("fixed", 0.5, 0.5), ("fixed", 0.0, 0.01), ("global", 1e-3, 0.01)],
+)
+def test_a_given_sigma_below_the_floor_of_learned_ones_is_taken_as_it_is(
+    monkeypatch, arm, sigma, expected
+):
+    """The samples have it; a chain with another would follow a posterior that is not theirs."""
+    game = small_games.make(
+        networks.linear_generator(1, 1),
+        networks.mlp_discriminator(1, widths=(2,)),
+        ("fixed", "global"),
+        batch_size=2,
+        entropy=True,
+    )
+    knobs = small_games.knobs(game, arm, sigma=sigma, bounds=(0.01, 10.0))
+    state = games.init(game, knobs)
+    keys = games.streams(knobs.key)
+    found = []
+
+    def watched(mean, x, z, scale, *arguments, **options):
+        found.append(float(scale(z[0])))
+        return x, state.hmc
+
+    def made(player, z):
+        drawn = games.draws(game, keys["noise_generator"], len(z))
+        return step.generate(game, player, knobs, z, drawn, jnp.asarray(0))
+
+    monkeypatch.setattr(step.entropy, "score", watched)
+    step._entropy_push(game, knobs, state, made, games.latent(game, keys["data"], 2), keys)
+    assert found == [np.float32(expected)]
+
+
 @pytest.mark.parametrize("latent", ["normal", "uniform"])
 def test_latents_come_back_from_the_normal_variables_that_they_are_made_of(latent):
     game = small_games.make(

@@ -252,10 +252,15 @@ def _bandwidths(
                 f"{dataset.name} has {count} {name} row{'' if count == 1 else 's'}; scores need 2 "
                 "or more: choose another --dataset or a larger --data.num"
             )
-    each = [
-        mmd.squared_bandwidths(dataset.x[split.train])
-        for split in (splits if config.redraw_split else splits[:1])
-    ]
+    try:
+        each = [
+            mmd.squared_bandwidths(dataset.x[split.train])
+            for split in (splits if config.redraw_split else splits[:1])
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"{dataset.name} cannot be scored: {error}; choose another --dataset"
+        ) from error
     found = np.asarray(each, np.float32)
     return np.broadcast_to(found, (len(splits), found.shape[1]))
 
@@ -277,9 +282,11 @@ def _check_cell(options: GanOptions) -> None:
             f"--discriminator-steps {options.discriminator_steps} and --simultaneous exclude each "
             "other: the players would not move from one point; leave one out"
         )
-    if options.entropy_weight > 0 and options.arm == "zero":
+    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    if options.entropy_weight > 0 and flat:
+        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
         raise ValueError(
-            f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm zero, whose "
+            f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"
         )
 

@@ -151,6 +151,26 @@ def test_every_truncated_and_every_altered_file_is_refused(cache_dir):
     assert_same_bits(cache.load_or_make("x", lambda: ARRAYS), ARRAYS)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"a": ARRAYS["a"]},
+        {**ARRAYS, "a": np.zeros((3, 2))},
+        {**ARRAYS, "a": np.full((2, 3), np.nan)},
+    ],
+    ids=["one missing", "another shape", "not finite"],
+)
+def test_a_whole_file_with_other_arrays_is_refused(cache_dir, other):
+    shapes = {"a": (2, 3), "b": ()}
+    right = {"a": ARRAYS["a"], "b": np.array(7.0)}
+    cache.load_or_make("x", lambda: right)
+    assert_same_bits(cache.load_or_make("x", forbidden, shapes=shapes), right)
+    (cache_dir / "x.npz").unlink()
+    cache.load_or_make("x", lambda: {**other, **({"b": right["b"]} if "b" in other else {})})
+    with pytest.raises(ValueError, match=r"x\.npz holds other arrays than it should; delete it"):
+        cache.load_or_make("x", forbidden, shapes=shapes)
+
+
 def test_a_file_appears_whole_by_a_rename_within_its_directory(cache_dir, monkeypatch):
     renames = []
 

@@ -127,7 +127,12 @@ def pretrained() -> Classifier:
         classifier = train(digits.load())
         return {**classifier.params, "test_accuracy": np.asarray(classifier.test_accuracy)}
 
-    arrays = cache.load_or_make(_cache_name(), make)
+    shapes = jax.eval_shape(lambda: init(jax.random.key(0), num_hidden=DEFAULT.num_hidden))
+    arrays = cache.load_or_make(
+        _cache_name(),
+        make,
+        shapes={name: leaf.shape for name, leaf in shapes.items()} | {"test_accuracy": ()},
+    )
     accuracy = float(arrays["test_accuracy"])
     return Classifier({name: arrays[name] for name in ("w1", "b1", "w2", "b2")}, accuracy)
 

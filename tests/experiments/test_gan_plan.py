@@ -11,6 +11,7 @@ from sigmaprop.experiments import gan, gan_plan, gan_tables, gan_training, gan_w
 from sigmaprop.experiments.gan_config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
 
 from sigmaprop import configs
+from sigmaprop.data import store
 from sigmaprop.generators import entropy, evaluation
 from sigmaprop.generators.observation import ARMS
 from sigmaprop.metrics import mmd
@@ -121,6 +122,14 @@ def test_scores_use_the_bandwidths_of_the_replica():
     wider = np.asarray(work.score(state, other, work.knobs, reference, 0))
     assert np.all(found[..., 0] != wider[..., 0])
     assert np.array_equal(found[..., 1], wider[..., 1])
+
+
+def test_images_that_are_all_alike_cannot_be_scored(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGMAPROP_CACHE", str(tmp_path))
+    images = np.full((40, 4, 4, 1), 7, np.uint8)
+    store.write("mnist", store.Prepared(images, np.zeros(40, np.int32), 30))
+    with pytest.raises(ValueError, match=r"mnist cannot be scored: .* is 0: .*another --dataset"):
+        gan_plan.prepare(config(dataset="mnist"))
 
 
 def test_without_redrawn_splits_all_seeds_share_the_bandwidths_of_the_set():

@@ -30,6 +30,7 @@ OPTIONS = [
     ("--dataset mnist", "mnist is not prepared", "sigmaprop data prepare mnist"),
     ("--simultaneous --discriminator-steps 2", "--discriminator-steps 2", "exclude each other"),
     ("--arm zero --entropy-weight .1", "--entropy-weight 0.1", "arm zero"),
+    ("--arm fixed --sigma 0 --entropy-weight .1", "arm fixed with --sigma 0", "weight 0"),
     ("--entropy-burn-in -1", "--entropy-burn-in is -1", "between 0 and 1000"),
     ("--data.num 1", "digits has 1 train row", "a larger --data.num"),
     ("--deterministic --replica-chunk 4", "--replica-chunk 4 and --deterministic", "leave one out"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sigmaprop.metrics import mmd
+from sigmaprop.metrics import mmd, real_against_real
 from sigmaprop.metrics.real_against_real import null
 
 
@@ -33,6 +33,17 @@ def test_sizes_are_as_asked():
     data, key = jnp.zeros((50, 3)), jax.random.key(1)
     assert float(null(data, key, sizes, 7, 2).mean) == 7007
     assert float(null(data, key, sizes, 7, 2, num_held_out=9).mean) == 7009
+
+
+def test_pooled_nulls_are_those_of_all_draws():
+    draws = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
+    each = [real_against_real._null(jnp.asarray(own)) for own in draws]
+    found = real_against_real.pooled(each)
+    np.testing.assert_array_equal(found.draws, draws.ravel())
+    np.testing.assert_allclose(found.mean, draws.mean(), atol=1e-6)
+    expected = np.percentile(draws.astype(np.float64), [50, 95])
+    np.testing.assert_allclose([found.median, found.percentile_95], expected, rtol=1e-5)
+    assert real_against_real.pooled(each[:1]) is each[0]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,7 +34,12 @@ def directory() -> Path:
     return Path(os.path.expanduser("~")) / ".cache" / "sigmaprop"
 
 
-def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
+def load_or_make(
+    name: str,
+    make: Callable[[], Arrays],
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> Arrays:
     """The arrays stored under ``name``, made and stored first if they are not there.
 
     If they cannot be stored, they are returned all the same, with one warning a process.
@@ -42,9 +47,10 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
     Args:
         name: file name without suffix; it must change whenever ``make`` would give other arrays.
         make: returns the arrays by name.
+        shapes: of the arrays, all of finite floats, that a stored file must hold. None: any.
 
     Raises:
-        ValueError: the stored file is truncated or altered.
+        ValueError: the stored file is truncated or altered, or holds other arrays.
     """
     path = directory() / f"{name}.npz"
     try:
@@ -53,7 +59,19 @@ def load_or_make(name: str, make: Callable[[], Arrays]) -> Arrays:
         arrays = make()
         _store(path, arrays)
         return arrays
-    return _unpack(stored, path)
+    arrays = _unpack(stored, path)
+    if shapes is not None and not _fit(arrays, shapes):
+        raise ValueError(
+            f"the cached file {path} holds other arrays than it should; delete it: it is made again"
+        )
+    return arrays
+
+
+def _fit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether the arrays have these names and shapes, and hold finite floats."""
+    return {name: array.shape for name, array in arrays.items()} == dict(shapes) and all(
+        array.dtype.kind == "f" and bool(np.isfinite(array).all()) for array in arrays.values()
+    )
 
 
 def _store(path: Path, arrays: Arrays) -> None:

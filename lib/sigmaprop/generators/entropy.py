@@ -19,7 +19,7 @@ is at most D / (D - Z) for a linear mean of Z < D latents; in parameters of the 
 bias -p. With the acceptance a, p_k is about (1 - a)^k. A move that is accepted need not forget z:
 what takes the place of p_k, exactly so in a linear generator, is the autocorrelation of the chain,
 that of W z' about its posterior mean. At a = .67, D = 3, Z = 2, sigma = .3 it is .38^k (.33^k for
-the chains that have not moved), which is a bias of 6.4% in log sigma after 2 moves, .9% after 4 and
+the chains that have not moved), which is a bias of 6% in log sigma after 2 moves, .9% after 4 and
 .4% after 5. Where a trajectory is short for the posterior, as in many latents, it falls more
 slowly.
 """

@@ -227,11 +227,16 @@ def root_mean_square(spread: Spread, dim: int) -> Float[Array, ""]:
 
 def at_bounds(spread: Spread, knobs: NoiseKnobs) -> tuple[Array, Array]:
     """The share of learned scales at the floor and at the ceiling; 0 where nothing is learned."""
-    learns = functools.reduce(jnp.logical_or, knobs.gates.values(), jnp.asarray(False))
     size = jnp.abs(spread.scale)
     low = jnp.mean(size <= knobs.bounds.floor * (1 + 1e-5))
     high = jnp.mean(size >= knobs.bounds.ceiling * (1 - 1e-5))
-    return jnp.where(learns, low, 0.0), jnp.where(learns, high, 0.0)
+    own = learns(knobs)
+    return jnp.where(own, low, 0.0), jnp.where(own, high, 0.0)
+
+
+def learns(knobs: NoiseKnobs) -> Bool[Array, ""]:
+    """Whether the replica's noise is learned, so that floor and ceiling are its bounds."""
+    return functools.reduce(jnp.logical_or, knobs.gates.values(), jnp.asarray(False))
 
 
 def _scale_of_latent(

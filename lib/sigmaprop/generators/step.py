@@ -377,9 +377,9 @@ def _entropy_push(
 
     def scale(u: Array) -> Array:
         found = made(state.player, from_normal(game, u)[None]).spread.scale
-        return jnp.maximum(
-            jnp.abs(found[0] if found.ndim == 2 else found), knobs.noise.bounds.floor
-        )
+        size = jnp.abs(found[0] if found.ndim == 2 else found)
+        bounded = observation.learns(knobs.noise) | (size == 0)
+        return jnp.maximum(size, jnp.where(bounded, knobs.noise.bounds.floor, 0.0))
 
     fakes = made(state.player, z)
     negative_score, hmc = entropy.score(

@@ -325,7 +325,12 @@ def _picture_estimates(
         return jax.vmap(one)
 
     sigmas = jnp.asarray(PICTURE_SIGMAS, jnp.float32)
-    by_batch = [np.asarray(jax.jit(at(batch))(sigmas)) for batch in PICTURE_BATCHES]
+    fewest = estimators.get(name, "iid", variate).min_draws
+    nothing = np.zeros((len(sigmas), *image.shape))  # what too small a batch knows
+    by_batch = [
+        np.asarray(jax.jit(at(batch))(sigmas)) if batch >= fewest else nothing
+        for batch in PICTURE_BATCHES
+    ]
     return np.nan_to_num(np.stack(by_batch, axis=1)).tolist()
 
 

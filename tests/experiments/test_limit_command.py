@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 from sigmaprop.experiments import launch, limit
 from sigmaprop.experiments.config import LIMIT_PRESETS, LimitConfig
 
-from sigmaprop import runs
+from sigmaprop import objectives, runs
 
 FILES = {"config.json", "environment.json", "status.json", "manifest.json", "conclusions.json"}
 KEYS = list(limit.limit_table.KEYS)
@@ -224,3 +225,13 @@ def test_every_objective_runs_and_replays(sigmaprop, tmp_path):
     assert sigmaprop("replay", "run").status == 0
     content = json.loads((tmp_path / "run" / "picture.json").read_text())
     assert np.shape(content["estimates"]["pathwise"]) == (3, 4, 64)
+
+
+def test_a_picture_holds_nothing_where_a_batch_is_too_small_for_its_estimator():
+    objective = objectives.get("quadratic", 2)
+    image = jnp.asarray(objective.point, jnp.float32)
+    for label, needs in (("pathwise", 1), ("score_function+leave_one_out", 2)):
+        found = np.array(limit._picture_estimates(objective, image, label, 0))
+        assert found.shape == (len(limit.PICTURE_SIGMAS), len(limit.PICTURE_BATCHES), 2)
+        shown = np.any(found != 0, axis=(0, 2))
+        assert list(shown) == [batch >= needs for batch in limit.PICTURE_BATCHES]

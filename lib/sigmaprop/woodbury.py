@@ -68,7 +68,9 @@ class Woodbury(NamedTuple):
         c = jax.lax.stop_gradient(self._along(top, jnp.zeros(rank, top.dtype)))
         bits = jnp.finfo(c.dtype).nexp
         unit = jax.lax.reduce_precision(jnp.max(jnp.abs(c)), bits, 0) / 1024
-        return jnp.where(unit > 0, jnp.round(c / jnp.where(unit > 0, unit, 1.0)) * unit, c)
+        return jnp.where(
+            unit > 0, jnp.round(c / jnp.where(unit > 0, unit, jnp.ones_like(unit))) * unit, c
+        )
 
     def unexplained(self) -> Float[Array, " D"]:
         """The diagonal of ``(I + V V')^-1``: one less the leverage h, to all its digits.
@@ -86,7 +88,9 @@ class Woodbury(NamedTuple):
         c = solve_triangular(self.root, self.top[index].T)
         others = dot(self.v, c).at[index, jnp.arange(len(index))].set(0.0)
         large = high > 0.5
-        exact = (jnp.sum(others**2, axis=0) + jnp.sum(c**2, axis=0)) / jnp.where(large, high, 1.0)
+        exact = (jnp.sum(others**2, axis=0) + jnp.sum(c**2, axis=0)) / jnp.where(
+            large, high, jnp.ones_like(high)
+        )
         return (1.0 - leverage).at[index].set(jnp.where(large, exact, 1.0 - high))
 
     def _along(self, top: Array, bottom: Array) -> Array:

@@ -10,7 +10,7 @@ from sigmaprop.data import prepare, store
 from sigmaprop.data.options import CATALOGUE, EMBEDDED
 from sigmaprop.files import RunError
 
-PREPARED = store.Prepared(np.zeros((4, 2, 2, 1), np.uint8), np.zeros(4, np.int32), 3)
+PREPARED = store.Prepared(np.zeros((8, 2, 2, 1), np.uint8), np.zeros(8, np.int32), 6)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_preparing_says_what_it_wrote_and_how_to_use_it(cache, tmp_path, monkeyp
     assert command.prepare("kmnist", tmp_path, out) == 0
     printed = capsys.readouterr().out
     assert f"preparing kmnist from {tmp_path}" in printed
-    assert f"kmnist: 4 images, 0.0 MiB in {out / 'datasets' / 'kmnist.npz'}" in printed
+    assert f"kmnist: 8 images, 0.0 MiB in {out / 'datasets' / 'kmnist.npz'}" in printed
     assert f"set SIGMAPROP_CACHE={out}" in printed
     assert command.prepare("kmnist", None, None) == 0
     printed = capsys.readouterr().out

@@ -226,3 +226,15 @@ def test_claims_are_complete_records(right):
         assert claim.lowest <= claim.expected <= claim.highest
         assert claim.measured._fields == ("value", "error", "low", "high")
         assert dataclasses.is_dataclass(objectives.get("sine", DIM))
+
+
+def test_a_claim_on_an_exact_number_has_no_interval():
+    from sigmaprop.comparison.verdicts import claim
+    from sigmaprop.statistics import interval
+
+    for value, verdict in ((0.8703, "holds"), (0.9, "fails")):
+        found = claim("cosine", "equal variance at k", 0.87, 0.001, interval(value, 0.0, 2), 1.0)
+        assert (found.measured.value, found.verdict) == (value, verdict)
+        assert np.isnan([found.measured.low, found.measured.high]).all()
+    alone = claim("cosine", "one replicate", 0.87, 0.001, interval(0.87, np.nan, 1), 1.0)
+    assert alone.verdict == "not resolved"

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from sigmaprop.data import cache
-from sigmaprop.environment import _cores, _cpu_model, _flags
+from sigmaprop.environment import cores, cpu_model, flags
 from sigmaprop.extras import install
 from sigmaprop.names import shortened, shown
 from sigmaprop.noise import normal_rows
@@ -113,10 +113,10 @@ def look() -> Machine:
         devices=[_describe_device(device) for device in devices],
         platform=devices[0].platform if devices else "none",
         nvidia=nvidia_gpus(),
-        flags=_flags(),
-        cpu=_cpu_model(),
+        flags=flags(),
+        cpu=cpu_model(),
         cores=os.cpu_count() or 1,
-        usable=_cores(),
+        usable=cores(),
         quota=_granted("cpu.max"),
         load=os.getloadavg()[0],
         memory=int(min(memory.total, granted)),

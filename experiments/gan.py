@@ -129,10 +129,11 @@ def _real_against_real(
     """The null of every distance in the split of a seed."""
     split, sizes = plan.splits[seed], _sizes(config, plan)
     held_out = getattr(split, config.held_out)[: config.eval_samples]
-    pool = plan.dataset.x[np.concatenate([split.train, held_out])]
-    own = reference._replace(squared_bandwidths=jnp.asarray(plan.squared_bandwidths[seed]))
+    pool = jnp.asarray(plan.dataset.x[np.concatenate([split.train, held_out])])
+    bandwidths = jnp.asarray(plan.squared_bandwidths[seed])
+    own = reference._replace(squared_bandwidths=bandwidths, mixture=None)
     return {
-        name: _null(jnp.asarray(pool), key, own._replace(mixture=None), number, **sizes)
+        name: _null(pool, key, own, number, **sizes)
         for number, name in enumerate(evaluation.DISTANCES)
     }
 

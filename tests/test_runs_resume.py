@@ -201,21 +201,27 @@ def test_a_changed_config_or_environment_is_not_gone_on_with(tmp_path, name, old
         pass
 
 
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def killed_at(moment):
+    """A rename that works so many times; at the next the process ends."""
+    left, rename = iter(range(moment)), os.replace
+
+    def replace(*arguments):
+        if next(left, None) is None:
+            raise Killed
+        return rename(*arguments)
+
+    return replace
+
+
 @pytest.mark.parametrize("moment", range(4))
 def test_a_config_is_sealed_whenever_it_is_there(tmp_path, monkeypatch, moment):
     """A process killed at each of the renames of a beginning run: status, status, config."""
-    count = 0
-
-    def replace(*arguments):
-        nonlocal count
-        if count >= moment:
-            raise Killed
-        count += 1
-        return rename(*arguments)
-
-    rename = os.replace
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", replace)
+        patch.setattr(os, "replace", killed_at(moment))
         with pytest.raises(Killed):
             runs.create(tmp_path / "run", "gan", CONFIG)
     config = tmp_path / "run" / "config.json"
@@ -321,27 +327,13 @@ def test_without_a_checkpoint_all_parts_go(tmp_path):
     assert recorded(run.directory) == [1, 2]
 
 
-class Killed(BaseException):
-    """The process ended here."""
-
-
 @pytest.mark.parametrize("kept", [2, 4])
 @pytest.mark.parametrize("moment", range(5))
 def test_a_run_killed_while_it_completes_loses_nothing(tmp_path, monkeypatch, moment, kept):
     """At each of the renames: metrics, manifest, status, removal of the parts; or after them."""
-    count = 0
-
-    def replace(*arguments):
-        nonlocal count
-        if count >= moment:
-            raise Killed
-        count += 1
-        return rename(*arguments)
-
-    rename = os.replace
     run = begun(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", replace)
+        patch.setattr(os, "replace", killed_at(moment))
         with pytest.raises(Killed) if moment < 4 else nullcontext(), run:
             pass
     found = runs.resume(tmp_path / "run", "gan", Config)

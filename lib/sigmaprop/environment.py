@@ -57,8 +57,8 @@ def environment(seed: int | None) -> dict[str, Any]:
             "kind": devices[0].device_kind,
             "count": len(devices),
         },
-        "cpu": {"model": _cpu_model(), "cores": _cores()},
-        "flags": _flags(),
+        "cpu": {"model": cpu_model(), "cores": cores()},
+        "flags": flags(),
         "x64": _setting("jax_enable_x64"),
         "numerics": {name: _setting(name) for name in _NUMERICS},
         "git": _git(Path(__file__).resolve().parent),
@@ -166,20 +166,20 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _flags() -> dict[str, str]:
+def flags() -> dict[str, str]:
     """The environment variables that XLA and JAX read."""
     names = sorted(name for name in os.environ if name in _FLAGS or name.startswith("JAX_"))
     return {name: os.environ[name] for name in names}
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may use: XLA splits its work by them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     """The CPU's marketing name where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

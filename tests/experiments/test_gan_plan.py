@@ -161,7 +161,9 @@ def test_real_against_real_has_a_line_for_each_split(monkeypatch):
         "num_samples",
         "num_held_out",
         "distances",
+        "ideal",
     }
+    assert found["ideal"] == {}  # digits are no mixture of a known density
 
 
 def test_burn_in_of_the_entropy_is_a_program_of_its_own():

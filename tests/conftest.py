@@ -52,7 +52,7 @@ def cache_directory() -> Iterator[Path]:
 @pytest.fixture
 def sigmaprop(capsys, tmp_path, monkeypatch) -> Callable[..., Ended]:
     """Runs a command in this process, in a directory of its own."""
-    from sigmaprop.experiments.__main__ import main
+    from sigmaprop.experiments.cli.main import main
 
     monkeypatch.chdir(tmp_path)
 
@@ -68,7 +68,7 @@ def sigmaprop(capsys, tmp_path, monkeypatch) -> Callable[..., Ended]:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """The run directory of a small finished run; not to be changed."""
-    from sigmaprop.experiments.__main__ import main
+    from sigmaprop.experiments.cli.main import main
 
     directory = tmp_path_factory.mktemp("finished") / "run"
     with pytest.raises(SystemExit) as caught:

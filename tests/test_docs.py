@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sigmaprop.experiments import arguments
-from sigmaprop.experiments.__main__ import _COMMANDS as COMMANDS
+from sigmaprop.experiments.cli import arguments
+from sigmaprop.experiments.cli.main import _COMMANDS as COMMANDS
 
 from .documented import PAGES, ROOT, Step, steps
 

@@ -8,36 +8,57 @@
 Everything is imported when it is first used: ``import sigmaprop`` alone does not import JAX.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from sigmaprop import lazy
+
 if TYPE_CHECKING:
-    from sigmaprop import estimators, limit, noise, objectives, runs, schedules, statistics
-    from sigmaprop.advice import Advice, advise
-    from sigmaprop.control_variates import MovingAverage
-    from sigmaprop.estimation import GradientEstimate, estimate
-    from sigmaprop.estimators import Options
-    from sigmaprop.gaussian import Diagonal, Full, Isotropic, LowRank, kl_divergence
-    from sigmaprop.natural import natural_gradient
-    from sigmaprop.smoothing import smooth
+    from sigmaprop import (
+        data,
+        estimators,
+        gaussians,
+        limit,
+        metrics,
+        noise,
+        objectives,
+        runs,
+        statistics,
+    )
+    from sigmaprop.comparison.advice import Advice, advise
+    from sigmaprop.estimators.control_variates import MovingAverage
+    from sigmaprop.estimators.estimation import GradientEstimate, estimate
+    from sigmaprop.estimators.options import Options
+    from sigmaprop.estimators.smoothing import smooth
+    from sigmaprop.gaussians.families import Diagonal, Full, Isotropic, LowRank, kl_divergence
+    from sigmaprop.gaussians.natural import natural_gradient
+    from sigmaprop.noise import schedules
 
 __version__ = "0.1.0"
 
-_MODULES = ("estimators", "limit", "noise", "objectives", "runs", "schedules", "statistics")
 _HOMES = {
-    "Diagonal": "gaussian",
-    "Full": "gaussian",
-    "GradientEstimate": "estimation",
-    "Isotropic": "gaussian",
-    "LowRank": "gaussian",
-    "Advice": "advice",
-    "MovingAverage": "control_variates",
-    "Options": "estimators",
-    "advise": "advice",
-    "estimate": "estimation",
-    "kl_divergence": "gaussian",
-    "natural_gradient": "natural",
-    "smooth": "smoothing",
+    "Advice": "comparison.advice",
+    "Diagonal": "gaussians.families",
+    "Full": "gaussians.families",
+    "GradientEstimate": "estimators.estimation",
+    "Isotropic": "gaussians.families",
+    "LowRank": "gaussians.families",
+    "MovingAverage": "estimators.control_variates",
+    "Options": "estimators.options",
+    "advise": "comparison.advice",
+    "data": "data",
+    "estimate": "estimators.estimation",
+    "estimators": "estimators",
+    "gaussians": "gaussians",
+    "kl_divergence": "gaussians.families",
+    "limit": "limit",
+    "metrics": "metrics",
+    "natural_gradient": "gaussians.natural",
+    "noise": "noise",
+    "objectives": "objectives",
+    "runs": "runs",
+    "schedules": "noise.schedules",
+    "smooth": "estimators.smoothing",
+    "statistics": "statistics",
 }
 
 __all__ = [
@@ -50,10 +71,13 @@ __all__ = [
     "MovingAverage",
     "Options",
     "advise",
+    "data",
     "estimate",
     "estimators",
+    "gaussians",
     "kl_divergence",
     "limit",
+    "metrics",
     "natural_gradient",
     "noise",
     "objectives",
@@ -63,16 +87,4 @@ __all__ = [
     "statistics",
 ]
 
-
-def __getattr__(name: str):
-    if name in _MODULES:
-        return importlib.import_module(f"sigmaprop.{name}")
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"sigmaprop.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'sigmaprop' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy.attach(__name__, _HOMES)

@@ -10,7 +10,7 @@ import pytest
 
 from sigmaprop import data
 from sigmaprop.data import cache, digits, images, store
-from sigmaprop.files import RunError
+from sigmaprop.runs.files import RunError
 
 
 def test_digits_are_those_of_the_fixed_split():

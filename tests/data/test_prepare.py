@@ -13,7 +13,7 @@ import pytest
 
 from sigmaprop import data
 from sigmaprop.data import originals, prepare, store
-from sigmaprop.files import RunError
+from sigmaprop.runs.files import RunError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the original files."""

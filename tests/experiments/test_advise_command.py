@@ -49,7 +49,7 @@ def test_bad_options_are_refused_in_one_sentence(sigmaprop, options, words):
 
 
 def test_a_long_x_is_cut():
-    from sigmaprop.experiments.advise import _point
+    from sigmaprop.experiments.advise.run import _point
 
     assert _point(np.array([0.5, -1.0])) == "(0.5, -1)"
     assert _point(np.zeros(1000)) == "(0, 0, 0, 0, 0, 0, ...), 1,000 coordinates"

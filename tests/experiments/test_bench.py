@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def bench(monkeypatch):
-    from sigmaprop.experiments import bench
+    from sigmaprop.experiments.bench import limit as bench
 
     monkeypatch.setattr(bench, "NUM_SAMPLES", 2**10)
     monkeypatch.setattr(bench, "NUM_SIGMAS", 2)
@@ -20,13 +20,13 @@ def bench(monkeypatch):
     [(0.8, 1.0, "met"), (0.8, 1.2, "not resolved"), (1.1, 1.2, "missed")],
 )
 def test_verdicts_follow_the_quartiles(low, high, verdict):
-    from sigmaprop.experiments import timing
+    from sigmaprop.experiments.bench import timing
 
     assert timing.verdict(low, high, 1.0) == verdict
 
 
 def test_ratios_are_of_times_taken_in_turns(monkeypatch):
-    from sigmaprop.experiments import timing
+    from sigmaprop.experiments.bench import timing
 
     # Times as if the machine slowed down 10 times half way: ratios taken in turns do not see it.
     durations = iter([3.0, 1.0, 3.0, 1.0, 30.0, 10.0, 30.0, 10.0])
@@ -37,7 +37,7 @@ def test_ratios_are_of_times_taken_in_turns(monkeypatch):
 
 
 def test_every_measurement_runs(bench):
-    from sigmaprop.experiments import timing
+    from sigmaprop.experiments.bench import timing
 
     ratios = [*bench._against_normals(3), *bench._against_others(3)]
     assert len(ratios) == 6

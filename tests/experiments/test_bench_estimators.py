@@ -14,7 +14,7 @@ from sigmaprop import estimators as known
 
 @pytest.fixture
 def bench(monkeypatch):
-    from sigmaprop.experiments import bench_estimators
+    from sigmaprop.experiments.bench import estimators as bench_estimators
 
     monkeypatch.setattr(bench_estimators, "DIM", 4)
     monkeypatch.setattr(bench_estimators, "NUM_SAMPLES", 2**9)

@@ -17,7 +17,7 @@ RATES = "replica-steps a second"
 
 @pytest.fixture
 def programs(monkeypatch):
-    from sigmaprop.experiments import bench_gan_programs
+    from sigmaprop.experiments.bench import gan_programs as bench_gan_programs
 
     small = {
         "LATENT": LATENT,
@@ -36,7 +36,7 @@ def programs(monkeypatch):
 @pytest.fixture
 def script(monkeypatch, tmp_path):
     """Replaces PyTorch's process by one that runs the given lines."""
-    from sigmaprop.experiments import bench_gan_peers
+    from sigmaprop.experiments.bench import gan_peers as bench_gan_peers
 
     def replace(lines: str) -> Path:
         path = tmp_path / "peer.py"
@@ -70,7 +70,8 @@ def _multiplications() -> int:
 
 
 def test_operations_are_those_of_the_formula(programs):
-    from sigmaprop.experiments import bench_gan_counts, bench_gan_profile
+    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
+    from sigmaprop.experiments.bench import gan_profile as bench_gan_profile
 
     made = programs.make_game(["global"])
     counted = bench_gan_counts.work(made)
@@ -82,7 +83,7 @@ def test_operations_are_those_of_the_formula(programs):
 
 
 def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
-    from sigmaprop.experiments import bench_gan_counts
+    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
 
     for name, value in {"WIDTHS": (64, 64), "DIM": 64, "LATENT": 32, "BATCH": 64}.items():
         monkeypatch.setattr(programs, name, value)
@@ -98,7 +99,7 @@ def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
 
 
 def test_convolutions_count_what_each_output_sums():
-    from sigmaprop.experiments import bench_gan_counts
+    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
 
     def convolve(x, kernel):
         numbers = ("NHWC", "HWIO", "NHWC")
@@ -145,7 +146,7 @@ def test_a_chain_multiplies_as_often_as_it_says(programs):
 
 
 def test_peers_answer_and_end(programs, script):
-    from sigmaprop.experiments import bench_gan_peers as peers
+    from sigmaprop.experiments.bench import gan_peers as peers
 
     python = script(ANSWERS)
     with peers.torch_programs(python, "cpu") as (found, notes):
@@ -158,7 +159,7 @@ def test_peers_answer_and_end(programs, script):
 
 
 def test_a_peer_that_fails_is_a_note(programs, script):
-    from sigmaprop.experiments import bench_gan_peers as peers
+    from sigmaprop.experiments.bench import gan_peers as peers
 
     python = script("raise SystemExit('no compiler here')")
     with peers.torch_programs(python, "cpu") as (found, notes):
@@ -170,7 +171,7 @@ def test_a_peer_that_fails_is_a_note(programs, script):
 
 def test_pytorch_plays_the_same_game(programs):
     torch = pytest.importorskip("torch")
-    from sigmaprop.experiments import bench_gan_torch as peer
+    from sigmaprop.experiments.bench import gan_torch as peer
 
     from sigmaprop.generators import networks
 
@@ -212,7 +213,7 @@ def _sound(ratios) -> bool:
 
 @pytest.mark.slow
 def test_the_command_prints_and_writes_all_lines(sigmaprop, programs, script, monkeypatch):
-    from sigmaprop.experiments import bench_gan
+    from sigmaprop.experiments.bench import gan as bench_gan
 
     python = script(ANSWERS)
     monkeypatch.setattr(bench_gan, "LARGE", 16)
@@ -232,7 +233,7 @@ def test_the_command_prints_and_writes_all_lines(sigmaprop, programs, script, mo
 
 @pytest.mark.slow
 def test_an_accelerators_lines_are_of_its_roofline(programs, monkeypatch):
-    from sigmaprop.experiments import bench_gan_accelerator as accelerator
+    from sigmaprop.experiments.bench import gan_accelerator as accelerator
 
     monkeypatch.setattr(accelerator, "LARGE", 16)
     monkeypatch.setattr(accelerator, "COPIED", 64)

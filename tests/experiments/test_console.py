@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from sigmaprop.experiments import limit
-from sigmaprop.experiments.config import AdviseConfig, EstimatorsConfig, LimitConfig
+from sigmaprop.experiments.advise.config import AdviseConfig
+from sigmaprop.experiments.estimators.config import EstimatorsConfig
+from sigmaprop.experiments.limit import run as limit
+from sigmaprop.experiments.limit.config import LimitConfig
 
 from sigmaprop import estimators, objectives, runs
 

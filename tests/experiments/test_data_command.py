@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sigmaprop.experiments import data as command
+from sigmaprop.experiments.cli import data as command
 
 from sigmaprop.data import prepare, store
 from sigmaprop.data.options import CATALOGUE, EMBEDDED
-from sigmaprop.files import RunError
+from sigmaprop.runs.files import RunError
 
 PREPARED = store.Prepared(np.zeros((8, 2, 2, 1), np.uint8), np.zeros(8, np.int32), 6)
 

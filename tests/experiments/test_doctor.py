@@ -4,7 +4,7 @@ import math
 import os
 
 import pytest
-from sigmaprop.experiments import doctor
+from sigmaprop.experiments.cli import doctor
 
 GIB = 2**30
 

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from sigmaprop.experiments import estimators as experiment
-from sigmaprop.experiments import launch
-from sigmaprop.experiments.config import ESTIMATORS_PRESETS, EstimatorsConfig
+from sigmaprop.experiments.cli import launch
+from sigmaprop.experiments.estimators import run as experiment
+from sigmaprop.experiments.estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
 
 from sigmaprop import estimators, runs
 
@@ -20,7 +20,7 @@ TINY = (
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """The run directory of a small finished comparison; not to be changed."""
-    from sigmaprop.experiments.__main__ import main
+    from sigmaprop.experiments.cli.main import main
 
     directory = tmp_path_factory.mktemp("compared") / "run"
     with pytest.raises(SystemExit) as caught:

@@ -16,13 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sigmaprop.experiments import __main__ as program
-from sigmaprop.experiments import advise, bench, bench_estimators, bench_gan, data, doctor, launch
-from sigmaprop.experiments import arguments as words
-from sigmaprop.experiments.config import EstimatorsConfig, LimitConfig
-from sigmaprop.experiments.gan_config import GanConfig
+from sigmaprop.experiments.advise import run as advise
+from sigmaprop.experiments.bench import estimators as bench_estimators
+from sigmaprop.experiments.bench import gan as bench_gan
+from sigmaprop.experiments.bench import limit as bench
+from sigmaprop.experiments.cli import arguments as words
+from sigmaprop.experiments.cli import data, doctor, launch
+from sigmaprop.experiments.cli import main as program
+from sigmaprop.experiments.estimators.config import EstimatorsConfig
+from sigmaprop.experiments.gan.config import GanConfig
+from sigmaprop.experiments.limit.config import LimitConfig
 
-from sigmaprop import configs, files
+from sigmaprop.runs import configs, files
 
 STATUSES = (0, 1, 2, 130, 143)
 LINES, LONGEST = 10, 2500

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from sigmaprop.experiments import gan_tables
-from sigmaprop.experiments.gan_config import GanConfig
+from sigmaprop.experiments.gan import tables as gan_tables
+from sigmaprop.experiments.gan.config import GanConfig
 
 from sigmaprop import runs
 from sigmaprop.generators import evaluation
@@ -26,7 +26,7 @@ def ended(tmp_path_factory):
     import contextlib
     import io
 
-    from sigmaprop.experiments.__main__ import main
+    from sigmaprop.experiments.cli.main import main
 
     directory = tmp_path_factory.mktemp("gan") / "run"
     out = io.StringIO()

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 from scipy import stats
-from sigmaprop.experiments import gan_comparison
+from sigmaprop.experiments.gan import comparison as gan_comparison
 
-from sigmaprop.files import RunError
 from sigmaprop.reporting import gan_results, gan_scores, gan_series
+from sigmaprop.runs.files import RunError
 
 from ..reporting import test_gan_made_up as made_up
 

@@ -6,8 +6,11 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from sigmaprop.experiments import gan_gap, gan_plan, gan_tables, gan_work
-from sigmaprop.experiments.gan_config import GanConfig, GanSweep
+from sigmaprop.experiments.gan import gap as gan_gap
+from sigmaprop.experiments.gan import plan as gan_plan
+from sigmaprop.experiments.gan import programs as gan_work
+from sigmaprop.experiments.gan import tables as gan_tables
+from sigmaprop.experiments.gan.config import GanConfig, GanSweep
 
 from sigmaprop.generators import gap
 

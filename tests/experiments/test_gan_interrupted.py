@@ -14,9 +14,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from sigmaprop.experiments import gan, gan_training
+from sigmaprop.experiments.gan import run as gan
+from sigmaprop.experiments.gan import train as gan_training
 
-from sigmaprop import checkpoints, data, files, runs
+from sigmaprop import data, runs
+from sigmaprop.runs import checkpoints, files
 
 TINY = (
     *("gan", "--dataset", "ring", "--steps", "60", "--seeds", "1", "--metrics-every", "10"),
@@ -30,7 +32,7 @@ SAVES = 4
 
 def main(*arguments: object) -> tuple[object, str, str]:
     """Status and output of a command in this process."""
-    from sigmaprop.experiments.__main__ import main
+    from sigmaprop.experiments.cli.main import main
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -130,7 +132,7 @@ def test_it_is_moved_and_resumed_replayed_and_reported(copy, tmp_path, monkeypat
 @pytest.mark.slow
 def test_a_page_that_was_not_drawn_is_drawn(copy, monkeypatch):
     """The process ended between "complete" and the report, which stems from an older one."""
-    from sigmaprop.experiments import launch
+    from sigmaprop.experiments.cli import launch
 
     (copy / "report.html").write_text("an older page")
     os.utime(copy / "report.html", (0, 0))

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sigmaprop.experiments import gan_plan, gan_work
-from sigmaprop.experiments.gan_config import GanConfig, GanSweep
+from sigmaprop.experiments.gan import plan as gan_plan
+from sigmaprop.experiments.gan import programs as gan_work
+from sigmaprop.experiments.gan.config import GanConfig, GanSweep
 
 from sigmaprop.generators.game import METRICS
 from sigmaprop.generators.observation import ARMS

@@ -7,14 +7,18 @@ import jax
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
-from sigmaprop.experiments import gan, gan_plan, gan_tables, gan_training, gan_work
-from sigmaprop.experiments.gan_config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
+from sigmaprop.experiments.gan import plan as gan_plan
+from sigmaprop.experiments.gan import programs as gan_work
+from sigmaprop.experiments.gan import run as gan
+from sigmaprop.experiments.gan import tables as gan_tables
+from sigmaprop.experiments.gan import train as gan_training
+from sigmaprop.experiments.gan.config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
 
-from sigmaprop import configs
 from sigmaprop.data import store
 from sigmaprop.generators import entropy, evaluation
 from sigmaprop.generators.observation import ARMS
 from sigmaprop.metrics import mmd
+from sigmaprop.runs import configs
 
 
 def config(**options) -> GanConfig:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sigmaprop.experiments import gan_tables
-from sigmaprop.experiments.gan_config import GanConfig
+from sigmaprop.experiments.gan import tables as gan_tables
+from sigmaprop.experiments.gan.config import GanConfig
 
 from sigmaprop import runs
 

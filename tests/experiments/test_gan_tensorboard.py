@@ -6,9 +6,10 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
-from sigmaprop.experiments import gan_tables, gan_tensorboard
-from sigmaprop.experiments.gan_config import GanOptions
-from sigmaprop.experiments.gan_plan import Cell, Replica
+from sigmaprop.experiments.gan import tables as gan_tables
+from sigmaprop.experiments.gan import tensorboard as gan_tensorboard
+from sigmaprop.experiments.gan.config import GanOptions
+from sigmaprop.experiments.gan.plan import Cell, Replica
 
 REPLICAS = tuple(
     Replica(number, Cell(0, {"arm": "global", "r1": 0.5}, GanOptions()), seed)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sigmaprop.experiments import __main__ as program
-from sigmaprop.experiments import arguments
+from sigmaprop.experiments.cli import arguments
+from sigmaprop.experiments.cli import main as program
 
 import sigmaprop
 from sigmaprop.extras import install

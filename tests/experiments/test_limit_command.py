@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sigmaprop.experiments import launch, limit
-from sigmaprop.experiments.config import LIMIT_PRESETS, LimitConfig
+from sigmaprop.experiments.cli import launch
+from sigmaprop.experiments.limit import run as limit
+from sigmaprop.experiments.limit.config import LIMIT_PRESETS, LimitConfig
 
 from sigmaprop import objectives, runs
 

@@ -3,11 +3,14 @@
 import os
 
 import pytest
-from sigmaprop.experiments import listing
-from sigmaprop.experiments.config import ESTIMATORS_PRESETS, LIMIT_PRESETS
+from sigmaprop.experiments.cli import listing
+from sigmaprop.experiments.estimators.config import ESTIMATORS_PRESETS
+from sigmaprop.experiments.limit.config import LIMIT_PRESETS
 
-from sigmaprop import classifier, estimators, noise, objectives, schedules
+from sigmaprop import estimators, noise, objectives
 from sigmaprop.comparison import FAMILIES
+from sigmaprop.noise import schedules
+from sigmaprop.objectives import classifier
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from sigmaprop.experiments import __main__ as program
-from sigmaprop.experiments import arguments
+from sigmaprop.experiments.cli import arguments
+from sigmaprop.experiments.cli import main as program
 
 VALUES = {"INT": "3", "FLOAT": "0.5", "STR": "word", "PATH": "somewhere"}
 POSITIONAL = {
@@ -52,7 +52,7 @@ def test_every_option_that_help_shows_is_taken(sigmaprop, monkeypatch, name):
 
 @pytest.mark.parametrize("words", [["--from", "here"], ["--from=here"]])
 def test_originals_can_be_named(sigmaprop, monkeypatch, words):
-    from sigmaprop.experiments import data
+    from sigmaprop.experiments.cli import data
 
     called = []
     monkeypatch.setattr(data, "prepare", lambda *given: called.append(given) or 0)

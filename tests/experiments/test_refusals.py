@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from sigmaprop import files, runs
+from sigmaprop import runs
+from sigmaprop.runs import files
 
 OPTIONS = [
     ("--sigmas nan", "--sigmas holds nan", "between 1e-15"),
@@ -228,8 +229,9 @@ def test_a_bad_config_file_is_refused(sigmaprop, tmp_path, content, names):
 def test_a_damaged_classifier_cache_is_refused(
     sigmaprop, tmp_path, tmp_path_factory, monkeypatch, damage
 ):
-    from sigmaprop import classifier, objectives
+    from sigmaprop import objectives
     from sigmaprop.data import cache
+    from sigmaprop.objectives import classifier
 
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SIGMAPROP_CACHE", str(folder))

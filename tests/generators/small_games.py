@@ -6,9 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sigmaprop.generators import (
-    game as games,
-)
+from sigmaprop.generators import game as games
 from sigmaprop.generators import (
     losses,
     observation,

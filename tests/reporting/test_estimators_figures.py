@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from sigmaprop import estimators
+from sigmaprop.comparison import choice
 from sigmaprop.reporting import (
-    choice,
     comparison_results,
     estimator_marks,
     logistic_figures,

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sigmaprop.files import RunError
 from sigmaprop.reporting import estimators_html as report
 from sigmaprop.reporting import estimators_sections
+from sigmaprop.runs.files import RunError
 
 from . import test_estimators_made_up as made_up
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sigmaprop.experiments import estimators as experiment
+from sigmaprop.experiments.estimators import run as experiment
 
 from sigmaprop.comparison import rows
 from sigmaprop.reporting import comparison_results, estimators_figures, estimators_html

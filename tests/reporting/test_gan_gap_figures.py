@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from sigmaprop.experiments import gan_tables
+from sigmaprop.experiments.gan import tables as gan_tables
 
 from sigmaprop.reporting import gan_figures, gan_gap_figures, gan_results, style
 from sigmaprop.reporting.sheet import curves

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from sigmaprop.files import RunError
 from sigmaprop.reporting import gan_html as report
+from sigmaprop.runs.files import RunError
 
 from . import test_gan_made_up as made_up
 from .test_estimators_html import Page, digests

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sigmaprop.experiments import gan_comparison, gan_tables
+from sigmaprop.experiments.gan import comparison as gan_comparison
+from sigmaprop.experiments.gan import tables as gan_tables
 
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.game import METRICS

@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from sigmaprop import limit_table
-from sigmaprop.files import RunError
+from sigmaprop.limit import table as limit_table
 from sigmaprop.reporting import html as report
+from sigmaprop.runs.files import RunError
 
 SMALL = {"sigmas": (0.1, 1.0), "batches": (1, 16), "estimators": (("pathwise", "iid"),)}
 VOID = {"meta", "br", "hr", "img", "link", "input"}

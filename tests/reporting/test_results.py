@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sigmaprop.files import RunError
 from sigmaprop.reporting import results
+from sigmaprop.runs.files import RunError
 
 ONE = ("pathwise", "antithetic")
 

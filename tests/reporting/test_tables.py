@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from sigmaprop.conclusions import Claim
+from sigmaprop.limit.conclusions import Claim
 from sigmaprop.reporting import tables
 from sigmaprop.statistics import Interval
 

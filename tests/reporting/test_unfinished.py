@@ -5,10 +5,10 @@ import json
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sigmaprop.experiments.config import LimitConfig
+from sigmaprop.experiments.limit.config import LimitConfig
 
-from sigmaprop import configs, files
 from sigmaprop.reporting import gan_html, unfinished
+from sigmaprop.runs import configs, files
 
 from . import test_gan_made_up as made_up
 from .test_estimators_html import Page

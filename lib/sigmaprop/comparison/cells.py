@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sigmaprop import estimators
-from sigmaprop.estimation import estimate
 from sigmaprop.estimators import Choice
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.estimators.estimation import estimate
+from sigmaprop.gaussians import Gaussian
 
 _CHUNK_ELEMENTS = 2**18
 

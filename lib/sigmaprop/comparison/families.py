@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop.gaussian import Diagonal, Full, Gaussian, Isotropic, LowRank
+from sigmaprop.gaussians import Diagonal, Full, Gaussian, Isotropic, LowRank
 from sigmaprop.names import unknown
 
 FAMILIES = ("isotropic", "diagonal", "full", "low_rank")

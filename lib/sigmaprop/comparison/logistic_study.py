@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop import logistic
+from sigmaprop.comparison import logistic
 from sigmaprop.comparison.cells import Setting
+from sigmaprop.comparison.logistic import Settings, Trace
 from sigmaprop.comparison.rows import Place, Row
 from sigmaprop.comparison.studies import Found, Tools, stream
 from sigmaprop.comparison.verdicts import claim
-from sigmaprop.conclusions import Claim
 from sigmaprop.data import breast_cancer
-from sigmaprop.logistic import Settings, Trace
+from sigmaprop.limit.conclusions import Claim
 from sigmaprop.statistics import Interval, interval
 
 _EVALUATIONS = 25

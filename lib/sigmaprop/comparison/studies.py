@@ -13,21 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop import exact_variance, objectives
+from sigmaprop import objectives
+from sigmaprop.comparison import exact_variance
 from sigmaprop.comparison.cells import Cell, Setting, measure
 from sigmaprop.comparison.families import make_gaussian
-from sigmaprop.comparison.rows import (
-    Place,
-    Row,
-    cell_rows,
-    part_rows,
-    relative_bias,
-)
+from sigmaprop.comparison.rows import Place, Row, cell_rows, part_rows, relative_bias
 from sigmaprop.comparison.truths import KnownGradient, known_gradient
 from sigmaprop.comparison.verdicts import claim, slope_claim
-from sigmaprop.conclusions import Claim
-from sigmaprop.conclusions.claims import name_of
-from sigmaprop.gaussian import Gaussian, Isotropic
+from sigmaprop.gaussians import Gaussian, Isotropic
+from sigmaprop.limit.claims import name_of
+from sigmaprop.limit.conclusions import Claim
 from sigmaprop.objectives import Objective
 from sigmaprop.statistics import interval, jackknife_interval
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop.estimation import estimate
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.estimators.estimation import estimate
+from sigmaprop.gaussians import Gaussian
 from sigmaprop.objectives import Objective
 
 _LEVEL = 5.0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sigmaprop.conclusions import Claim
-from sigmaprop.conclusions.claims import judged_claim
+from sigmaprop.limit.claims import judged_claim
+from sigmaprop.limit.conclusions import Claim
 from sigmaprop.statistics import Interval, jackknife_interval, log_slope
 
 

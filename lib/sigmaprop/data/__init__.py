@@ -8,8 +8,9 @@
 Everything is imported when it is first used: naming options and folders does not import JAX.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from sigmaprop import lazy
 
 if TYPE_CHECKING:
     from sigmaprop.data.dataset import Dataset, Splits, redraw, split
@@ -51,14 +52,4 @@ __all__ = [
     "split",
 ]
 
-
-def __getattr__(name: str):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"sigmaprop.data.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'sigmaprop.data' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy.attach(__name__, _HOMES)

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sigmaprop.files import RunError, read_regular, write_atomic
+from sigmaprop.runs.files import RunError, read_regular, write_atomic
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from sigmaprop.gaussian import Isotropic, LowRank
+from sigmaprop.gaussians import Isotropic, LowRank
 
 from .dataset import Dataset, generator, synthetic
 from .options import SYNTHETIC_ROWS, DataOptions

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-from sigmaprop.files import RunError, open_regular, sha256
+from sigmaprop.runs.files import RunError, open_regular, sha256
 
 CONTENT: dict[str, dict[str, str]] = {
     "fashion_mnist": {

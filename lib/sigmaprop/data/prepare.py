@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from sigmaprop.extras import install
-from sigmaprop.files import RunError
 from sigmaprop.names import unknown
+from sigmaprop.runs.files import RunError
 
 from . import originals, store
 from .options import CATALOGUE, EMBEDDED

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from sigmaprop.files import RunError, read_regular, write_atomic
+from sigmaprop.runs.files import RunError, read_regular, write_atomic
 
 from . import cache
 

@@ -4,7 +4,7 @@ import jax
 from jaxtyping import Array
 
 from sigmaprop.estimators.base import AtMean, Estimator, Evaluations, Function, Terms, scaled
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 _MIRROR = {"value": "mirror_value", "gradient": "mirror_gradient"}
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 Function: TypeAlias = Callable[[Array], Array]
 

@@ -18,7 +18,7 @@ from sigmaprop.estimators.base import (
     with_mean,
 )
 from sigmaprop.estimators.pathwise import no_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 EXACT_DIM = 32
 """Most coordinates of noise for which every draw takes the exact Hessian."""

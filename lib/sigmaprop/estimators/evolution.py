@@ -17,7 +17,7 @@ from sigmaprop.estimators.base import (
     with_mean,
 )
 from sigmaprop.estimators.score_function import difference_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 
 def forward_difference() -> Estimator:

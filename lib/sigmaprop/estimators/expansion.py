@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 from sigmaprop.estimators.base import Estimator, Function, hessian_times, no_origin, plain_average
 from sigmaprop.estimators.pathwise import no_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 
 def second_order() -> Estimator:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from sigmaprop import moments
-from sigmaprop.moments import Moments
+from sigmaprop.estimators import moments
+from sigmaprop.estimators.moments import Moments
 
 
 class Fold(NamedTuple):

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from sigmaprop.estimators.base import AtMean, Estimator, Function, Terms, no_origin, plain_average
 from sigmaprop.estimators.pathwise import no_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 _NORMALS = 5
 """Normals a coordinate: eps, three for Rayleigh and Maxwell draws, one for a uniform."""

@@ -20,7 +20,7 @@ from sigmaprop.estimators.base import (
 from sigmaprop.estimators.fitting import Fold
 from sigmaprop.estimators.pathwise import pathwise
 from sigmaprop.estimators.score_function import difference_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 RADIUS_ERRORS = 2.0
 """The confidence radius of the score function's estimate, in its standard errors."""

@@ -20,7 +20,7 @@ from sigmaprop.estimators.base import (
     to_the_rest,
 )
 from sigmaprop.estimators.fitting import coefficient
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 
 def pathwise() -> Estimator:

@@ -17,9 +17,9 @@ from sigmaprop.estimators.base import (
     plain_average,
     scaled,
 )
+from sigmaprop.estimators.moments import masked_sum
 from sigmaprop.estimators.pathwise import no_terms
-from sigmaprop.gaussian import Full, Gaussian, LowRank
-from sigmaprop.moments import masked_sum
+from sigmaprop.gaussians import Full, Gaussian, LowRank
 
 MOST_DIM = 4
 LEAST_NODES = 9

@@ -20,7 +20,7 @@ from sigmaprop.estimators.base import (
 )
 from sigmaprop.estimators.fitting import coefficient
 from sigmaprop.estimators.pathwise import no_terms
-from sigmaprop.gaussian import Gaussian
+from sigmaprop.gaussians import Gaussian
 
 
 def score_function() -> Estimator:
@@ -130,7 +130,7 @@ def moving_average() -> Estimator:
     r"""The score function with a baseline that a training loop carries from step to step.
 
     The baseline depends on earlier draws alone, so there is no bias, with one sample too. See
-    `sigmaprop.control_variates.MovingAverage`.
+    `sigmaprop.estimators.control_variates.MovingAverage`.
 
     Source: Mnih, Gregor 2014, "Neural variational inference and learning in belief networks",
     section 2.3.

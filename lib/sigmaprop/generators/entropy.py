@@ -33,7 +33,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from sigmaprop.gaussian import Diagonal, LowRank
+from sigmaprop.gaussians import Diagonal, LowRank
 
 _GAIN = 0.2
 """How far the log of the step size moves for an acceptance that is off by 1."""

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from sigmaprop import estimators
 from sigmaprop.estimators.base import AtMean, evaluate, from_mean
-from sigmaprop.gaussian import Isotropic
+from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import game as games
 from sigmaprop.generators.game import Game, Knobs, State
 from sigmaprop.generators.sigma_gradient import Critic

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from sigmaprop.estimation import check_smoothness, estimate
 from sigmaprop.estimators import of_label, parse
-from sigmaprop.gaussian import Diagonal, LowRank
+from sigmaprop.estimators.estimation import check_smoothness, estimate
+from sigmaprop.gaussians import Diagonal, LowRank
 from sigmaprop.generators.observation import Spread
 from sigmaprop.names import unknown
 

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sigmaprop.estimation import expectation
-from sigmaprop.gaussian import Isotropic
+from sigmaprop.estimators.estimation import expectation
+from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import entropy, observation, regularizers, schedule, spectral
 from sigmaprop.generators import sigma_gradient as by_estimator
 from sigmaprop.generators.game import (

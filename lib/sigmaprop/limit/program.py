@@ -19,10 +19,10 @@ from sigmaprop.estimators.base import (
     finite_origin,
     from_mean,
 )
-from sigmaprop.gaussian import Isotropic
+from sigmaprop.gaussians import Isotropic
 from sigmaprop.limit.plan import Plan
+from sigmaprop.limit.truth import Truth
 from sigmaprop.noise import normal_rows
-from sigmaprop.truth import Truth
 
 ERRORS = ("to_smoothed", "to_gradient", "cosine", "scale_to_smoothed", "scale_to_gradient")
 """What is measured of every batch: squared distances of the mean gradient to the exact smoothed

@@ -23,9 +23,9 @@ from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.plan import make_plan
 from sigmaprop.limit.program import at_mean, make_inputs, make_program
 from sigmaprop.limit.totals import Sweep, Totals
+from sigmaprop.limit.truth import Truth
 from sigmaprop.noise import check_key
 from sigmaprop.statistics import mean_and_error
-from sigmaprop.truth import Truth
 
 _DISPATCH_WORK = 2**25
 """Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost,

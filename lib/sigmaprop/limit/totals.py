@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop.estimators.base import AtMean, Estimator, finite_origin
-from sigmaprop.gaussian import Isotropic
+from sigmaprop.gaussians import Isotropic
 from sigmaprop.limit.plan import Plan
 from sigmaprop.limit.program import ERRORS, errors_of
-from sigmaprop.truth import Truth
+from sigmaprop.limit.truth import Truth
 
 
 class GroupGradients(NamedTuple):

@@ -4,7 +4,7 @@
 float64 and are cast to the dtype of x, so f computes and answers in that dtype. They come from
 fixed seeds, one for each name and purpose. To add a function, write a factory and name it in the
 table below; for a function of your own, build an Objective, or ``get`` it from a file as
-``get("path/to/file.py:function", dim=3)``, which `sigmaprop.own_objective` describes.
+``get("path/to/file.py:function", dim=3)``, which `sigmaprop.objectives.from_file` describes.
 
 A closed form is a function of the mean [D] and the Covariance; under `LowRank` none forms a D x D
 matrix but that of the quadratic, whose A is one. Those of smooth functions use variances alone and
@@ -92,7 +92,7 @@ def get(name: str, dim: int | None = None, **options: float) -> Objective:
         >>> get("quartic", 2)(np.array([1.0, 2.0]))
         Array(17., dtype=float32)
     """
-    from sigmaprop import own_objective  # which builds on this package
+    from sigmaprop.objectives import from_file as own_objective  # which builds on this package
 
     if own_objective.is_own(name):
         if options:

@@ -10,8 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from sigmaprop.covariance import Covariance
-from sigmaprop.gaussian import Diagonal, Full, Gaussian, GaussianT, Isotropic, LowRank
+from sigmaprop.gaussians import Diagonal, Full, Gaussian, GaussianT, Isotropic, LowRank
+from sigmaprop.gaussians.covariance import Covariance
 
 Smoothness: TypeAlias = Literal["smooth", "kink", "jump"]
 Function: TypeAlias = Callable[[Array], Array]

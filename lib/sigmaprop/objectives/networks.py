@@ -55,10 +55,10 @@ def ridge_weights(dim: int, units: int = NUM_UNITS) -> tuple[np.ndarray, np.ndar
 def digit_classifier(dim: int) -> Objective:
     """The loss of a trained network as a function of the pixels of one test image.
 
-    Trains the network the first time, in about a second; see sigmaprop.classifier.
+    Trains the network the first time, in about a second; see `sigmaprop.objectives.classifier`.
     """
-    from sigmaprop import classifier
     from sigmaprop.data import digits
+    from sigmaprop.objectives import classifier
 
     params = classifier.pretrained().params
     test = digits.load().test

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from sigmaprop.gaussian import LowRank
+from sigmaprop.gaussians import LowRank
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import cast, direction, dot, generator, generic_point
 

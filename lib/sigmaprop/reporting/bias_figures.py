@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from sigmaprop.reporting import choice
+from sigmaprop.comparison import choice
 from sigmaprop.reporting.comparison_results import Comparison, Which
 from sigmaprop.reporting.estimator_marks import NOISES, marker, ordered
 from sigmaprop.reporting.quantities import name_of

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Transform
 
-from sigmaprop.reporting import choice
-from sigmaprop.reporting.choice import Row, Score
+from sigmaprop.comparison import choice
+from sigmaprop.comparison.choice import Row, Score
 from sigmaprop.reporting.comparison_results import Comparison
 from sigmaprop.reporting.quantities import name_of
 from sigmaprop.reporting.results import plain

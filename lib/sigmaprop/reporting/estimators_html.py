@@ -7,13 +7,14 @@ from typing import Any
 import markupsafe
 import numpy as np
 
-from sigmaprop.files import writing
-from sigmaprop.reporting import choice, estimators_figures, page, style
+from sigmaprop.comparison import choice
+from sigmaprop.reporting import estimators_figures, page, style
 from sigmaprop.reporting.comparison_results import Comparison, read
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.estimators_sections import STUDIES, about, objectives, sections
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
 from sigmaprop.runs import write_atomic
+from sigmaprop.runs.files import writing
 
 COLUMNS = (
     ("study", "one of grid, variance_curves, dimension, coupling, learning_sigma, "

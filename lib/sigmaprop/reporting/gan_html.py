@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sigmaprop.files import writing
 from sigmaprop.reporting import gan_words, page, style
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.gan_figures import sections
@@ -16,6 +15,7 @@ from sigmaprop.reporting.gan_terminal import middle, percent, ranged, ratio, sho
 from sigmaprop.reporting.quantities import MOST_RUNS
 from sigmaprop.reporting.tables import MARKS
 from sigmaprop.runs import write_atomic
+from sigmaprop.runs.files import writing
 from sigmaprop.statistics import MARGIN
 
 COLUMNS = (

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.files import RunError, open_regular, read_json
 from sigmaprop.reporting.gan_scores import METRICS, PARTIAL, Comparison, from_json, scale_of
 from sigmaprop.reporting.gan_series import Key, Series, read_series, until
 from sigmaprop.reporting.results import label, told
+from sigmaprop.runs.files import RunError, open_regular, read_json
 from sigmaprop.statistics import Pair
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sigmaprop.reporting.results import grouped
 from sigmaprop.runs import read_metrics
-from sigmaprop.tables import check_columns
+from sigmaprop.runs.tables import check_columns
 
 LAST = 0.2
 """The share of a run that its comparison is about: its end."""

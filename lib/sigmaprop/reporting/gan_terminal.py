@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from sigmaprop.files import read_json
 from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, METRICS, Comparison, Score
 from sigmaprop.reporting.results import plain
+from sigmaprop.runs.files import read_json
 from sigmaprop.statistics import ALPHA, MARGIN, Interval, fewest_seeds
 
 STYLES = {

@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sigmaprop.files import writing
 from sigmaprop.reporting import figures, page, style
 from sigmaprop.reporting.counting import Count, Tell, silent
 from sigmaprop.reporting.quantities import MOST_RUNS, name_of
 from sigmaprop.reporting.results import Results, read
 from sigmaprop.reporting.tables import number
 from sigmaprop.runs import write_atomic
+from sigmaprop.runs.files import writing
 
 COLUMNS = (
     ("objective", "name of f"),

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.files import RunError, read_json
 from sigmaprop.reporting.unfinished import notice
 from sigmaprop.runs import read_metrics
-from sigmaprop.tables import check_columns
+from sigmaprop.runs.files import RunError, read_json
+from sigmaprop.runs.tables import check_columns
 
 LONGEST_LABEL = 48
 LARGEST = 1e100

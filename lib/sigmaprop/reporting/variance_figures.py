@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from sigmaprop.reporting import choice
+from sigmaprop.comparison import choice
 from sigmaprop.reporting.comparison_results import Comparison, Key, Series
 from sigmaprop.reporting.estimator_marks import NOISES, draw_curve, ordered, sample
 from sigmaprop.reporting.parts import range_of

@@ -13,13 +13,7 @@ from flax import nnx
 from jax.nn.initializers import Initializer
 from jaxtyping import Array
 
-from sigmaprop.generators.networks.base import (
-    Dense,
-    Network,
-    check_positive,
-    dtype_named,
-    network,
-)
+from sigmaprop.generators.networks.base import Dense, Network, check_positive, dtype_named, network
 from sigmaprop.generators.networks.mlp import build_generator
 
 GENERATOR_WIDTHS = (1200, 1200)

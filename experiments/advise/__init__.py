@@ -1,0 +1,1 @@
+"""`sigmaprop advise`: which estimator suits a function."""

@@ -1,0 +1,1 @@
+"""`sigmaprop bench`: speed and memory, as ratios measured in one run."""

@@ -1,0 +1,448 @@
+"""What does a gradient estimate cost beyond the noise it draws and the points it evaluates?
+
+    sigmaprop bench estimators    # some minutes; all ratios from interleaved repeats in one run
+
+Every estimator is a multiple of its parts: jax.random.normal for the noise that it draws, plus f
+(or its gradient, or products with its Hessian) at as many points as it evaluates, both in chunks
+that fit a cache. Expect pathwise, which brings a variance and E f, at 1.15 or less, and a peak
+memory that does not grow with the number of samples. Peers are compared where they are installed.
+The machine's load is recorded: on a busy one, believe the ratios less.
+"""
+
+import functools
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from sigmaprop import Diagonal, Full, Isotropic, LowRank, estimate, objectives
+from sigmaprop import estimators as known
+from sigmaprop.estimators import Estimator
+from sigmaprop.estimators.base import hessian_times
+from sigmaprop.estimators.bonnet_price import EXACT_DIM
+from sigmaprop.gaussians import Gaussian
+from sigmaprop.noise import normal_rows
+
+from .timing import Program, Ratio, compare, constant, in_child, own_peak_mebibytes, report
+
+DIM = 64
+NUM_SAMPLES = 2**16
+OBJECTIVES = ("sine", "ridge_network", "quartic")
+TARGET_OBJECTIVES = ("sine", "ridge_network")
+RANK = 8
+MEMORY_SAMPLES = (2**14, 2**20)
+MEMORY_LABELS = ("pathwise", "score_function+leave_one_out", "measure_valued")
+OPTAX_SAMPLES = {"quartic": (2**16, 2**16, 2**14), "sine": (2**12, 2**12, 2**12)}
+"""For pathwise, score_function and measure_valued: as many as keep theirs below 4 GiB."""
+
+_TARGET = 1.15
+_CHUNK_ELEMENTS = 2**18
+_SCALE = 0.3
+_NO_TFP = (
+    "TensorFlow Probability: not found. Its nightly build runs with this JAX: `pip install "
+    "--no-deps --target DIR tfp-nightly dm-tree decorator gast`, then put DIR on PYTHONPATH."
+)
+_NO_OPTAX = (
+    "optax.monte_carlo: not found. optax 0.2.6 is the last that has it: `pip install --no-deps "
+    "--target DIR optax==0.2.6`, then give --optax-path DIR."
+)
+
+
+def estimators(repeats: int, out: Path | None, optax_path: Path | None) -> int:
+    """``sigmaprop bench estimators``: prints the ratios; 0 unless a target is missed.
+
+    Args:
+        repeats: interleaved repeats of each measurement, >= 3.
+        out: file for the results as JSON; None prints only.
+        optax_path: directory of an optax that still has monte_carlo; None: the installed one.
+    """
+    before = os.getloadavg()
+    parts = "estimate / (its normals + its evaluations of f)"
+    sections = {f"{name}: {parts}": _every_estimator(name, repeats) for name in OBJECTIVES}
+    sections[f"noise and Gaussians: {parts}"] = [
+        *_noise_schemes(repeats),
+        *_families(repeats),
+        _exact_price(repeats),
+    ]
+    sections["peak memory of a process"] = _memory()
+    probability, probability_note = _tfp(repeats)
+    monte_carlo, monte_carlo_note = _optax(repeats, optax_path)
+    sections["TensorFlow Probability, which gives no variance"] = probability
+    sections["optax.monte_carlo, which stores a gradient a sample"] = monte_carlo
+    notes = [note for note in (probability_note, monte_carlo_note) if note]
+    return report(sections, repeats, before, out, notes)
+
+
+class _Evaluated(NamedTuple):
+    """What is evaluated together at a point, and at how many points for each draw."""
+
+    kinds: tuple[str, ...]
+    points: int
+
+
+def _labels() -> tuple[str, ...]:
+    """Labels of all estimators that draw noise."""
+    return tuple(label for label in known.labels() if known.of_label(label).exact is None)
+
+
+def _evaluated(estimator: Estimator, noise_dim: int) -> list[_Evaluated]:
+    """What one draw of an estimator evaluates."""
+    count = estimator.evaluations(noise_dim)
+    if estimator.name == "measure_valued":
+        return [_Evaluated(("value",), 1 + count)]
+    if estimator.name == "bonnet_price":
+        probes = estimator.columns(noise_dim) // noise_dim - 1
+        return [_Evaluated(("gradient",), 1), _Evaluated(("curvature",), probes or noise_dim)]
+    if estimator.control_variate == "delta":
+        first = "gradient" if estimator.name == "pathwise" else "value"
+        return [_Evaluated((first, "product"), 1)]
+    kind = "gradient" if "gradient" in estimator.needs else "value"
+    return [_Evaluated((kind,), count)]
+
+
+def _every_estimator(name: str, repeats: int) -> list[Ratio]:
+    """Each label of one objective; a target for pathwise."""
+    objective = objectives.get(name, DIM)
+    target = _TARGET if name in TARGET_OBJECTIVES else None
+    return [
+        _against_parts(
+            objective,
+            _diagonal(objective),
+            label,
+            repeats,
+            target=target if label == "pathwise" else None,
+        )
+        for label in _labels()
+    ]
+
+
+def _against_parts(
+    objective: objectives.Objective,
+    gaussian: Gaussian,
+    label: str,
+    repeats: int,
+    *,
+    noise: str = "iid",
+    samples: int | None = None,
+    target: float | None = None,
+    what: str | None = None,
+) -> Ratio:
+    """One estimate against its parts."""
+    estimator = known.of_label(label, noise)
+    number = samples or _affordable(estimator, gaussian.noise_dim)
+    return compare(
+        _estimate(objective, gaussian, label, number, noise),
+        _parts(objective, gaussian, estimator, number),
+        repeats,
+        target,
+        f"{objective.name}: {what or label}",
+    )
+
+
+def _affordable(estimator: Estimator, noise_dim: int) -> int:
+    """Samples that evaluate about as many points as a plain estimator's; a power of two."""
+    points = sum(part.points for part in _evaluated(estimator, noise_dim))
+    return max(2, NUM_SAMPLES >> (points - 1).bit_length())
+
+
+def _diagonal(objective: objectives.Objective) -> Diagonal:
+    mean = jnp.asarray(objective.point, jnp.float32)
+    return Diagonal(mean, jnp.full_like(mean, _SCALE))
+
+
+def _estimate(
+    f: Callable[[Array], Array], gaussian: Gaussian, label: str, samples: int, noise: str = "iid"
+) -> Program:
+    """The whole estimate: gradient, variance and E f."""
+    name, variate, options = known.parse(label)
+
+    @jax.jit
+    def run(gaussian: Any, key: Array) -> Any:
+        found = estimate(
+            f,
+            gaussian,
+            key,
+            samples,
+            estimator=name,
+            noise=noise,
+            control_variate=variate,
+            options=options,
+        )
+        return found.gradient, found.variance, found.value
+
+    key = jax.random.key(0)
+    return Program(label, lambda: jax.block_until_ready(run(gaussian, key)))
+
+
+def _parts(
+    objective: objectives.Objective, gaussian: Gaussian, estimator: Estimator, samples: int
+) -> list[tuple[Program, float]]:
+    """Its noise and its evaluations, each alone."""
+    draws = samples // estimator.samples_per_draw
+    noise = _normals(draws, estimator.columns(gaussian.noise_dim))
+    evaluated = _evaluated(estimator, gaussian.noise_dim)
+    return [
+        noise,
+        *(_evaluations(objective, part.kinds, draws * part.points) for part in evaluated),
+    ]
+
+
+@functools.cache
+def _normals(draws: int, columns: int, *, own: bool = False) -> tuple[Program, float]:
+    """The noise alone, in chunks and summed, so that it need not be stored; JAX's or our own."""
+    chunks, rows = _cut(draws, columns)
+
+    @jax.jit
+    def draw(key: Array) -> Array:
+        def some(index: Array) -> Array:
+            if own:
+                return normal_rows(key, index * rows, rows, columns)
+            return jax.random.normal(jax.random.fold_in(key, index), (rows, columns), jnp.float32)
+
+        def step(total: Array, index: Array) -> tuple[Array, None]:
+            return total + jnp.sum(some(index), axis=0), None
+
+        indices = jnp.arange(chunks, dtype=jnp.uint32)
+        return jax.lax.scan(step, jnp.zeros(columns, jnp.float32), indices)[0]
+
+    key = jax.random.key(0)
+    program = Program("normals", lambda: jax.block_until_ready(draw(key)))
+    return program, draws / (chunks * rows)
+
+
+@functools.cache
+def _evaluations(
+    objective: objectives.Objective, kinds: tuple[str, ...], points: int
+) -> tuple[Program, float]:
+    """The evaluations alone, in chunks and summed: value, gradient, and products with Hessians."""
+    chunks, rows = _cut(points, objective.dim)
+    mean = jnp.asarray(objective.point, jnp.float32)
+    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
+
+    def at(x: Array, y: Array) -> Any:
+        evaluate: dict[str, Callable[[], Any]] = {
+            "value": lambda: objective(x),
+            "gradient": lambda: jax.value_and_grad(objective)(x),
+            "product": lambda: hessian_times(objective, mean, y),
+            "curvature": lambda: hessian_times(objective, x, y),
+        }
+        return [evaluate[kind]() for kind in kinds]
+
+    @jax.jit
+    def run(offsets: Array) -> Any:
+        def some(scale: Array) -> Any:
+            seen = jax.vmap(at)(mean + scale * offsets, scale * offsets)
+            return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), seen)
+
+        def step(total: Any, scale: Array) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, some(scale)), None
+
+        scales = jnp.linspace(0.01, 1.0, chunks, dtype=jnp.float32)
+        shapes = jax.eval_shape(some, scales[0])
+        zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.scan(step, zero, scales)[0]
+
+    program = Program("f", lambda: jax.block_until_ready(run(offsets)))
+    return program, points / (chunks * rows)
+
+
+def _cut(rows: int, columns: int) -> tuple[int, int]:
+    """Number and length of chunks that fit a cache."""
+    length = min(rows, max(1, _CHUNK_ELEMENTS // columns))
+    return -(-rows // length), length
+
+
+def _noise_schemes(repeats: int) -> list[Ratio]:
+    """Pathwise with every scheme, and against noise as it is drawn rather than as JAX draws it."""
+    ratios = []
+    for name in OBJECTIVES:
+        objective = objectives.get(name, DIM)
+        gaussian = _diagonal(objective)
+        for noise in ("antithetic", "orthogonal", "sobol"):
+            what = f"pathwise, {noise}"
+            ratios.append(
+                _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
+            )
+        parts = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
+        parts[0] = _normals(NUM_SAMPLES, DIM, own=True)
+        plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
+        what = f"{name}: pathwise / (normals by our generator + evaluations)"
+        ratios.append(compare(plain, parts, repeats, None, what))
+    return ratios
+
+
+def _families(repeats: int) -> list[Ratio]:
+    """The other Gaussians; fewer draws where each adds more numbers than its D to the averages."""
+    objective = objectives.get("sine", DIM)
+    diagonal = _diagonal(objective)
+    lower = jnp.tril(jnp.full((DIM, DIM), 0.01, jnp.float32)) + _SCALE * jnp.eye(DIM)
+    factor = 0.1 * jax.random.normal(jax.random.key(2), (DIM, RANK), jnp.float32)
+    few = max(2, NUM_SAMPLES // 16)
+    families: list[tuple[Gaussian, int]] = [
+        (Isotropic(diagonal.mean, jnp.float32(_SCALE)), NUM_SAMPLES),
+        (Full(diagonal.mean, lower), few),
+        (LowRank(diagonal.mean, diagonal.scale, factor), few),
+    ]
+    return [
+        _against_parts(
+            objective,
+            gaussian,
+            label,
+            repeats,
+            samples=samples,
+            what=f"{label}, {type(gaussian).__name__}",
+        )
+        for gaussian, samples in families
+        for label in ("pathwise", "score_function")
+    ]
+
+
+def _exact_price(repeats: int) -> Ratio:
+    """Price's rule with whole Hessians, which it takes up to 32 dimensions."""
+    objective = objectives.get("sine", min(DIM, EXACT_DIM))
+    what = f"bonnet_price, exact, d = {objective.dim}"
+    return _against_parts(objective, _diagonal(objective), "bonnet_price", repeats, what=what)
+
+
+def _memory() -> list[Ratio]:
+    """Peak memory of whole processes: it must not grow with the number of samples."""
+    ratios = []
+    for label in MEMORY_LABELS:
+        points = sum(part.points for part in _evaluated(known.of_label(label), DIM))
+        few, many = (max(2, number // points) for number in MEMORY_SAMPLES)
+        grown = _peak_mebibytes(label, many) / _peak_mebibytes(label, few)
+        what = f"peak memory, {label}: {many} samples / {few}"
+        ratios.append(constant(what, grown, 1.1))
+    return ratios
+
+
+def _peak_mebibytes(label: str, samples: int) -> float:
+    return float(in_child(f"{__package__}.bench_estimators", "memory", label, samples))
+
+
+def _memory_child(label: str, samples: int) -> None:
+    """One estimate; prints the peak memory of this process in MiB.
+
+    Always compiled anew: compilation takes memory that a program from a cache would not.
+    """
+    jax.config.update("jax_enable_compilation_cache", False)
+    objective = objectives.get("sine", DIM)
+    _estimate(objective, _diagonal(objective), label, samples).run()
+    print(own_peak_mebibytes())
+
+
+def _tfp(repeats: int) -> tuple[list[Ratio], str]:
+    """TensorFlow Probability in this process, or how to get it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow_probability.substrates.jax as tfp  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return [], _NO_TFP
+    ratios = []
+    for name in TARGET_OBJECTIVES:
+        objective = objectives.get(name, DIM)
+        gaussian = _diagonal(objective)
+        for label in ("pathwise", "score_function"):
+            theirs = _tfp_gradient(tfp, objective, gaussian, label)
+            ours = _estimate(objective, gaussian, label, NUM_SAMPLES)
+            parts = _parts(objective, gaussian, known.of_label(label), NUM_SAMPLES)
+            ratios += [
+                compare(theirs, parts, repeats, None, f"{name}: {label}, theirs / its parts"),
+                compare(ours, parts, repeats, None, f"{name}: {label}, ours / its parts"),
+                compare(ours, [(theirs, 1.0)], repeats, None, f"{name}: {label}, ours / theirs"),
+            ]
+    return ratios, ""
+
+
+def _tfp_gradient(
+    tfp: Any, objective: objectives.Objective, gaussian: Diagonal, label: str
+) -> Program:
+    """Their gradient of E f; use_reparameterization is what tells the estimators apart."""
+
+    @jax.jit
+    def gradient(mean: Array, scale: Array, key: Array) -> Any:
+        def loss(mean: Array, scale: Array) -> Array:
+            normal = tfp.distributions.MultivariateNormalDiag(mean, scale)
+            return tfp.monte_carlo.expectation(
+                f=jax.vmap(objective),
+                samples=normal.sample(NUM_SAMPLES, seed=key),
+                log_prob=normal.log_prob,
+                use_reparameterization=label == "pathwise",
+            )
+
+        return jax.grad(loss, argnums=(0, 1))(mean, scale)
+
+    key = jax.random.key(0)
+    return Program(
+        label, lambda: jax.block_until_ready(gradient(gaussian.mean, gaussian.scale, key))
+    )
+
+
+def _optax(repeats: int, path: Path | None) -> tuple[list[Ratio], str]:
+    """optax.monte_carlo in processes of its own, or how to get it."""
+    ratios = []
+    for name, samples in OPTAX_SAMPLES.items():
+        line = in_child(
+            f"{__package__}.bench_estimators", "optax", repeats, name, *samples, path=path
+        )
+        ratios += [Ratio(**ratio) for ratio in json.loads(line)]
+    return ratios, "" if ratios else _NO_OPTAX
+
+
+def _optax_child(repeats: int, name: str, samples: Sequence[int]) -> None:
+    """Ours as a share of theirs, as JSON; an empty list where this optax has no monte_carlo.
+
+    The target is judged where f costs next to nothing, so that what they store is what counts.
+    """
+    import optax
+
+    ratios: list[Ratio] = []
+    if monte_carlo := getattr(optax, "monte_carlo", None):
+        objective = objectives.get(name, DIM)
+        gaussian = _diagonal(objective)
+        functions = (
+            ("pathwise", monte_carlo.pathwise_jacobians),
+            ("score_function", monte_carlo.score_function_jacobians),
+            ("measure_valued", monte_carlo.measure_valued_jacobians),
+        )
+        for (label, function), number in zip(functions, samples, strict=True):
+            theirs = _optax_gradient(function, optax.multi_normal, objective, gaussian, number)
+            ours = _estimate(objective, gaussian, label, number)
+            what = f"{name}, {number} samples: {label}, ours / theirs"
+            target = 0.1 if name == "quartic" else None
+            ratios.append(compare(ours, [(theirs, 1.0)], repeats, target, what))
+    print(json.dumps([ratio._asdict() for ratio in ratios]))
+
+
+def _optax_gradient(
+    jacobians: Callable[..., Any],
+    normal: Callable[..., Any],
+    objective: objectives.Objective,
+    gaussian: Diagonal,
+    samples: int,
+) -> Program:
+    """Their gradient of E f: the mean over the samples' gradients to the mean and log scale."""
+
+    @jax.jit
+    def gradient(mean: Array, log_scale: Array, key: Array) -> Any:
+        found = jacobians(objective, (mean, log_scale), normal, key, samples)
+        return [jnp.mean(leaf, axis=0) for leaf in found]
+
+    key, log_scale = jax.random.key(0), jnp.log(gaussian.scale)
+    return Program("theirs", lambda: jax.block_until_ready(gradient(gaussian.mean, log_scale, key)))
+
+
+if __name__ == "__main__":
+    purpose, *arguments = sys.argv[1:]
+    if purpose == "memory":
+        _memory_child(arguments[0], int(arguments[1]))
+    else:
+        _optax_child(int(arguments[0]), arguments[1], [int(number) for number in arguments[2:]])

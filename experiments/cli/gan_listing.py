@@ -1,0 +1,83 @@
+"""What the options of `sigmaprop gan` can name, for `sigmaprop list`."""
+
+from rich.table import Table
+
+from sigmaprop.data import options as data_options
+from sigmaprop.generators import losses, networks, observation, optimizers, parameterisation
+
+from ..gan.config import GAN_PRESETS, swept
+from .listing_tables import add, table
+
+_ARMS = {
+    "zero": "sigma is exactly 0: the samples are the means",
+    "fixed": "--sigma at every step",
+    "scheduled": "from --sigma to --sigma-last over all steps",
+    "global": "one learned number",
+    "per_pixel": "one learned number for each coordinate",
+    "heteroscedastic": "sigma(z): a linear head on the generator's features",
+    "low_rank": "one for each coordinate, and a factor of --rank columns",
+}
+_LOSSES = {
+    "non_saturating": "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
+    "minimax": "the same for D; G: log(1 - D(fake))",
+    "least_squares": "D: (l - 1)^2/2 + l^2/2; G: (l - 1)^2/2",
+    "hinge": "D: max(0, 1 - l) + max(0, 1 + l); G: -l",
+    "wasserstein": "D: l(fake) - l(real); G: -l",
+}
+_PENALTIES = {
+    "--r1": "|grad D|^2 / 2 at real examples",
+    "--r2": "|grad D|^2 / 2 at generated examples",
+    "--gradient-penalty": "(|grad D| - 1)^2 between real and generated examples",
+    "--roth": "Roth's regulariser of the Jensen-Shannon loss",
+    "--spectral-norm": "the discriminator's kernels over their spectral norms",
+    "--instance-noise": "noise on all that the discriminator sees",
+    "--entropy-weight": "pays the generator for its entropy",
+}
+
+
+def tables() -> tuple[Table, ...]:
+    """Arms, losses, penalties, networks, data sets and presets."""
+    return (
+        _described("Arms (--arm)", {name: _ARMS[name] for name in observation.ARMS}),
+        _described("Losses (--loss), l the logit", {n: _LOSSES[n] for n in losses.names()}),
+        _described("What restrains the players", _PENALTIES),
+        _described("Networks and their parts", _parts()),
+        _data_sets(),
+        _presets(),
+    )
+
+
+def _described(title: str, entries: dict[str, str]) -> Table:
+    found = table(title, "name", "what it is")
+    for name, text in entries.items():
+        add(found, name, text)
+    return found
+
+
+def _parts() -> dict[str, str]:
+    return {
+        "--generator": ", ".join(networks.generator_names()),
+        "--discriminator": ", ".join(networks.discriminator_names()),
+        "--activation": ", ".join(
+            f"{name} ({entry.smoothness})" for name, entry in networks.ACTIVATIONS.items()
+        ),
+        "--output": ", ".join(networks.OUTPUTS),
+        "--optimizer": ", ".join(optimizers.names()),
+        "--parameterisation": ", ".join(parameterisation.names()),
+    }
+
+
+def _data_sets() -> Table:
+    found = table("Data sets (--dataset)", "name", "shape", "train, validation, test")
+    for name, entry in data_options.CATALOGUE.items():
+        rows = ", ".join(f"{count:,}" for count in entry.rows)
+        add(found, name, " x ".join(map(str, entry.shape)), rows)
+    return found
+
+
+def _presets() -> Table:
+    found = table("Presets of gan (--preset)", "name", "data set", "swept", "steps x seeds")
+    for name, config in GAN_PRESETS.items():
+        over = "; ".join(f"{k}: {', '.join(map(str, v))}" for k, v in swept(config.sweep).items())
+        add(found, name, config.dataset, over, f"{config.steps:,} x {config.seeds}")
+    return found

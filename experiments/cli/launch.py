@@ -1,0 +1,315 @@
+"""The commands around an experiment: run it, replay it, report on it."""
+
+import contextlib
+import json
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmaprop import runs
+from sigmaprop.reporting import unfinished
+from sigmaprop.runs import configs, own_sources
+from sigmaprop.runs.environment import environment, environment_differences
+from sigmaprop.runs.own_sources import SOURCES
+
+from .. import progress, streams
+from ..terminal import Terminal
+
+SHOWN_DIFFERENCES = 20
+"""Numbers that a replay lists when they differ."""
+
+
+class Experiment(NamedTuple):
+    """What the commands need to know of an experiment.
+
+    Attributes:
+        command: its name.
+        config: the type of its options.
+        prepare: ``config -> plan``; a ValueError is a mistake in the options.
+        headline: ``(config, plan) -> str``, what is about to be done.
+        total: ``(config, plan) -> samples in all``, None where that is not known beforehand.
+        run: ``(config, plan, run directory, progress) -> claims``; progress takes a text and the
+            samples done since.
+        keys: columns that name a row of its table.
+        values: columns of numbers.
+        timed: metrics that a clock goes into; no repetition gives the same bits.
+        write_report: ``(directory, run directories, tell)``; tell takes the number of figures that
+            are drawn, and of all.
+        summary: ``(directory, claims, terminal)``, prints what was found.
+        unit: what progress counts.
+        resumable: whether `sigmaprop resume` can go on with a run that was stopped.
+        concluded: ``run directory -> claims`` of a complete run; None where they are only printed
+            when it ends.
+    """
+
+    command: str
+    config: type
+    prepare: Callable[[Any], Any]
+    headline: Callable[[Any, Any], str]
+    total: Callable[[Any, Any], int | None]
+    run: Callable[..., list[Any]]
+    keys: Sequence[str]
+    values: Sequence[str]
+    timed: Sequence[str]
+    write_report: Callable[[Path, tuple[Path, ...], Callable[[int, int], None]], None]
+    summary: Callable[[Path, list[Any], Terminal], None]
+    unit: str = "samples"
+    resumable: bool = False
+    concluded: Callable[[Path], list[Any]] | None = None
+
+
+def launch(
+    experiment: Experiment,
+    config: Any,
+    run_dir: Path | None,
+    origin: tuple[Any, Path] | None = None,
+) -> int:
+    """Measures, then prints conclusions and where the report is.
+
+    Args:
+        experiment: which.
+        config: what to measure.
+        run_dir: the run directory, None for a fresh one.
+        origin: the options that the config was made from, and their file.
+    """
+    terminal = Terminal()
+    plan = _prepared(experiment, config)
+    if origin is not None:
+        base, file = origin
+        changed, total = configs.changes(config, base)
+        terminal.say(f"{changed} of {total} options changed from {file}")
+    with _run(experiment, runs.create(run_dir, experiment.command, config)) as run:
+        claims = _measure(experiment, config, plan, run, terminal)
+    _finish(experiment, run.directory, claims, terminal, named=run.named)
+    return 0
+
+
+def resume(experiment: Experiment, directory: Path) -> int:
+    """``sigmaprop resume``: goes on with a run that was stopped, to the same bits.
+
+    Of a run that is complete it draws the page, if its process ended before that was drawn.
+    """
+    terminal = Terminal()
+    if runs.state(directory) == "complete":
+        return _draw_missing(experiment, directory, terminal)
+    if not experiment.resumable:
+        raise runs.RunError(
+            f"{directory} is a run of `sigmaprop {experiment.command}`, which keeps no checkpoints;"
+            f" start anew with `sigmaprop {experiment.command} --config {directory}`"
+        )
+    found = runs.resume(directory, experiment.command, experiment.config)
+    if found.run is None:  # it has just ended
+        return _draw_missing(experiment, directory, terminal)
+    if not found.verified:
+        terminal.say(
+            f"{directory} was begun by a version that recorded no checksums of config and metrics: "
+            "whether they were altered since cannot be told"
+        )
+    for line in found.differences:
+        terminal.say(f"differs: {line}")
+    with _run(experiment, found.run) as run:
+        plan = _prepared(experiment, run.config)
+        claims = _measure(experiment, run.config, plan, run, terminal)
+    _finish(experiment, run.directory, claims, terminal, named=run.named)
+    return 0
+
+
+def _draw_missing(experiment: Experiment, directory: Path, terminal: Terminal) -> int:
+    """Draws the page of a complete run where there is none, or one from before it was complete."""
+    page, manifest = directory / "report.html", directory / "manifest.json"
+    try:
+        drawn = page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns
+    except OSError:
+        drawn = False
+    if drawn:
+        terminal.say(f"{directory} is complete already; nothing to resume")
+        return 0
+    runs.load(directory, experiment.config, command=experiment.command)
+    terminal.say(f"{directory} is complete, but its report was not drawn; drawing it")
+    claims = experiment.concluded(directory) if experiment.concluded else None
+    _finish(experiment, directory, claims, terminal)
+    return 0
+
+
+def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int:
+    """``sigmaprop replay``: 0 if every number has the same bits, else 1."""
+    terminal = Terminal()
+    before = runs.load(directory, experiment.config, command=experiment.command)
+    _check_sources(directory, before.config, terminal)
+    plan = _prepared(experiment, before.config)
+    for line in environment_differences(before.environment, environment(before.config.seed)):
+        terminal.say(f"differs: {line}")
+    with _run(experiment, runs.create(run_dir, experiment.command, before.config)) as run:
+        _measure(experiment, before.config, plan, run, terminal)
+    after = runs.load(run.directory, experiment.config, command=experiment.command)
+    first, second = (_untimed(experiment, found.metrics) for found in (before, after))
+    different = runs.compare_tables(first, second, keys=list(experiment.keys))
+    count = first.num_rows * len(experiment.values)
+    which = f"{count} numbers" + (" that no clock goes into" if experiment.timed else "")
+    if not different:
+        terminal.say(f"identical: all {which} of {directory} have the same bits in {run.named}")
+        return 0
+    terminal.say(
+        f"different: {len(different)} of {which} of {directory}; the repetition is in {run.named}"
+    )
+    for difference in different[:SHOWN_DIFFERENCES]:
+        terminal.say(f"  {difference}")
+    if len(different) > SHOWN_DIFFERENCES:
+        terminal.say(f"  and {len(different) - SHOWN_DIFFERENCES} more")
+    return 1
+
+
+def report(experiment: Experiment, directories: Sequence[Path], out: Path | None) -> int:
+    """``sigmaprop report``: figures and HTML from what runs hold, finished or not."""
+    terminal = Terminal()
+    if out is None and len(directories) > 1:
+        raise runs.RunError(
+            f"report overlays {len(directories)} runs; name a directory for it with --out"
+        )
+    notices = [_checked(experiment, directory) for directory in directories]
+    for notice in filter(None, notices):
+        terminal.say(notice)
+    drawn = [
+        directory
+        for directory, notice in zip(directories, notices, strict=True)
+        if not notice or unfinished.has_numbers(directory)
+    ]
+    if not drawn:
+        return 0
+    target = directories[0] if out is None else out
+    _write_report(experiment, target, drawn, terminal)
+    terminal.say(f"report: {target / 'report.html'}")
+    return 0
+
+
+def _checked(experiment: Experiment, directory: Path) -> str:
+    """Checks that a run can be reported on; how far it has come, empty for a complete one."""
+    notice = ""
+    if runs.state(directory) == "complete":
+        runs.load(directory, experiment.config, command=experiment.command)
+    else:
+        runs.load_config(directory, experiment.config, command=experiment.command)
+        notice = unfinished.notice(directory, shlex.quote(str(directory)))
+    return notice
+
+
+def _save_sources(run: runs.Run, config: Any) -> None:
+    """Keeps the source of the user's own functions beside the numbers."""
+    own = own_sources.kept(_objectives(config))
+    if own:
+        path = run.directory / SOURCES
+        runs.write_atomic(path, json.dumps(own, indent=1))
+        runs.include(run, path)
+
+
+def _check_sources(directory: Path, config: Any, terminal: Terminal) -> None:
+    """Refuses to run the files that a run directory names unless they are what the run used."""
+    remedy = "restore it to replay, or start anew with --objective {spec} given on the command line"
+    for file in own_sources.check(directory, _objectives(config), remedy):
+        terminal.say(f"{file} is what the run used")
+
+
+def _objectives(config: Any) -> Sequence[str]:
+    """The objectives of an experiment that has any."""
+    return getattr(config, "objective", ())
+
+
+def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
+    """The rows that no clock goes into."""
+    if not experiment.timed or "metric" not in table.column_names:
+        return table
+    return table.filter(~pc.field("metric").isin(list(experiment.timed)))
+
+
+def _prepared(experiment: Experiment, config: Any) -> Any:
+    """Mistakes in the options end as one sentence; anything later is a defect."""
+    try:
+        with progress.waiting(Terminal(), "preparing"):
+            return experiment.prepare(config)
+    except ValueError as error:
+        raise runs.RunError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
+    """A run that tells where it lies when it is stopped."""
+    try:
+        with run:
+            yield run
+    except (KeyboardInterrupt, runs.Terminated) as error:
+        again = f"start anew with `sigmaprop {experiment.command} --config {run.named}`"
+        if experiment.resumable:
+            again = f"go on with `sigmaprop resume {run.named}`"
+        error.add_note(f"{run.named} is marked interrupted; {again}")
+        raise
+
+
+def _measure(
+    experiment: Experiment, config: Any, plan: Any, run: runs.Run, terminal: Terminal
+) -> list[Any]:
+    devices = jax.local_devices()
+    noun = f"{devices[0].platform} device{'' if len(devices) == 1 else 's'}"
+    terminal.say(
+        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory {run.named}"
+    )
+    _save_sources(run, config)
+    total = experiment.total(config, plan)
+    # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
+    with (
+        streams.outliving_pipe(),
+        np.errstate(all="ignore"),
+        progress.telling(terminal, total, experiment.unit) as told,
+    ):
+        return experiment.run(config, plan, run, told)
+
+
+def _write_report(
+    experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
+) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        telling = progress.telling(terminal, None, "figures", "reading the numbers")
+        with streams.outliving_pipe(), telling as told:
+            experiment.write_report(target, tuple(directories), told.figures)
+    except OSError as error:
+        raise runs.RunError(
+            f"cannot write the report to {target} ({error.strerror or error}); choose another "
+            "directory with `sigmaprop report RUN --out DIR`"
+        ) from error
+
+
+def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None:
+    """The summary of an experiment that judges claims."""
+    from sigmaprop.reporting import tables
+
+    del directory
+    for table in tables.claims_by_objective(claims):
+        terminal.print(table)
+    terminal.print(tables.summary(claims), soft_wrap=True)
+
+
+def _finish(
+    experiment: Experiment,
+    directory: Path,
+    claims: list[Any] | None,
+    terminal: Terminal,
+    *,
+    named: Path | None = None,
+) -> None:
+    """Writes the report, then prints what was found, if that is known, and where it lies.
+
+    ``named`` is the directory as the user named it, where that is not ``directory``.
+    """
+    named = named or directory
+    _write_report(experiment, directory, [directory], terminal)
+    if claims is not None:
+        experiment.summary(directory, claims, terminal)
+    count = len(list((directory / "figures").glob("*.svg")))
+    terminal.say(f"figures: {named / 'figures'} ({count}, each as SVG and PNG)")
+    terminal.say(f"report:  {named / 'report.html'}")

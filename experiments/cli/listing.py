@@ -1,0 +1,186 @@
+"""``sigmaprop list``: what the options can name.
+
+Nothing is trained or measured: of the digit classifier only its description is known here.
+"""
+
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+
+from rich.table import Table
+
+from sigmaprop import estimators, noise, objectives
+from sigmaprop.comparison import FAMILIES
+from sigmaprop.estimators import sweepable_labels
+from sigmaprop.estimators.base import Estimator
+from sigmaprop.noise import schedules
+
+from ..estimators.config import ESTIMATORS_PRESETS
+from ..limit.config import LIMIT_PRESETS, LimitConfig
+from ..terminal import Terminal
+from . import gan_listing
+from .listing_tables import add, table
+
+_VARIANTS = {
+    "fitted": "its coefficient fitted on the other half of the\ndraws",
+    "uncoupled": "independent draws on the two sides",
+}
+_DETERMINISTIC = {
+    "at_mean": "1 grad f in all",
+    "second_order": "K third-order",
+    "quadrature": "1 f a node",
+}
+_NOISE = {
+    "iid": "independent draws of eps",
+    "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
+    "orthogonal": "blocks of K orthogonal rows, each of them exactly normal",
+    "sobol": "scrambled Sobol nets; error bars from independent scrambles",
+}
+_GAUSSIANS = {
+    "isotropic": "sigma^2 I",
+    "diagonal": "scales from sigma/2 to 2 sigma, normalised to a mean square of sigma^2",
+    "full": "those scales with the correlation 0.5^|i-j|; lower triangular factor",
+    "low_rank": "half of sigma^2 from --rank random directions, half independent",
+}
+_DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", False)
+"""Formula, smoothness and closed form, told without training the network."""
+
+
+def show() -> int:
+    """Prints all tables."""
+    terminal = Terminal()
+    for found in (
+        objective_table(),
+        estimator_table(),
+        noise_table(),
+        gaussian_table(),
+        schedule_table(),
+        preset_table(),
+        comparison_preset_table(),
+        *gan_listing.tables(),
+    ):
+        terminal.print(found)
+    terminal.say("E f: whether the smoothed function is known in closed form.")
+    terminal.say("--objective also takes path/to/file.py:function, a function of your own.")
+    swept = f"`sigmaprop limit` takes the estimators {', '.join(sweepable_labels())}."
+    terminal.say(textwrap.fill(swept, 80))
+    return 0
+
+
+def objective_table() -> Table:
+    """Every objective: formula, dimensions, smoothness, whether E f is known."""
+    found = table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
+    for name in objectives.names():
+        formula, smoothness, closed = describe(name)
+        add(found, name, formula, dims(name), smoothness, "yes" if closed else "no")
+    return found
+
+
+def describe(name: str) -> tuple[str, str, bool]:
+    """Formula, smoothness, and whether E f is known in closed form."""
+    if name == "digit_classifier":
+        return _DIGIT_CLASSIFIER
+    objective = objectives.get(name)
+    return objective.formula, objective.smoothness, objective.has_closed_form
+
+
+def dims(name: str) -> str:
+    """The default dimension and those allowed."""
+    entry = objectives._TABLE[name]
+    if entry.smallest == entry.largest:
+        return f"{entry.default_dim} only"
+    largest = "" if math.isinf(entry.largest) else f", <= {entry.largest}"
+    return f"{entry.default_dim}, >= {entry.smallest}{largest}"
+
+
+def estimator_table() -> Table:
+    """Every estimator: what it is, which gradients it gives, what a draw costs."""
+    found = table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
+    for label in estimators.labels():
+        name, variate, _ = estimators.parse(label)
+        estimator = estimators.of_label(label)
+        text = _VARIANTS.get(label.rpartition("+")[2]) or _summary(estimators._TABLE[name, variate])
+        add(found, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator))
+    return found
+
+
+def gradients(estimator: Estimator) -> str:
+    """To which parts of a Gaussian it gives a gradient that is neither NaN nor always 0."""
+    return "mean" if estimator.name in ("at_mean", "antithetic_difference") else "all"
+
+
+def cost(estimator: Estimator) -> str:
+    """What is evaluated for each draw of eps, K coordinates long."""
+    if estimator.exact is not None:
+        return _DETERMINISTIC[estimator.name]
+    count = estimator.evaluations_per_draw
+    number = f"{count}" if count > 0 else f"{-count} K"
+    what = "grad f" if "gradient" in estimator.knows else "f"
+    if "expansion" in estimator.knows:
+        what = "grad f, Hess f(m) y" if estimator.name == "pathwise" else "f, Hess f(m) y"
+        number = "1"
+    if estimator.name == "bonnet_price":
+        what, number = "grad f, Hess f v", "K"
+    return f"{number} {what}"
+
+
+def noise_table() -> Table:
+    """Every noise scheme."""
+    found = table("Noise (--noise)", "name", "what it is")
+    for name in noise.NAMES:
+        add(found, name, _NOISE[name])
+    return found
+
+
+def gaussian_table() -> Table:
+    """Every family of Gaussians."""
+    found = table("Gaussians (--gaussian)", "name", "covariance, as comparisons set it")
+    for name in FAMILIES:
+        add(found, name, _GAUSSIANS[name])
+    return found
+
+
+def schedule_table() -> Table:
+    """Every schedule with five of its values."""
+    found = table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
+    for name in schedules.names():
+        values = schedules.sigmas(name, 1.0, 1e-4, 5)
+        add(
+            found,
+            name,
+            _summary(schedules._TABLE[name]),
+            " ".join(f"{value:.2g}" for value in values),
+        )
+    return found
+
+
+def preset_table() -> Table:
+    """Every preset: what it runs."""
+    found = table("Presets of limit (--preset)", "name", "objectives", "sigmas", "samples")
+    for name, config in LIMIT_PRESETS.items():
+        add(found, name, ", ".join(config.objective), _sigmas(config), f"{config.num_samples:,}")
+    return found
+
+
+def comparison_preset_table() -> Table:
+    """Every preset of `sigmaprop estimators`: what its grid runs."""
+    found = table("Presets of estimators (--preset)", "name", "grid", "sigmas")
+    for name, config in ESTIMATORS_PRESETS.items():
+        grid = f"{', '.join(config.objective)}; {len(config.estimators)} estimators; " + ", ".join(
+            config.gaussian
+        )
+        add(found, name, grid, " ".join(f"{sigma:g}" for sigma in config.sigmas))
+    return found
+
+
+def _sigmas(config: LimitConfig) -> str:
+    values: Sequence[float] = config.sigmas or (config.sigma_first, config.sigma_last)
+    number = len(values) if config.sigmas else config.num_sigmas
+    return f"{number} from {values[0]:g} to {values[-1]:g}"
+
+
+def _summary(function: Callable) -> str:
+    """The first line of a docstring, in lines that leave room for two more columns."""
+    first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
+    return textwrap.fill(first, 44)

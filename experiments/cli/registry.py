@@ -1,0 +1,115 @@
+"""The experiments that run directories know, by the name of their command."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import runs
+from sigmaprop.names import unknown
+
+from ..estimators import run as estimators
+from ..estimators.config import EstimatorsConfig
+from ..limit import run as limit
+from ..limit.config import LimitConfig
+from ..terminal import counted
+from .launch import Experiment, print_claims
+
+NAMES = ("limit", "estimators", "gan")
+"""Commands whose runs can be replayed and reported on."""
+
+
+def of_run(directory) -> Experiment:
+    """The experiment that a run directory belongs to.
+
+    Raises:
+        RunError: it is no run directory, or its command is unknown.
+    """
+    runs.state(directory)
+    name = runs.load_command(directory)
+    if name not in NAMES:
+        raise runs.RunError(f"{directory}: {unknown('command', name, NAMES)}")
+    return get(name)
+
+
+def get(name: str) -> Experiment:
+    """The experiment of a command; networks are imported only for the one that has them."""
+    if name == "gan":
+        from ..gan.run import EXPERIMENT
+
+        return EXPERIMENT
+    return _EXPERIMENTS[name]
+
+
+def _prepare_limit(config: LimitConfig) -> limit.Plan:
+    """The plan, once every objective is known to be finite where it is measured."""
+    plan = limit.prepare(config)
+    for objective in plan.objectives if config.x else ():
+        point = jnp.asarray(limit.point_of(objective, config), jnp.float32)
+        if not np.isfinite(objective(point)):
+            raise ValueError(
+                f"--x {' '.join(map(str, config.x or ()))}: objective {objective.name!r} is "
+                "not finite there; choose a point nearer to 0"
+            )
+    return plan
+
+
+def _limit_headline(config: LimitConfig, plan: limit.Plan) -> str:
+    sizes = (
+        counted(len(plan.objectives), "objective"),
+        counted(len(plan.sigmas), "sigma"),
+        counted(len(plan.batch_sizes), "batch size"),
+    )
+    each = counted(config.num_samples, "sample")
+    return f"{' x '.join(sizes)}, {each} each in {config.dtype}"
+
+
+def _estimators_headline(config: EstimatorsConfig, plan: estimators.Plan) -> str:
+    sizes = (
+        counted(len(plan.objectives), "objective"),
+        counted(len(config.gaussian), "Gaussian"),
+        counted(len(plan.settings), "estimator"),
+        counted(len(plan.sigmas), "sigma"),
+    )
+    studies = counted(len(config.studies), "study").replace("studys", "studies")
+    return f"{studies}; grid of {' x '.join(sizes)}, {config.replicates} replicates each"
+
+
+def _limit_report(target, directories, tell) -> None:
+    from sigmaprop.reporting import html
+
+    html.write(target, directories, tell)
+
+
+def _estimators_report(target, directories, tell) -> None:
+    from sigmaprop.reporting import estimators_html
+
+    estimators_html.write(target, directories, tell)
+
+
+_EXPERIMENTS = {
+    "limit": Experiment(
+        command="limit",
+        config=LimitConfig,
+        prepare=_prepare_limit,
+        headline=_limit_headline,
+        total=limit.total_draws,
+        run=lambda *arguments: limit.run(*arguments),
+        keys=limit.limit_table.KEYS,
+        values=limit.limit_table.VALUES,
+        timed=(),
+        write_report=_limit_report,
+        summary=print_claims,
+    ),
+    "estimators": Experiment(
+        command="estimators",
+        config=EstimatorsConfig,
+        prepare=estimators.prepare,
+        headline=_estimators_headline,
+        total=estimators.total_work,
+        run=lambda *arguments: estimators.run(*arguments),
+        keys=estimators.KEYS,
+        values=estimators.VALUES,
+        timed=estimators.TIMED,
+        write_report=_estimators_report,
+        summary=print_claims,
+    ),
+}

@@ -1,0 +1,1 @@
+"""`sigmaprop estimators`: every rule, side by side."""

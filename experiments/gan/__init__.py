@@ -1,0 +1,1 @@
+"""`sigmaprop gan`: generators in every treatment of sigma."""

@@ -1,0 +1,216 @@
+"""Arms against the arm zero: what differs by more than seeds do.
+
+Every number of a replica is its mean over the evaluations in the last fifth of the run; means and
+intervals are over seeds, differences between replicas of equal seed. A replica that diverged ranks
+behind every other one of both arms: medians stand for means, ranks decide, and there is no
+interval. Each kind of sentence is a family: verdicts of arms are one, directions of sigma another.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from sigmaprop.reporting.gan_results import Cell, Measured, measured, pair
+from sigmaprop.reporting.gan_scores import (
+    EACH,
+    PRIMARY,
+    UNKNOWN,
+    Comparison,
+    Score,
+    as_json,
+    scale_of,
+)
+from sigmaprop.reporting.gan_series import LAST, Key, Series
+from sigmaprop.reporting.gan_terminal import terminal_tables
+from sigmaprop.statistics import Comparison as Judged
+from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
+from sigmaprop.statistics import compare as judged
+
+SETTLED = 0.05
+"""A sigma has settled where its log moves by less than this in the last fifth of the run, ..."""
+SLOW = 0.1
+"""... and by less than this share of the way that Adam allows."""
+AT_BOUND = 0.5
+"""A sigma that spends more of that time at a bound is there."""
+
+__all__ = ["as_json", "compare", "terminal_tables"]
+
+
+def compare(directory: Path) -> list[Comparison]:
+    """Compares every cell with the cell of arm zero that agrees in all other swept options.
+
+    Where there is none, with the first cell.
+
+    Args:
+        directory: of a run, with metrics.parquet, replicas.json and reference.json.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    run = measured(directory)
+    found = [_compare(run, cell, _reference(run.cells, cell)) for cell in run.cells]
+    return _with_directions(run, _with_verdicts(run, found))
+
+
+def _reference(cells: tuple[Cell, ...], cell: Cell) -> Cell:
+    """What a cell is compared with."""
+    wanted = cell.swept | {"arm": "zero"}
+    return next((one for one in cells if one.swept == wanted), cells[0])
+
+
+def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
+    itself = cell.number == reference.number
+    sigma, trend, shares = _sigma(run, cell)
+    return Comparison(
+        cell=cell.number,
+        label=cell.label,
+        arm=cell.arm,
+        learns=cell.learns,
+        seeds=len(cell.seeds),
+        diverged=int((run.diverged_at[cell.replicas] >= 0).sum()),
+        against="" if itself else reference.label,
+        to_zero=reference.swept == cell.swept | {"arm": "zero"},
+        sigma=sigma,
+        trend=trend,
+        direction="",
+        at_floor=shares[0],
+        at_ceiling=shares[1],
+        scores=tuple(_scores(run, cell, None if itself else reference)),
+    )
+
+
+def _scores(run: Measured, cell: Cell, reference: Cell | None) -> Iterator[Score]:
+    """The scores of a cell that has any of their kind, each compared by itself."""
+    for key in run.scores():
+        own = run.late(key, cell)
+        if np.isnan(own).all() and not (run.diverged_at[cell.replicas] >= 0).all():
+            continue
+        one = Score(*key, _level(run, key, own))
+        both = None if reference is None else pair(run, key.metric, own, run.late(key, reference))
+        if both is not None:
+            (found,) = judged([both], 1 - EACH)
+            one = one._replace(
+                against=found.measured, diverged=found.diverged, floored=found.floored
+            )
+        yield one
+
+
+def _level(run: Measured, key: Key, own: np.ndarray) -> Interval:
+    """The mean over seeds; the median, without an interval, where one has no number."""
+    if np.isfinite(own).all():
+        return _mean(own)
+    middle = central(own, scale_of(key.metric, run.ideal))
+    return UNKNOWN._replace(value=middle)
+
+
+def _mean(values: np.ndarray) -> Interval:
+    """The mean over seeds, without an interval where they are few."""
+    mean, error = mean_and_error(values)
+    return interval(mean, error, len(values), EACH)
+
+
+def _with_verdicts(run: Measured, found: list[Comparison]) -> list[Comparison]:
+    """The verdicts of the primary comparisons, which are one family."""
+    by_label = {cell.label: cell for cell in run.cells}
+    family: dict[int, Pair] = {}
+    for one in found:
+        if one.against and one.primary is not None:
+            values = (run.late(Key(*PRIMARY), by_label[name]) for name in (one.label, one.against))
+            both = pair(run, PRIMARY[0], *values)
+            if both is not None:
+                family[one.cell] = both
+    verdicts = dict(zip(family, judged(list(family.values())), strict=True))
+    return [
+        one._replace(scores=tuple(_told(score, verdicts[one.cell]) for score in one.scores))
+        if one.cell in verdicts
+        else one
+        for one in found
+    ]
+
+
+def _told(score: Score, found: Judged) -> Score:
+    """The primary score with what its family says."""
+    if score.key != PRIMARY:
+        return score
+    return score._replace(
+        against=found.measured,
+        p_value=found.adjusted,
+        verdict=found.verdict,
+        coverage=found.level,
+        missed=found.missed,
+    )
+
+
+def _sigma(run: Measured, cell: Cell) -> tuple[Interval, Interval, tuple[float, float]]:
+    """Sigma of the last fifth, its trend, shares at floor and ceiling, of the seeds that ended."""
+    alive = _alive(run, cell)
+    if not alive.size:
+        return UNKNOWN, UNKNOWN, (np.nan, np.nan)
+    late = {
+        name: run.series[Key(name)].end(run.steps) for name in ("sigma", "at_floor", "at_ceiling")
+    }
+    at_floor, at_ceiling = (
+        float(late[name].value[alive].mean()) for name in ("at_floor", "at_ceiling")
+    )
+    trend = _mean(1000 * _late_slopes(run, alive))
+    return _mean(late["sigma"].value[alive].mean(axis=1)), trend, (at_floor, at_ceiling)
+
+
+def _alive(run: Measured, cell: Cell) -> np.ndarray:
+    """The replicas of a cell that did not diverge."""
+    return cell.replicas[run.diverged_at[cell.replicas] < 0]
+
+
+def _late_slopes(run: Measured, replicas: np.ndarray) -> np.ndarray:
+    """Slopes of log sigma in the last fifth of the run."""
+    late = run.series[Key("sigma")].end(run.steps)
+    return _slopes(Series(late.step, late.value[replicas]))
+
+
+def _slopes(sigma: Series) -> np.ndarray:
+    """Least-squares slope of log sigma in the step, for each replica; NaN where sigma is 0."""
+    if len(sigma.step) < 2:
+        return np.full(len(sigma.value), np.nan)
+    centred = sigma.step - sigma.step.mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(sigma.value) @ centred / (centred @ centred)
+
+
+def _settled(run: Measured, cell: Cell) -> float:
+    """How far log sigma may move in the last fifth of the run and count as settled."""
+    options = run.config | cell.swept
+    if options.get("sigma_optimizer", "adam") != "adam":
+        return SETTLED
+    rate = options.get("sigma_learning_rate") or options["learning_rate"]
+    return min(SETTLED, SLOW * float(rate) * LAST * run.steps)
+
+
+def _with_directions(run: Measured, found: list[Comparison]) -> list[Comparison]:
+    """Where learned sigmas go: the sentences on them are one family.
+
+    A bound is where it is. Of the others, log sigma falls or rises where Holm's method says that
+    its change in the last fifth of the run is not 0, and has settled where the interval of that
+    change, at the family's level, is small.
+    """
+    family: dict[int, Pair] = {}
+    directions: dict[int, str] = {}
+    for cell, one in zip(run.cells, found, strict=True):
+        alive = _alive(run, cell)
+        if not cell.learns or not alive.size:
+            continue
+        directions[cell.number] = _at_bound(one) or "unclear"
+        change = _late_slopes(run, alive) * LAST * run.steps
+        if directions[cell.number] == "unclear" and np.isfinite(change).all():
+            scale = Scale("smaller", margin=_settled(run, cell))
+            family[cell.number] = Pair(change, np.zeros(len(change)), scale)
+    for number, one in zip(family, judged(list(family.values())), strict=True):
+        moves = {"better": "falling", "worse": "rising"}.get(one.verdict, "unclear")
+        directions[number] = "settled" if one.within else moves
+    return [one._replace(direction=directions.get(one.cell, "")) for one in found]
+
+
+def _at_bound(one: Comparison) -> str:
+    """The bound at which sigma is for most of the time, if there is one."""
+    shares = {"at floor": one.at_floor, "at ceiling": one.at_ceiling}
+    return next((bound for bound, share in shares.items() if share > AT_BOUND), "")

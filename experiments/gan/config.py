@@ -1,0 +1,413 @@
+"""Options of `sigmaprop gan`, its presets, and what may be swept.
+
+Like `config`, this module imports nothing heavy: what needs a name looked up is checked when the
+experiment is prepared.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from sigmaprop.data.options import DataOptions
+from sigmaprop.names import shortened, shown
+
+from ..options import check_range
+
+Arm = Literal["zero", "fixed", "scheduled", "global", "per_pixel", "heteroscedastic", "low_rank"]
+_LARGEST_SIGMA = 1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class GanOptions:
+    """A GAN whose generator ends in N(mean(z), Sigma(z))."""
+
+    dataset: str = "digits"
+    """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; or an image set that
+    `sigmaprop data prepare` has made: mnist, fashion_mnist, kmnist, cifar10, cifar100,
+    svhn_cropped."""
+    data: DataOptions = dataclasses.field(default_factory=DataOptions)
+    """What to make of the data."""
+    redraw_split: bool = False
+    """Whether each seed draws anew which rows train and which validate, and is scored with
+    bandwidths of its own training rows; the test rows stay. Else the split fixed by name."""
+    arm: Arm = "global"
+    """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
+    --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
+    (sigma(z)), low_rank (per pixel and a factor of --rank columns)."""
+    placement: Literal["model", "shared"] = "model"
+    """model: only generated examples get the noise. shared: real ones get noise of the same scale,
+    another game: it has no level of sigma to settle at."""
+    gradient: Literal["pathwise", "at_mean"] = "pathwise"
+    """Where the generator differentiates the discriminator: at x, or at the mean although the
+    discriminator sees x."""
+    sigma_gradient: Literal[
+        "pathwise",
+        "pathwise+at_mean",
+        "pathwise+delta",
+        "score_function",
+        "score_function+at_mean",
+        "score_function+delta",
+        "bonnet_price",
+    ] = "pathwise"
+    """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
+    noise_samples: int = 1
+    """Draws of the noise for each latent of a generator step, 1 to 4096."""
+    sigma: float = 0.1
+    """Sigma of the arm fixed, first sigma of scheduled, in units of x, 0 to 1e6."""
+    sigma_last: float = 0.01
+    """Last sigma of scheduled, 0 to 1e6; for exponential the floor, above 0."""
+    sigma_schedule: Literal["constant", "linear", "cosine", "exponential"] = "exponential"
+    """How scheduled runs from --sigma to --sigma-last, over all --steps."""
+    sigma_start: float = 0.1
+    """Where learned sigmas start, inside floor and ceiling."""
+    sigma_floor: float = 1e-3
+    """Smallest learned sigma, above 0; the share of time spent at it is recorded."""
+    sigma_ceiling: float = 10.0
+    """Largest learned sigma."""
+    parameterisation: Literal["log", "softplus", "signed"] = "log"
+    """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
+    rank: int = 2
+    """Columns of low_rank's factor, 1 to the dimension of x."""
+    entropy_weight: float = 0.0
+    """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
+    entropy_burn_in: int = dataclasses.field(default=5, metadata={"missing": 2})
+    """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
+    that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
+    loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
+        "non_saturating"
+    )
+    """What the players minimise."""
+    r1: float = 0.0
+    """Weight of |grad D|^2 / 2 at real examples, >= 0."""
+    r2: float = 0.0
+    """Weight of |grad D|^2 / 2 at generated examples, >= 0."""
+    gradient_penalty: float = 0.0
+    """Weight of (|grad D| - 1)^2 between real and generated examples, >= 0."""
+    roth: float = 0.0
+    """Weight of Roth's regulariser of the Jensen-Shannon loss: a noise variance, >= 0."""
+    penalty_points: Literal["clean", "noised"] = "noised"
+    """Where the penalties are taken: at examples as the discriminator sees them, or without noise
+    (real examples as they are, generated ones at their mean)."""
+    spectral_norm: bool = False
+    """Whether the discriminator's kernels are divided by their spectral norms."""
+    instance_noise: float = 0.0
+    """First std of noise on all that the discriminator sees, in both players' steps, >= 0."""
+    instance_noise_last: float = 0.0
+    """Its last std; it falls linearly over all --steps."""
+    generator: Literal["mlp", "linear", "goodfellow2014", "dcgan", "wu10", "wu50"] = "mlp"
+    """Network of the mean. linear: W z + b; wu10, wu50: the decoders of Wu et al. (2017)."""
+    discriminator: Literal["mlp", "goodfellow2014", "dcgan"] = "mlp"
+    """Network of the discriminator. goodfellow2014: maxout with dropout."""
+    dropout: bool = True
+    """Whether the discriminator goodfellow2014 drops units in training."""
+    widths: tuple[int, ...] = (128, 128)
+    """Hidden layers of the generator mlp."""
+    discriminator_widths: tuple[int, ...] = (128, 128)
+    """Hidden layers of the discriminator mlp."""
+    channels: int = 64
+    """Channels of dcgan's largest images, in both networks; deeper layers have multiples."""
+    activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = "relu"
+    """Of the generators mlp and dcgan."""
+    discriminator_activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = (
+        "leaky_relu"
+    )
+    """Of the discriminators mlp and dcgan."""
+    output: Literal["linear", "sigmoid", "tanh"] = "linear"
+    """Of the generator. A bounded output with noise behind it is told by values out of range."""
+    latent_dim: int = 32
+    """Length of z."""
+    latent: Literal["normal", "uniform"] = "normal"
+    """Distribution of z, of variance 1: normal, or uniform on +-sqrt 3."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """In which the networks' products are computed; parameters stay float32."""
+    batch_size: int = 64
+    """Examples of each kind in a step."""
+    learning_rate: float = 1e-3
+    """Of the generator."""
+    discriminator_learning_rate: float | None = None
+    """Of the discriminator. None: --learning-rate."""
+    sigma_learning_rate: float | None = None
+    """Of what makes sigma. None: --learning-rate. Under Adam log sigma moves by at most about this
+    a step, so it times --steps bounds where sigma can get to."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Of both networks."""
+    sigma_optimizer: Literal["adam", "sgd"] = "adam"
+    """Of what makes sigma."""
+    b1: float = 0.5
+    """Adam's decay of the first moment, 0 to 1."""
+    b2: float = 0.99
+    """Adam's decay of the second moment, 0 to 1."""
+    momentum: float = 0.0
+    """Of sgd, at the start, 0 to 1."""
+    momentum_last: float = 0.0
+    """Of sgd, from --momentum-steps on; linear before."""
+    momentum_steps: int = 1
+    """Steps from --momentum to --momentum-last."""
+    learning_rate_decay: float = 1.0
+    """Divisor of the networks' rates at each step, >= 1."""
+    learning_rate_smallest: float = 1e-6
+    """Where the decay of the rates ends."""
+    discriminator_steps: int = 1
+    """Steps of the discriminator for each of the generator, 1 to 100."""
+    simultaneous: bool = False
+    """Whether both players move from the same point; else the discriminator goes first."""
+    ema_decay: float = 0.999
+    """Decay of the moving average of generator and noise, which is scored beside the last iterate;
+    shorter at first. 0 keeps none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Values of options to cross with each other; every combination runs with every seed."""
+
+
+_NEVER_SWEPT = {"dataset", "data", "redraw_split", "widths", "discriminator_widths"}
+SWEEPABLE = tuple(
+    field.name for field in dataclasses.fields(GanOptions) if field.name not in _NEVER_SWEPT
+)
+
+
+def _swept_type(kind: Any) -> Any:
+    """The type of a list of an option's values."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        (kind,) = (member for member in typing.get_args(kind) if member is not type(None))
+    help_text = tyro.conf.arg(help="Values to cross with the others'. None: not swept.")
+    return Annotated[tuple[kind, ...] | None, help_text]
+
+
+_HINTS = typing.get_type_hints(GanOptions)
+GanSweep = dataclasses.make_dataclass(
+    "GanSweep",
+    [(name, _swept_type(_HINTS[name]), dataclasses.field(default=None)) for name in SWEEPABLE],
+    bases=(Sweep,),
+    frozen=True,
+)
+GanSweep.__module__ = __name__
+GanSweep.__doc__ = Sweep.__doc__
+_QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
+
+
+def _arms(*names: str) -> Sweep:
+    """A sweep over arms."""
+    return GanSweep(arm=names)  # pyright: ignore[reportCallIssue]
+
+
+@dataclasses.dataclass(frozen=True)
+class GanConfig(GanOptions):
+    """Train GAN generators in every treatment of sigma, many replicas in one compiled program."""
+
+    sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
+    """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
+    steps: int = 2500
+    """Steps of the generator, 1 to 10^8."""
+    seeds: int = 4
+    """Seeds of every combination, shared by all of them, 1 to 10^4. Intervals need 3 or more."""
+    seed: int = 0
+    """Root of all randomness, 0 to 4294967295."""
+    evaluations: int = 10
+    """Checkpoints in the last fifth of the run that the comparison averages over, 1 to 1000; four
+    earlier ones are scored too."""
+    eval_samples: int = 1000
+    """Generated examples behind each score, 16 to 10^6."""
+    held_out: Literal["validation", "test"] = "validation"
+    """Real examples to score against; keep the test set for the last word."""
+    gap_evaluations: int = 2
+    """How often the gap between grad f(mu) and grad E f(mu + sigma eps) is measured, with the
+    discriminator as f, evenly up to the last step, 0 to 100."""
+    gap_sigmas: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
+    """Sigmas of that measurement, above 0."""
+    gap_samples: int = 4096
+    """Draws for each latent of it, a multiple of 16, 64 to 2^20."""
+    metrics_every: int = 20
+    """Steps that recorded losses and sigmas are averaged over, 1 to 10^6."""
+    checkpoint_seconds: float = 10.0
+    """Seconds of work between checkpoints, > 0; no number depends on it."""
+    replica_chunk: int | None = None
+    """Replicas that are vectorised together. None: 1 on a CPU, else all of a device up to 1024."""
+    deterministic: bool = False
+    """Whether the same bits are promised for any number of devices and replicas beside: one
+    replica at a time, and deterministic operations on a GPU. On a CPU that is the default."""
+    tensorboard: bool = False
+    """Whether to write event files for TensorBoard too (needs the extra `tensorboard`)."""
+
+    def __post_init__(self) -> None:
+        """Checks everything that needs no name lookup; errors name option, value and remedy."""
+        for cell in (vars(self), *_swept_values(self.sweep)):
+            _check(cell)
+        _check_sigmas(self)
+        for option, lowest, highest in _RUN_RANGES:
+            check_range(option, getattr(self, option), lowest, highest)
+        if self.deterministic and self.replica_chunk not in (None, 1):
+            raise ValueError(
+                f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "
+                "vectorised replicas round differently; leave one out"
+            )
+        if self.gap_samples % 16:
+            raise ValueError(f"--gap-samples is {shown(self.gap_samples)}; give a multiple of 16")
+        if not all(0 < sigma <= _LARGEST_SIGMA for sigma in self.gap_sigmas):
+            wrong = next(sigma for sigma in self.gap_sigmas if not 0 < sigma <= _LARGEST_SIGMA)
+            raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
+
+
+_RANGES = {
+    "noise_samples": (1, 4096),
+    "sigma": (0, _LARGEST_SIGMA),
+    "sigma_last": (0, _LARGEST_SIGMA),
+    "sigma_start": (1e-12, _LARGEST_SIGMA),
+    "sigma_floor": (1e-12, _LARGEST_SIGMA),
+    "sigma_ceiling": (1e-12, _LARGEST_SIGMA),
+    "rank": (1, 10**6),
+    "entropy_weight": (0, 1e6),
+    "entropy_burn_in": (0, 1000),
+    "r1": (0, 1e9),
+    "r2": (0, 1e9),
+    "gradient_penalty": (0, 1e9),
+    "roth": (0, 1e9),
+    "instance_noise": (0, _LARGEST_SIGMA),
+    "instance_noise_last": (0, _LARGEST_SIGMA),
+    "channels": (1, 4096),
+    "latent_dim": (1, 10**6),
+    "batch_size": (1, 10**6),
+    "learning_rate": (0, 1e6),
+    "discriminator_learning_rate": (0, 1e6),
+    "sigma_learning_rate": (0, 1e6),
+    "b1": (0, 1),
+    "b2": (0, 1),
+    "momentum": (0, 1),
+    "momentum_last": (0, 1),
+    "momentum_steps": (1, 10**9),
+    "learning_rate_decay": (1, 10),
+    "learning_rate_smallest": (0, 1e6),
+    "discriminator_steps": (1, 100),
+    "ema_decay": (0, 1),
+}
+_RUN_RANGES = (
+    ("steps", 1, 10**8),
+    ("seeds", 1, 10**4),
+    ("seed", 0, 2**32 - 1),
+    ("evaluations", 1, 1000),
+    ("eval_samples", 16, 10**6),
+    ("gap_evaluations", 0, 100),
+    ("gap_samples", 64, 2**20),
+    ("metrics_every", 1, 10**6),
+    ("checkpoint_seconds", 1e-3, 1e6),
+    ("replica_chunk", 1, 10**6),
+)
+
+
+def swept(sweep: Any) -> dict[str, tuple[Any, ...]]:
+    """The options that are swept, with their values."""
+    return {name: values for name, values in vars(sweep).items() if values is not None}
+
+
+def _swept_values(sweep: Any) -> list[dict[str, Any]]:
+    """Every swept value on its own, after a check of the lists."""
+    for name, values in swept(sweep).items():
+        flag = f"--sweep.{name.replace('_', '-')}"
+        if not values:
+            raise ValueError(f"{flag} is empty; give at least one value")
+        if len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise ValueError(f"{flag} names {shortened(str(twice))} twice; name it once")
+    return [{name: value} for name, values in swept(sweep).items() for value in values]
+
+
+def _check(options: dict[str, Any]) -> None:
+    """The ranges of the options that are given."""
+    for name, (lowest, highest) in _RANGES.items():
+        value = options.get(name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; give a finite number")
+        check_range(name, value, lowest, highest)
+
+
+def _check_sigmas(config: GanConfig) -> None:
+    """Floor, start and ceiling in this order, swept or not; a schedule that exists."""
+    values = {**{name: (value,) for name, value in vars(config).items()}, **swept(config.sweep)}
+    floor, ceiling = max(values["sigma_floor"]), min(values["sigma_ceiling"])
+    if floor >= ceiling:
+        raise ValueError(
+            f"--sigma-floor {floor:g} is not below --sigma-ceiling {ceiling:g}; swap or move them"
+        )
+    for start in values["sigma_start"]:
+        if not floor <= start <= ceiling:
+            raise ValueError(
+                f"--sigma-start {start:g} lies outside --sigma-floor {floor:g} and "
+                f"--sigma-ceiling {ceiling:g}; move one of them"
+            )
+    ends = (*values["sigma"], *values["sigma_last"])
+    falling = "scheduled" in values["arm"] and "exponential" in values["sigma_schedule"]
+    if falling and min(ends) <= 0:
+        raise ValueError(
+            "--sigma-schedule exponential runs between positive sigmas; give --sigma and "
+            "--sigma-last above 0"
+        )
+
+
+GAN_PRESETS = {
+    "digits": GanConfig(r1=0.1),
+    "demo": GanConfig(r1=0.1, steps=400, gap_evaluations=1, gap_samples=1024),
+    "ring": GanConfig(
+        dataset="ring",
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
+        latent_dim=8,
+        batch_size=128,
+        sigma=0.01,
+        sigma_start=0.05,
+        r1=0.1,
+        steps=6000,
+        eval_samples=2500,
+    ),
+    "grid": GanConfig(
+        dataset="grid",
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
+        latent_dim=8,
+        batch_size=128,
+        sigma=0.05,
+        sigma_start=0.2,
+        r1=0.1,
+        steps=10_000,
+        eval_samples=2500,
+    ),
+    "fashion": GanConfig(
+        dataset="fashion_mnist",
+        data=DataOptions(symmetric=True),
+        sweep=_arms(*_QUICK_ARMS),
+        generator="dcgan",
+        discriminator="dcgan",
+        channels=32,
+        latent_dim=64,
+        r1=1.0,
+        sigma=0.1,
+        steps=20_000,
+        seeds=3,
+        gap_samples=256,
+        metrics_every=50,
+    ),
+    "goodfellow2014": GanConfig(
+        dataset="mnist",
+        sweep=_arms("zero"),
+        generator="goodfellow2014",
+        discriminator="goodfellow2014",
+        output="sigmoid",
+        latent_dim=100,
+        latent="uniform",
+        batch_size=100,
+        optimizer="sgd",
+        learning_rate=0.1,
+        learning_rate_decay=1.000004,
+        learning_rate_smallest=1e-6,
+        momentum=0.5,
+        momentum_last=0.7,
+        momentum_steps=125_000,
+        ema_decay=0.0,
+        gap_samples=256,
+        steps=50_000,
+        seeds=3,
+        metrics_every=100,
+    ),
+}

@@ -1,0 +1,361 @@
+"""From the options of `sigmaprop gan` to games, replicas and their knobs.
+
+Every combination of swept values is a cell; a cell with a seed is a replica. Replicas whose options
+differ only in numbers (arm, sigma, rates, weights) share a game and run in one program; those that
+differ in networks, loss or batch size fall into different groups, which run one after the other.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import data
+from sigmaprop.generators import (
+    losses,
+    networks,
+    observation,
+    optimizers,
+    parameterisation,
+    regularizers,
+    schedule,
+    sigma_gradient,
+)
+from sigmaprop.generators.game import Game, Knobs, Rates
+from sigmaprop.generators.observation import NoiseKnobs, Observation
+from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.metrics import mmd
+
+from .config import GanConfig, GanOptions, swept
+
+_STATIC = (
+    "gradient",
+    "sigma_gradient",
+    "noise_samples",
+    "parameterisation",
+    "rank",
+    "loss",
+    "penalty_points",
+    "spectral_norm",
+    "generator",
+    "discriminator",
+    "dropout",
+    "channels",
+    "activation",
+    "discriminator_activation",
+    "output",
+    "latent_dim",
+    "latent",
+    "dtype",
+    "batch_size",
+    "optimizer",
+    "sigma_optimizer",
+    "b1",
+    "b2",
+    "momentum",
+    "momentum_last",
+    "momentum_steps",
+    "discriminator_steps",
+    "simultaneous",
+    "entropy_burn_in",
+)
+"""Options that decide what is compiled."""
+
+
+class Cell(NamedTuple):
+    """A combination of swept values.
+
+    Attributes:
+        number: its place in the order of the sweep.
+        values: the swept options and their values here.
+        options: all options.
+    """
+
+    number: int
+    values: dict[str, Any]
+    options: GanOptions
+
+    @property
+    def label(self) -> str:
+        """What to call it: its arm, then what else is swept."""
+        rest = [f"{name}={value}" for name, value in self.values.items() if name != "arm"]
+        return ", ".join([self.options.arm, *rest])
+
+
+class Replica(NamedTuple):
+    """One training run.
+
+    Attributes:
+        number: row of the replica in tables, in the order of cells, then seeds.
+        cell: its options.
+        seed: number of its seed, 0, 1, ...; replicas of one number are paired.
+    """
+
+    number: int
+    cell: Cell
+    seed: int
+
+
+class Group(NamedTuple):
+    """Replicas of one game."""
+
+    game: Game
+    replicas: tuple[Replica, ...]
+
+
+class Plan(NamedTuple):
+    """A checked configuration.
+
+    Attributes:
+        dataset: what is trained on.
+        cells: in the order of the sweep.
+        groups: one program each.
+        splits: of each seed's number; one and the same where they are not redrawn.
+        squared_bandwidths: of the MMD's kernels, from the training rows of each split, [S, J].
+    """
+
+    dataset: data.Dataset
+    cells: tuple[Cell, ...]
+    groups: tuple[Group, ...]
+    splits: tuple[data.Splits, ...]
+    squared_bandwidths: np.ndarray
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """All of them, by number."""
+        found = (replica for group in self.groups for replica in group.replicas)
+        return tuple(sorted(found, key=lambda replica: replica.number))
+
+
+def prepare(config: GanConfig) -> Plan:
+    """Looks every name up, loads the data and checks what the options mean together.
+
+    Raises:
+        ValueError: one sentence that names the option, its value and what is allowed.
+    """
+    for cell in cells(config):  # before anything is loaded
+        _check_cell(cell.options)
+    dataset = _load(config)
+    found = cells(config)
+    for cell in found:
+        _check_against(cell.options, dataset)
+    by_game: dict[tuple[Any, ...], list[Replica]] = {}
+    for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
+        key = tuple(getattr(cell.options, name) for name in _STATIC)
+        by_game.setdefault(key, []).append(Replica(number, cell, seed))
+    groups = (Group(make_game(tuple(own), dataset), tuple(own)) for own in by_game.values())
+    splits = tuple(training_rows(config, dataset))
+    return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
+
+
+def cells(config: GanConfig) -> tuple[Cell, ...]:
+    """Every combination of the swept values, the last option running fastest."""
+    names, values = list(swept(config.sweep)), list(swept(config.sweep).values())
+    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(GanOptions)}
+    return tuple(
+        Cell(number, chosen, GanOptions(**(own | chosen)))
+        for number, chosen in enumerate(
+            dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)
+        )
+    )
+
+
+def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
+    """What these replicas share; whatever one of them needs is in the program."""
+    every = [replica.cell.options for replica in replicas]
+    options = every[0]
+    generator = _generator(options, dataset.shape)
+    components = observation.components(tuple(one.arm for one in every))
+    return Game(
+        generator=generator,
+        discriminator=_discriminator(options, dataset.shape),
+        observation=Observation(
+            dataset.dim,
+            generator.feature_dim,
+            components,
+            parameterisation.get(options.parameterisation),
+            options.rank,
+        ),
+        loss=losses.get(options.loss),
+        optimizer=_optimizer(options, options.optimizer),
+        sigma_optimizer=_optimizer(options, options.sigma_optimizer),
+        batch_size=options.batch_size,
+        latent=options.latent,
+        discriminator_steps=options.discriminator_steps,
+        simultaneous=options.simultaneous,
+        gradient=options.gradient,
+        sigma_gradient=options.sigma_gradient,
+        noise_samples=options.noise_samples,
+        penalties=tuple(
+            name for name in regularizers.NAMES if any(getattr(one, name) > 0 for one in every)
+        ),
+        penalty_points=options.penalty_points,
+        spectral_norm=options.spectral_norm,
+        shared=any(one.placement == "shared" for one in every),
+        instance_noise=any(one.instance_noise > 0 or one.instance_noise_last > 0 for one in every),
+        entropy=any(one.entropy_weight > 0 for one in every),
+        entropy_burn_in=options.entropy_burn_in,
+        average=any(one.ema_decay > 0 for one in every),
+    )
+
+
+def knobs(
+    replica: Replica, game: Game, steps: int, root: jax.Array, rows: np.ndarray | None = None
+) -> Knobs:
+    """What the replica has of its own; its key depends on the seed's number alone."""
+    options = replica.cell.options
+    noise = NoiseKnobs(
+        _given(options, steps),
+        {
+            name: jnp.asarray(gate)
+            for name, gate in observation.gates(options.arm, game.observation.components).items()
+        },
+        _number(options.sigma_start),
+        Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
+    )
+    return Knobs(
+        key=jax.random.fold_in(root, replica.seed),
+        noise=noise,
+        shared=jnp.asarray(options.placement == "shared"),
+        rates=_rates(options),
+        penalties={name: _number(getattr(options, name)) for name in game.penalties},
+        instance_noise=schedule.given(
+            "linear", options.instance_noise, options.instance_noise_last, steps
+        ),
+        entropy_weight=_number(options.entropy_weight),
+        ema_decay=_number(options.ema_decay),
+        rows=None if rows is None else jnp.asarray(rows, jnp.int32),
+    )
+
+
+def training_rows(config: GanConfig, dataset: data.Dataset) -> Iterator[data.Splits]:
+    """The splits of each seed's number."""
+    for seed in range(config.seeds):
+        if config.redraw_split:
+            yield data.redraw(dataset, config.seed * 10_007 + seed)
+        else:
+            yield dataset.splits
+
+
+def _bandwidths(
+    config: GanConfig, dataset: data.Dataset, splits: tuple[data.Splits, ...]
+) -> np.ndarray:
+    """The squared bandwidths of each seed's number, [S, J]."""
+    for name in ("train", config.held_out):
+        count = len(getattr(splits[0], name))
+        if count < 2:
+            raise ValueError(
+                f"{dataset.name} has {count} {name} row{'' if count == 1 else 's'}; scores need 2 "
+                "or more: choose another --dataset or a larger --data.num"
+            )
+    try:
+        each = [
+            mmd.squared_bandwidths(dataset.x[split.train])
+            for split in (splits if config.redraw_split else splits[:1])
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"{dataset.name} cannot be scored: {error}; choose another --dataset"
+        ) from error
+    found = np.asarray(each, np.float32)
+    return np.broadcast_to(found, (len(splits), found.shape[1]))
+
+
+def _load(config: GanConfig) -> data.Dataset:
+    data.check(config.dataset, config.data)
+    return data.load(config.dataset, config.data)
+
+
+def _check_cell(options: GanOptions) -> None:
+    """What does not take the data to see."""
+    smoothness = networks.ACTIVATIONS[options.discriminator_activation].smoothness
+    if options.discriminator == "goodfellow2014":
+        smoothness = "kink"
+    name = f"{options.discriminator} with {options.discriminator_activation}"
+    sigma_gradient.check(options.sigma_gradient, smoothness, name)
+    if options.simultaneous and options.discriminator_steps > 1:
+        raise ValueError(
+            f"--discriminator-steps {options.discriminator_steps} and --simultaneous exclude each "
+            "other: the players would not move from one point; leave one out"
+        )
+    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    if options.entropy_weight > 0 and flat:
+        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
+        raise ValueError(
+            f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
+            "samples have no density; choose another --arm or weight 0"
+        )
+
+
+def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
+    """What depends on the shape of an example."""
+    if options.arm == "low_rank":
+        observation.check_rank(options.rank, dataset.dim)
+    _generator(options, dataset.shape)
+    _discriminator(options, dataset.shape)
+
+
+def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    return networks.get_generator(
+        options.generator,
+        options.latent_dim,
+        shape,
+        widths=_widths(options.generator, options, options.generator == "mlp" and options.widths),
+        activation=options.activation if options.generator in ("mlp", "dcgan") else None,
+        output=None if options.generator == "linear" else options.output,
+        dtype=options.dtype,
+    )
+
+
+def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    plain = options.discriminator in ("mlp", "dcgan")
+    own = options.discriminator == "mlp" and options.discriminator_widths
+    return networks.get_discriminator(
+        options.discriminator,
+        shape,
+        widths=_widths(options.discriminator, options, own),
+        activation=options.discriminator_activation if plain else None,
+        dropout=None if plain else options.dropout,
+        dtype=options.dtype,
+    )
+
+
+def _widths(network: str, options: GanOptions, own: Any) -> tuple[int, ...] | None:
+    return (options.channels,) if network == "dcgan" else own or None
+
+
+def _optimizer(options: GanOptions, name: str) -> optimizers.Optimizer:
+    return optimizers.get(
+        name,
+        b1=options.b1,
+        b2=options.b2,
+        momentum=(options.momentum, options.momentum_last),
+        momentum_steps=options.momentum_steps,
+    )
+
+
+def _rates(options: GanOptions) -> Rates:
+    def other(rate: float | None) -> float:
+        return options.learning_rate if rate is None else rate
+
+    decay = (options.learning_rate_decay, options.learning_rate_smallest)
+    return Rates(
+        optimizers.rate(options.learning_rate, *decay),
+        optimizers.rate(other(options.discriminator_learning_rate), *decay),
+        optimizers.rate(other(options.sigma_learning_rate)),
+    )
+
+
+def _given(options: GanOptions, steps: int) -> schedule.Given:
+    """Sigma by step, 0 for the arms that learn it or have none."""
+    if options.arm == "scheduled":
+        return schedule.given(options.sigma_schedule, options.sigma, options.sigma_last, steps)
+    return schedule.given("constant", options.sigma if options.arm == "fixed" else 0.0, 0.0, steps)
+
+
+def _number(value: float) -> jax.Array:
+    return jnp.asarray(value, jnp.float32)

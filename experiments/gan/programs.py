@@ -1,0 +1,140 @@
+"""The compiled programs of `sigmaprop gan`: a group of replicas with its inputs on the devices."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sigmaprop import data
+from sigmaprop.generators import evaluation, observation, replicas
+from sigmaprop.generators import game as games
+from sigmaprop.generators.evaluation import Reference
+from sigmaprop.generators.game import Knobs, State
+from sigmaprop.generators.replicas import Engine
+
+from .config import GanConfig
+from .plan import Group, Plan, knobs
+
+MAX_WINDOWS = 256
+SHOWN = 64
+"""Examples of each replica that are kept for pictures."""
+_STREAM_REFERENCE = 2**32 - 1
+
+
+class HeldOut(NamedTuple):
+    """What replicas are scored by: those of a seed have its split.
+
+    Attributes:
+        rows: of ``reference.data`` to score against, [R, M].
+        squared_bandwidths: of the MMD's kernels, from the rows that the replica trains on, [R, J].
+    """
+
+    rows: Any
+    squared_bandwidths: Any
+
+
+class Work(NamedTuple):
+    """The program of a group and its inputs.
+
+    Attributes:
+        group: the replicas.
+        engine: their program.
+        knobs: of all replicas, padded.
+        data: training data, or all of it where replicas have rows of their own.
+        held_out: what each replica is scored by, padded.
+        reference: what all are scored against.
+        score: ``(state, held_out, knobs, reference, t) -> [R, weights, of, name]``.
+        pictures: ``(state, knobs, t) -> {name: [R, SHOWN, D]}``.
+    """
+
+    group: Group
+    engine: Engine
+    knobs: Knobs
+    data: jax.Array
+    held_out: HeldOut
+    reference: Reference
+    score: Callable[..., jax.Array]
+    pictures: Callable[..., dict[str, jax.Array]]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The replicas' numbers."""
+        return [replica.number for replica in self.group.replicas]
+
+
+def make_reference(config: GanConfig, plan: Plan) -> Reference:
+    """What all replicas are scored against, with the bandwidths of the first seed's split."""
+    dataset = plan.dataset
+    truth = dataset.truth
+    return Reference(
+        jnp.asarray(dataset.x),
+        jnp.asarray(plan.squared_bandwidths[0]),
+        jax.random.fold_in(jax.random.key(config.seed), _STREAM_REFERENCE),
+        truth if isinstance(truth, data.Mixture) else None,
+    )
+
+
+def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) -> Work:
+    """The program of a group; it is compiled when it first runs."""
+    engine = replicas.engine(
+        group.game,
+        len(group.replicas),
+        every=config.metrics_every,
+        max_windows=MAX_WINDOWS,
+        replica_chunk=1 if config.deterministic else config.replica_chunk,
+    )
+    root = jax.random.key(config.seed)
+    own = config.redraw_split
+    each, held_out = [], []
+    for replica in group.replicas:
+        split = plan.splits[replica.seed]
+        rows = split.train if own else None
+        each.append(knobs(replica, group.game, config.steps, root, rows))
+        held_out.append(
+            HeldOut(
+                jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
+                jnp.asarray(plan.squared_bandwidths[replica.seed]),
+            )
+        )
+    train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]
+    return Work(
+        group,
+        engine,
+        engine.place(replicas.stack(each)),
+        engine.replicate(jnp.asarray(train)),
+        engine.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *held_out)),
+        engine.replicate(reference),
+        jax.jit(_score(config, group, engine)),
+        jax.jit(_pictures(group, engine)),
+    )
+
+
+def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any]:
+    def one(both: Any, own: Knobs, reference: Reference, t: jax.Array) -> jax.Array:
+        state, held_out = both
+        reference = reference._replace(squared_bandwidths=held_out.squared_bandwidths)
+        return evaluation.score(
+            group.game, config.eval_samples, reference, state, own, held_out.rows, t
+        )
+
+    return lambda state, held_out, own, reference, t: engine.map(
+        one, (state, held_out), own, reference, t
+    )
+
+
+def _pictures(group: Group, engine: Engine) -> Callable[..., Any]:
+    """Means, samples and scales of the noise for latents that all replicas of a seed share."""
+    dim = group.game.observation.dim
+
+    def one(state: State, own: Knobs, t: jax.Array) -> dict[str, jax.Array]:
+        key = jax.random.fold_in(games.streams(own.key)["evaluation"], 0)
+        found = {}
+        for weights, player in zip(evaluation.WEIGHTS, evaluation.players(state), strict=False):
+            fakes = evaluation.sample(group.game, player, own, key, SHOWN, t)
+            scale = observation.coordinates(fakes.spread, SHOWN, dim)
+            made = {"mean": fakes.mean, "x": fakes.x, "scale": scale}
+            found |= {f"{name}_{weights}": value for name, value in made.items()}
+        return found
+
+    return lambda state, own, t: engine.map(one, state, own, t)

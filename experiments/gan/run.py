@@ -1,0 +1,269 @@
+"""What does the noise at the end of a generator do, and is it worth learning?
+
+    sigmaprop gan                        # digits: sigma = 0, fixed, learned, learned per pixel
+    sigmaprop gan --preset ring          # a mixture whose modes can be counted
+    sigmaprop gan --sweep.arm zero fixed global --sweep.learning-rate 1e-4 1e-3 --seeds 16
+
+Every arm trains with the same seeds, all of them side by side in one compiled program. Expect, on
+clean data: every learned sigma falls, nearly as fast as its learning rate lets it, and the arms
+differ by less than their seeds do.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import runs
+from sigmaprop.data.dataset import Dataset
+from sigmaprop.generators import evaluation
+from sigmaprop.generators.evaluation import Reference
+from sigmaprop.metrics import modes, real_against_real
+from sigmaprop.metrics.real_against_real import Null
+from sigmaprop.runs import signals
+from sigmaprop.runs.files import atomic, exists, read_json, write_json
+
+from ..cli.launch import Experiment
+from ..terminal import Terminal, counted
+from . import comparison as gan_comparison
+from . import tables as gan_tables
+from . import tensorboard as gan_tensorboard
+from .config import GanConfig
+from .plan import Plan, Replica, prepare
+from .programs import SHOWN, make_reference
+from .train import Progress, Silent, train
+
+_NULL_DRAWS = 200
+_STREAM_NULL = 1
+
+
+def total_work(config: GanConfig, plan: Plan) -> int:
+    """Replica-steps of the whole run: what a progress bar counts to."""
+    return len(plan.replicas) * config.steps
+
+
+def run(
+    config: GanConfig,
+    plan: Plan,
+    directory: runs.Run,
+    progress: Progress | None = None,
+) -> list[Any]:
+    """Trains every replica, from its last checkpoint if there is one, and compares the arms.
+
+    Args:
+        config: the options, as recorded.
+        plan: from `prepare`.
+        directory: the run directory to write into.
+        progress: told what is being done.
+
+    Returns:
+        The comparison of the arms, see `gan_comparison`.
+    """
+    progress = progress or Silent()
+    progress("reference for the scores")
+    reference = make_reference(config, plan)
+    _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
+    _write_real(directory, plan)
+    _tell_other_data(directory, plan, progress)
+    with signals.deferred() as stop:
+        for index in range(len(plan.groups)):
+            train(config, plan, index, directory, reference, progress, stop)
+    real = real_scores(config, plan, reference, progress)
+    _write_json(directory, "reference.json", real)
+    progress("comparing the arms")
+    found = gan_comparison.compare(directory.directory)
+    _write_json(directory, "comparison.json", gan_comparison.as_json(found))
+    return found
+
+
+def real_scores(
+    config: GanConfig, plan: Plan, reference: Reference, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Each distance between real examples and other real examples: what no generator can beat.
+
+    As many examples stand for generated ones as scores take, or as many as there are. Where seeds
+    have splits of their own, "per_seed" has the line of each, with its bandwidths, and the draws of
+    all of them together make the line of the run. Of a known mixture, what it scores itself stands
+    under "ideal".
+    """
+    measure = functools.partial(_real_against_real, config, plan, reference)
+    key = jax.random.fold_in(reference.key, _STREAM_NULL)
+    progress = progress or Silent()
+    mixture = reference.mixture
+    ideal = {} if mixture is None else modes.ideal(mixture.means, mixture.std)
+    found = _sizes(config, plan) | {"ideal": ideal}
+    if not config.redraw_split:
+        progress("real against real")
+        return found | {"distances": _line([measure(0, key)])}
+    each = []
+    for seed in range(len(plan.splits)):
+        progress(f"real against real: split {seed + 1} of {len(plan.splits)}")
+        each.append(measure(seed, jax.random.fold_in(key, seed)))
+    per_seed = [
+        {
+            "seed": seed,
+            "squared_bandwidths": plan.squared_bandwidths[seed].tolist(),
+            "distances": _line([nulls]),
+        }
+        for seed, nulls in enumerate(each)
+    ]
+    return found | {"distances": _line(each), "per_seed": per_seed}
+
+
+def _sizes(config: GanConfig, plan: Plan) -> dict[str, int]:
+    """How many real examples stand for generated ones and for held-out ones."""
+    split = plan.splits[0]
+    num_held_out = min(config.eval_samples, len(getattr(split, config.held_out)))
+    return {
+        "num_samples": min(config.eval_samples, len(split.train)),
+        "num_held_out": num_held_out,
+    }
+
+
+def _real_against_real(
+    config: GanConfig, plan: Plan, reference: Reference, seed: int, key: jax.Array
+) -> dict[str, Null]:
+    """The null of every distance in the split of a seed."""
+    split, sizes = plan.splits[seed], _sizes(config, plan)
+    held_out = getattr(split, config.held_out)[: config.eval_samples]
+    pool = jnp.asarray(plan.dataset.x[np.concatenate([split.train, held_out])])
+    bandwidths = jnp.asarray(plan.squared_bandwidths[seed])
+    own = reference._replace(squared_bandwidths=bandwidths, mixture=None)
+    return {
+        name: _null(pool, key, own, number, **sizes)
+        for number, name in enumerate(evaluation.DISTANCES)
+    }
+
+
+@functools.partial(jax.jit, static_argnums=3, static_argnames=("num_samples", "num_held_out"))
+def _null(
+    pool: jax.Array,
+    key: jax.Array,
+    reference: Reference,
+    number: int,
+    *,
+    num_samples: int,
+    num_held_out: int,
+) -> Null:
+    """That of one distance; compiled once for all splits."""
+
+    def statistic(x: jax.Array, y: jax.Array) -> jax.Array:
+        return evaluation.distances(x, y, reference)[number]
+
+    return real_against_real.null(
+        pool, key, statistic, num_samples, _NULL_DRAWS, num_held_out=num_held_out
+    )
+
+
+def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
+    """Of each distance, what the draws of all these splits say."""
+    nulls = {
+        name: real_against_real.pooled([one[name] for one in each]) for name in evaluation.DISTANCES
+    }
+    return {
+        name: {
+            "mean": float(null.mean),
+            "median": float(null.median),
+            "percentile_95": float(null.percentile_95),
+        }
+        for name, null in nulls.items()
+    }
+
+
+def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:
+    """A replica for replicas.json."""
+    cell = replica.cell
+    return {
+        "replica": replica.number,
+        "cell": cell.number,
+        "label": cell.label,
+        "arm": cell.options.arm,
+        "seed": replica.seed,
+        "swept": cell.values,
+        "learns": cell.options.arm not in ("zero", "fixed", "scheduled"),
+    }
+
+
+def _write_json(directory: runs.Run, name: str, content: Any) -> None:
+    path = directory.directory / name
+    runs.write_atomic(path, json.dumps(content, indent=1))
+    runs.include(directory, path)
+
+
+def _write_real(directory: runs.Run, plan: Plan) -> None:
+    """Some training examples for the report."""
+    rows = plan.dataset.splits.train[:SHOWN]
+    path = directory.directory / "real.npz"
+    with atomic(path) as file:
+        np.savez(file, x=plan.dataset.x[rows], shape=np.asarray(plan.dataset.shape))
+    runs.include(directory, path)
+
+
+def _tell_other_data(directory: runs.Run, plan: Plan, progress: Progress) -> None:
+    """Records what the examples are, or says that they are not those that the run began with."""
+    path = directory.directory / "data.json"
+    found = {"schema": 1, "sha256": _digest(plan.dataset)}
+    if not exists(path):
+        write_json(path, found)
+        runs.seal(directory, path)
+    elif read_json(path) != found:
+        progress.say(
+            "differs: the data set holds other bits than when the run began; prepare it anew from "
+            "the same files, or start anew"
+        )
+    runs.include(directory, path)
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of examples and splits."""
+    found = hashlib.sha256()
+    for array in (dataset.x, *dataset.splits):
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def _prepare(config: GanConfig) -> Plan:
+    gan_tensorboard.check(config.tensorboard)
+    return prepare(config)
+
+
+def _headline(config: GanConfig, plan: Plan) -> str:
+    sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
+    programs = counted(len(plan.groups), "program")
+    return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
+
+
+def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]) -> None:
+    from sigmaprop.reporting import gan_html
+
+    gan_html.write(target, directories, tell)
+
+
+def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
+    for table in gan_comparison.terminal_tables(directory, found):
+        terminal.print(table)
+
+
+EXPERIMENT = Experiment(
+    command="gan",
+    config=GanConfig,
+    prepare=_prepare,
+    headline=_headline,
+    total=total_work,
+    run=lambda *arguments: run(*arguments),
+    keys=gan_tables.KEYS,
+    values=gan_tables.VALUES,
+    timed=(),
+    write_report=_report,
+    summary=_summary,
+    unit="replica-steps",
+    resumable=True,
+    concluded=gan_comparison.compare,
+)

@@ -1,0 +1,1 @@
+"""`sigmaprop limit`: the sweep of sigma to 0."""

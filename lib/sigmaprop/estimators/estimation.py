@@ -1,0 +1,541 @@
+"""One call: the Monte Carlo gradient of E f under a Gaussian, with its variance."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from sigmaprop import estimators
+from sigmaprop.counts import shown, whole_number
+from sigmaprop.estimators import DEFAULTS, Mixture, Options, fitting, moments
+from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, finite_origin, from_mean
+from sigmaprop.estimators.control_variates import MovingAverage
+from sigmaprop.estimators.expansion import expansion
+from sigmaprop.estimators.mixed import mixture
+from sigmaprop.estimators.units import Layout, check_enough, layout, unit_rows
+from sigmaprop.gaussians import Gaussian, GaussianT
+from sigmaprop.gaussians.flattening import flatten
+from sigmaprop.noise import COUNTED, check_key
+
+_CHUNK_ELEMENTS = 2**18
+"""Numbers held for the draws of a chunk when the caller leaves it open: they fit a cache."""
+
+
+class GradientEstimate(NamedTuple):
+    """A gradient estimate and its uncertainty.
+
+    Attributes:
+        gradient: Gaussian-shaped estimate of dE f/d(mean, scale, ...), with f's own axes in front.
+        variance: Gaussian-shaped, num_samples x Var(estimate); the standard error is
+            sqrt(variance / num_samples). NaN where one draw cannot tell, 0 without noise.
+        num_samples: points x that were drawn.
+        value: E f from the same draws, of f's shape.
+        state: the `MovingAverage` after these draws; None without one.
+        mixture: weight and bias of "mixed" and "inverse_variance"; else None.
+    """
+
+    gradient: Any
+    variance: Any
+    num_samples: int
+    value: Any
+    state: MovingAverage | None = None
+    mixture: Mixture | None = None
+
+
+def estimate(
+    f: Callable[..., Array],
+    gaussian: GaussianT,
+    key: Key[Array, ""],
+    num_samples: int,
+    *,
+    estimator: str = "pathwise",
+    noise: str = "iid",
+    control_variate: str | None = None,
+    chunk: int | None = None,
+    options: Options = DEFAULTS,
+    params: Any = None,
+    state: MovingAverage | None = None,
+) -> GradientEstimate:
+    """Estimates dE f(x)/d(mean, scale, ...) for x ~ gaussian from ``num_samples`` draws.
+
+    The iid noise is ``jax.random.normal(key, (num_samples, K))``, row by row (half as many rows for
+    antithetic noise, each used with both signs); noise is never stored whole. Two calls with one
+    key share their noise (common random numbers), whatever the Gaussian or f. Works under jit and
+    vmap, over a batch of Gaussians or of keys too; memory is bounded by the chunk.
+
+    Outside of ``jax.jit`` every call compiles anew: f may read what has changed since, so no
+    program is kept. Wrap what calls it in ``jax.jit``, once, as the example does.
+
+    Sums, counts and all arithmetic but f's are float32 at least, whatever x's dtype is. Where f or
+    a coordinate of its gradient is not finite at the mean, as that of a norm at 0, nothing is
+    measured from there, and baselines and control variates made of it are 0; so one point does no
+    harm but to rules that are derivatives at the mean: "at_mean", "second_order" and the control
+    variate "delta" are not finite there.
+
+    Args:
+        f: maps x to a scalar, or to an array whose entries are estimated side by side. With
+            ``params`` it is called as f(x, params).
+        gaussian: `Isotropic`, `Diagonal`, `Full` or `LowRank`. Its mean may be a pytree or an array
+            of any shape: x then is one, and so is the gradient; see `sigmaprop.gaussians.flattening`.
+        key: one typed key from ``jax.random.key``.
+        num_samples: points x, 1 to 2^32 - 1; even for antithetic noise, whole blocks of K for
+            orthogonal, ``options.randomizations`` times a power of two for sobol; nodes for
+            "quadrature". "mean" and "leave_one_out" need 2 independent draws (pairs, blocks, nets),
+            "mixed" and "inverse_variance" 4.
+        estimator: a name from ``sigmaprop.estimators.names()``.
+        noise: "iid", "antithetic", "orthogonal" or "sobol".
+        control_variate: None, "mean", "leave_one_out", "at_mean", "delta" or "moving_average".
+        chunk: draws evaluated at a time, None for what fits a cache. It bounds memory and never
+            changes the noise.
+        options: what only some estimators, noise schemes or control variates read.
+        params: f's own parameters; for their gradient see `sigmaprop.smooth`.
+        state: what "moving_average" carries from the last call; None to begin.
+
+    Returns:
+        `GradientEstimate`. Unbiased but for "at_mean", whose bias is
+        scale^2/2 |grad Laplacian f| + O(scale^4), "second_order" (O(scale^4)), "pathwise" and what
+        is made of it across jumps, "bonnet_price" across kinks, and a "mixed" within its gamma.
+
+    Raises:
+        ValueError: unknown or meaningless names, counts or shapes out of range, what is not one
+            key, or an f without a floating output.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, sigmaprop
+        >>> @jax.jit
+        ... def run(gaussian, key):
+        ...     return sigmaprop.estimate(lambda x: jnp.sum(x**2), gaussian, key, 1000)
+        >>> gaussian = sigmaprop.Isotropic(jnp.array([0.5, -1.0]), jnp.array(0.1))
+        >>> result = run(gaussian, jax.random.key(0))
+        >>> bool(jnp.all(jnp.abs(result.gradient.mean - jnp.array([1.0, -2.0])) < 0.05))
+        True
+
+    Source: Mohamed, Rosca, Figurnov, Mnih 2020, "Monte Carlo gradient estimation in machine
+    learning", sections 4 and 5.
+    """
+    chosen = _chosen(estimator, noise, control_variate, options)
+    check_smoothness(f, chosen)
+    over = _over_vectors(f, gaussian, params)
+    plan = _planned(chosen, key, num_samples, chunk, math.prod(over.shape), options)
+    _check_state(state, chosen, over.shape)
+
+    def entry(index: Array | int, state: MovingAverage | None) -> GradientEstimate:
+        def scalar(x: Array) -> Array:
+            return jnp.ravel(over.call(x))[index].astype(over.gaussian.mean.dtype)
+
+        return _estimate(scalar, over.gaussian, plan, state)
+
+    if over.shape == ():
+        found = entry(0, state)
+    else:
+        found = jax.vmap(entry)(jnp.arange(plan.width), _per_entry(state, over.shape))
+        found = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), found)
+    return over.restored(found)._replace(num_samples=_storable(plan.num_samples))
+
+
+def expectation(
+    f: Callable[..., Array],
+    gaussian: Gaussian,
+    key: Key[Array, ""],
+    num_samples: int,
+    *,
+    estimator: str = "pathwise",
+    noise: str = "iid",
+    control_variate: str | None = None,
+    chunk: int | None = None,
+    options: Options = DEFAULTS,
+    params: Any = None,
+) -> Array:
+    """E f from the draws that `estimate` takes, to be differentiated by f's own parameters.
+
+    Arguments are those of `estimate`. Reverse-mode differentiation evaluates each chunk again:
+    memory stays bounded by the chunk.
+
+    Returns:
+        E f, of f's shape and dtype.
+
+    Raises:
+        ValueError: as `estimate`.
+    """
+    chosen = _chosen(estimator, noise, control_variate, options)
+    over = _over_vectors(f, gaussian, params)
+    plan = _planned(chosen, key, num_samples, chunk, math.prod(over.shape), options)
+    average = _exact_average if chosen.exact is not None else _average
+    return average(over, plan).astype(over.out_dtype)
+
+
+def _exact_average(over: "_OverVectors", plan: "_Plan") -> Array:
+    exact = plan.chosen.exact
+    assert exact is not None
+
+    def entry(index: Array | int) -> Array:
+        f = lambda x: jnp.ravel(over.call(x))[index]  # noqa: E731
+        return exact(f, over.gaussian, plan.num_samples)[0]
+
+    if over.shape == ():
+        return entry(0)
+    return jax.vmap(entry)(jnp.arange(plan.width)).reshape(over.shape)
+
+
+def _average(over: "_OverVectors", plan: "_Plan") -> Array:
+    """The average over the draws; its derivative evaluates each chunk again."""
+    chosen, flat = plan.chosen, over.gaussian
+    cut = layout(chosen, flat.noise_dim, plan.num_samples, _rows(flat, plan), plan.options)
+    signs = (1, -1) if chosen.samples_per_draw == 2 else (1,)
+
+    def row(noise: Array) -> _Row:
+        eps = noise[: flat.noise_dim]
+        values = [over.call(flat.from_noise(sign * eps)) for sign in signs]
+        values = [value.astype(jnp.promote_types(value.dtype, jnp.float32)) for value in values]
+        return _Row(Terms(None), sum(values[1:], values[0]) / len(values))
+
+    units = unit_rows(chosen, cut, plan.key, plan.options, row, flat.mean.dtype)
+
+    @jax.checkpoint
+    def some(first: Array) -> Array:
+        return moments.masked_sum(units(first).value, _valid(cut, first))
+
+    firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
+    zero = jnp.zeros(over.shape, jax.eval_shape(some, firsts[0]).dtype)
+    total, _ = jax.lax.scan(lambda so_far, first: (so_far + some(first), None), zero, firsts)
+    return total / cut.num_units
+
+
+def check_smoothness(f: Any, chosen: Estimator) -> None:
+    """Refuses Price's rule for a function that says it has no second derivative.
+
+    Raises:
+        ValueError: naming both.
+    """
+    smoothness = getattr(f, "smoothness", "smooth")
+    if chosen.name == "bonnet_price" and smoothness != "smooth":
+        raise ValueError(
+            f"estimator 'bonnet_price' has no meaning with {getattr(f, 'name', 'this f')!r}, which "
+            f"has a {smoothness}: its second derivative is not what automatic differentiation "
+            "sees; use 'pathwise' or 'score_function'"
+        )
+
+
+class _Plan(NamedTuple):
+    """What an estimate is made of, beside f and the Gaussian."""
+
+    chosen: Estimator
+    key: Array
+    num_samples: int
+    chunk: int | None
+    width: int
+    options: Options
+
+
+class _OverVectors(NamedTuple):
+    """f and the Gaussian over vectors, for sums in float32 at least.
+
+    Attributes:
+        gaussian: over vectors, in float32 where x has fewer bits: so the arithmetic of estimators,
+            counts and sums among it, never has the range of x's dtype.
+        call: f, which sees x in its own dtype and structure.
+        restored: an estimate over vectors as one over points, in x's dtype.
+        shape, out_dtype: of f's output.
+    """
+
+    gaussian: Gaussian
+    call: Callable[[Array], Array]
+    restored: Callable[[GradientEstimate], GradientEstimate]
+    shape: tuple[int, ...]
+    out_dtype: Any
+
+
+def _over_vectors(f: Callable[..., Array], gaussian: Gaussian, params: Any) -> _OverVectors:
+    if not callable(f):
+        raise ValueError(f"f is {shown(f)}; it must be a function of x")
+    flat, unravel, restore = flatten(gaussian)
+    dtype = flat.mean.dtype
+    wide = jnp.promote_types(dtype, jnp.float32)
+    inner = f if params is None else lambda x: f(x, params)
+
+    def call(x: Array) -> Array:
+        return inner(unravel(x.astype(dtype)))
+
+    def restored(found: GradientEstimate) -> GradientEstimate:
+        # The state stays wide: it goes on to the next estimate.
+        parts = (found.gradient, found.variance, found.value, found.mixture)
+        gradient, variance, *rest = jax.tree.map(lambda leaf: leaf.astype(dtype), parts)
+        value, mixture = rest
+        return found._replace(
+            gradient=restore(gradient), variance=restore(variance), value=value, mixture=mixture
+        )
+
+    out = _output(call, flat.mean)
+    widened = jax.tree.map(lambda leaf: leaf.astype(wide), flat)
+    return _OverVectors(widened, call, restored, out.shape, out.dtype)
+
+
+def _chosen(estimator: str, noise: str, control_variate: str | None, options: Options) -> Estimator:
+    """The estimator of these names, after a look at whether they are names."""
+    for argument, name in (
+        ("estimator", estimator),
+        ("noise", noise),
+        ("control_variate", "" if control_variate is None else control_variate),
+    ):
+        if not isinstance(name, str):
+            raise ValueError(f"{argument} is {shown(name)}; it must be a name, a str")
+    if not isinstance(options, Options):
+        raise ValueError(f"options is {shown(options)}; it must be a sigmaprop.Options")
+    return estimators.get(estimator, noise, control_variate, options)
+
+
+def _planned(
+    chosen: Estimator, key: Array, num_samples: int, chunk: int | None, width: int, options: Options
+) -> _Plan:
+    """The plan, after a look at its key and counts; rules without noise read no key."""
+    num_samples = whole_number("num_samples", num_samples, 1, COUNTED)
+    if chunk is not None:
+        chunk = whole_number("chunk", chunk, 1)
+    if chosen.exact is None:
+        check_key(key)
+    return _Plan(chosen, key, num_samples, chunk, width, options)
+
+
+def _storable(num_samples: int) -> Any:
+    """The number as jit can return it: above 2^31 only without a sign."""
+    return num_samples if num_samples < 2**31 else np.uint32(num_samples)
+
+
+def _check_state(state: MovingAverage | None, chosen: Estimator, shape: tuple[int, ...]) -> None:
+    """Refuses a state that nothing reads, or that is not of f's shape."""
+    if state is None:
+        return
+    if "baseline" not in chosen.knows:
+        raise ValueError(
+            f"state has no meaning with control_variate {chosen.control_variate!r}; only "
+            "'moving_average' carries one"
+        )
+    if not isinstance(state, MovingAverage):
+        raise ValueError(f"state is {shown(state)}; it must be a sigmaprop.MovingAverage, or None")
+    for leaf in state:
+        if jnp.shape(leaf) not in ((), shape):
+            raise ValueError(
+                f"state has the shape {jnp.shape(leaf)}, f {shape}; they must agree, or the state "
+                "have none"
+            )
+
+
+class _Row(NamedTuple):
+    """What a unit shows: terms, product x score where a baseline needs it, f(x) - f(m)."""
+
+    terms: Terms
+    value: Any
+
+
+def _output(f: Callable[[Array], Any], mean: Array) -> Any:
+    """Shape and dtype of f's output."""
+    out = jax.eval_shape(f, mean)
+    if not hasattr(out, "shape") or not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"f must map x to a floating scalar or array, not to {out}")
+    if math.prod(out.shape) == 0:
+        raise ValueError(f"f maps x to an array of shape {out.shape}; it must have an entry")
+    return out
+
+
+def _per_entry(state: MovingAverage | None, shape: tuple[int, ...]) -> MovingAverage | None:
+    """One state for each entry of f; one that has seen nothing yet may be a scalar."""
+    if state is None:
+        return None
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape).reshape(-1), state)
+
+
+def _estimate(
+    f: Callable[[Array], Array], gaussian: Gaussian, plan: _Plan, state: MovingAverage | None
+) -> GradientEstimate:
+    """The estimate of a scalar f over vectors."""
+    chosen, options = plan.chosen, plan.options
+    if chosen.exact is not None:
+        value, gradient = chosen.exact(f, gaussian, plan.num_samples)
+        still = jax.tree.map(jnp.zeros_like, gradient)
+        return GradientEstimate(gradient, still, plan.num_samples, value)
+    if "baseline" in chosen.knows and state is None:
+        state = MovingAverage.empty()
+    at_mean = _know(f, gaussian, chosen, state)
+    cut = layout(chosen, gaussian.noise_dim, plan.num_samples, _rows(gaussian, plan), options)
+    check_enough(chosen, cut, plan.num_samples)
+    units = unit_rows(
+        chosen,
+        cut,
+        plan.key,
+        options,
+        lambda noise: _row(f, gaussian, chosen, at_mean, noise),
+        gaussian.mean.dtype,
+    )
+    total = _moments(units, cut, chosen)
+    found = _fitted(total, chosen) if chosen.fit is not None else _combined(total, chosen)
+    gradient = jax.tree.map(jnp.add, found.gradient, chosen.origin(gaussian, at_mean))
+    samples = cut.unit_draws * chosen.samples_per_draw
+    variance = jax.tree.map(lambda leaf: samples * leaf, found.variance)
+    value = at_mean.value + found.value
+    if state is not None:
+        state = state.updated(value, options.decay)
+    return GradientEstimate(gradient, variance, plan.num_samples, value, state, found.mixture)
+
+
+def _rows(gaussian: Gaussian, plan: _Plan) -> int:
+    """Draws in a chunk: as many as the caller says, or as fit a cache with all they carry."""
+    if plan.chunk is not None:
+        return plan.chunk
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(gaussian))
+    columns = plan.chosen.columns(gaussian.noise_dim)
+    return max(1, _CHUNK_ELEMENTS // (max(parameters, columns) * plan.width))
+
+
+def _know(
+    f: Callable[[Array], Array], gaussian: Gaussian, chosen: Estimator, state: MovingAverage | None
+) -> AtMean:
+    """What the estimator asks to know once; f is differentiated only for those that ask for it."""
+    known = AtMean(f(gaussian.mean))
+    if "gradient" in chosen.knows:
+        known = AtMean(*jax.value_and_grad(f)(gaussian.mean))
+    if "expansion" in chosen.knows:
+        known = known._replace(expansion=jax.grad(lambda g: expansion(f, g))(gaussian))
+    if state is not None:
+        known = known._replace(baseline=state.baseline.astype(known.value.dtype))
+    return finite_origin(known)
+
+
+def _row(
+    f: Callable[[Array], Array],
+    gaussian: Gaussian,
+    estimator: Estimator,
+    at_mean: AtMean,
+    noise: Array,
+) -> _Row:
+    noise = _stored(noise)
+    if estimator.own_terms is not None:
+        return _Row(*_stored(estimator.own_terms(f, gaussian, noise, at_mean)))
+    raw = _stored(evaluate(f, gaussian, noise, estimator.needs))
+    seen = from_mean(raw, at_mean)
+    value = seen.value if seen.mirror_value is None else 0.5 * (seen.value + seen.mirror_value)
+    return _Row(estimator.terms(gaussian, noise, seen, at_mean), value)
+
+
+def _stored(tree: Any) -> Any:
+    """The same numbers, kept in memory; else XLA computes them anew for everything that reads them.
+
+    Its CPU compiler removes a barrier before it fuses, but keeps a choice that it cannot see
+    through, as one that hangs on a barrier.
+    """
+
+    def chosen(tree: Any) -> Any:
+        true = jax.lax.optimization_barrier(jnp.asarray(True))
+        zeros = jax.tree.map(jnp.zeros_like, tree)
+        return jax.lax.cond(true, lambda: tree, lambda: zeros)
+
+    return jax.lax.platform_dependent(tree, cpu=chosen, default=jax.lax.optimization_barrier)
+
+
+class _Found(NamedTuple):
+    """An estimate less its origin, the variance of one unit, and E f less f(m)."""
+
+    gradient: Any
+    variance: Any
+    value: Array
+    mixture: Mixture | None = None
+
+
+class _Averaged(NamedTuple):
+    """What moments are taken of; the products of gradient, score, product for a baseline."""
+
+    terms: Terms
+    value: Array
+    cross: Any = None
+
+
+def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> moments.Moments:
+    """Moments over all units; of even and odd units apart where a coefficient is fitted."""
+
+    def rows_from(first: Array) -> Any:
+        row = units(first)
+        if chosen.fit is not None:
+            return fitting.fold_rows(row.terms.gradient, row.terms.control), row.value
+        if row.terms.score is None:
+            return _Averaged(row.terms, row.value)
+        g, s, p = row.terms.gradient, row.terms.score, row.terms.product
+        cross = [jax.tree.map(jnp.multiply, *pair) for pair in ((g, s), (g, p), (s, p))]
+        return _Averaged(row.terms, row.value, cross)
+
+    def moments_from(first: Array) -> moments.Moments:
+        valid = _valid(cut, first)
+        if chosen.fit is None:
+            return moments.from_rows(rows_from(first), valid)
+        index = first + jnp.arange(cut.together, dtype=jnp.uint32)
+        return fitting.fold_moments(rows_from(first), index, valid)
+
+    def step(total: moments.Moments, first: Array) -> tuple[moments.Moments, None]:
+        return merge(total, moments_from(first)), None
+
+    merge = moments.merge if chosen.fit is None else jax.vmap(moments.merge)
+    firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
+    shapes = jax.eval_shape(moments_from, firsts[0])
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.scan(step, zero, firsts)[0]
+
+
+def _valid(cut: Layout, first: Array) -> Array:
+    """Which of the units from the first on are units of the estimate."""
+    return jnp.arange(cut.together, dtype=jnp.uint32) < np.uint32(cut.num_units) - first
+
+
+def _combined(total: moments.Moments, chosen: Estimator) -> _Found:
+    estimated = chosen.combine(total.mean.terms, moments.num_rows(total))
+    return _Found(estimated, _variance_per_unit(total, estimated), total.mean.value)
+
+
+def _fitted(total: moments.Moments, chosen: Estimator) -> _Found:
+    """Each half with the coefficient of the other."""
+    rows, value = total.mean
+    both = fitting.folds(moments.Moments(total.rows, rows, total.squares[0]))
+    assert chosen.fit is not None
+    coefficients = jax.vmap(chosen.fit)(both)
+    gradient, variance = fitting.cross_fitted(both, coefficients)
+    mix = mixture(both, coefficients) if chosen.control_variate is None else None
+    return _Found(gradient, variance, jnp.average(value, weights=both.rows), mix)
+
+
+def _variance_per_unit(total: moments.Moments, estimated: Gaussian) -> Gaussian:
+    """Number of units x Var(estimate)."""
+    variances = moments.variance(total).terms
+    if total.mean.terms.score is not None:
+        return _baseline_variance(total, variances)
+    return jax.tree.map(lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated)
+
+
+def _baseline_variance(total: moments.Moments, variances: Terms) -> Gaussian:
+    """The same where each of n units has the others' average value v_{-i} as its baseline.
+
+    With score s, p = v s, and g the average of v s inside the unit, t_i = g_i - v_{-i} s_i share
+    c^2/(n - 1)^2 for c = Cov(v, s), two by two. So n Var(mean t) is the expectation of the sample
+    variance T of t plus n c^2/(n - 1)^2. The square of the sample covariance exceeds c^2 by the
+    variance that the same argument gives for g = p. Nothing is left of the bias, whatever n is.
+    """
+    n, mean = moments.num_rows(total), total.mean.terms
+    others = n - 1
+
+    def one(vg, vs, vp, g, s, p, gs, gp, sp):
+        cov_gs, cov_gp, cov_sp = (n / others * x for x in (gs - g * s, gp - g * p, sp - s * p))
+        of = functools.partial(_left_out, n, mean.value, vs, vp, cov_sp)
+        shared = n * (n / others * (p - mean.value * s)) ** 2
+        of_covariance = (others**2 * of(vp, cov_sp, vp) + shared) / (others**2 + 1)
+        return jnp.maximum(of(vg, cov_gs, cov_gp) + (shared - of_covariance) / others**2, 0)
+
+    parts = (variances.gradient, variances.score, variances.product)
+    return jax.tree.map(one, *parts, mean.gradient, mean.score, mean.product, *total.mean.cross)
+
+
+def _left_out(n, value, vs, vp, cov_sp, vg, cov_gs, cov_gp) -> Array:
+    """The sample variance of ``g - n/(n - 1) value s + p/(n - 1)``, which is t."""
+    b, others = n / (n - 1) * value, n - 1
+    own = vg + b**2 * vs - 2 * b * cov_gs
+    return own + vp / others**2 + 2 * (cov_gp - b * cov_sp) / others

@@ -1,0 +1,306 @@
+"""Checkpoints of a training state: whole and verified, or passed over.
+
+A checkpoint is a directory ``checkpoints/<step>`` of what orbax wrote, of the names, dtypes and
+shapes of its arrays, and of a manifest with the sha256 of all that. It is written under another
+name and renamed once it is on disk. The manifest is verified before orbax reads a byte: orbax
+itself loads a flipped bit as another number.
+"""
+
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sigmaprop.runs.files import (
+    RunError,
+    absolute,
+    exists,
+    read_json,
+    remedy,
+    verify_manifest,
+    write_json,
+    write_manifest,
+    writing,
+)
+from sigmaprop.runs.orbax_errors import is_passing, quiet, reason, system_code
+
+if TYPE_CHECKING:
+    import jax
+
+Tree = TypeVar("Tree")
+
+_FOLDER = "checkpoints"
+_SAVING = ".saving"
+_STATE = "state"
+_LEAVES = "leaves.json"
+
+
+def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
+    """Saves a state, then removes older checkpoints, and those of later steps.
+
+    Later ones are of a future that the run left when it went on from an earlier checkpoint.
+
+    Args:
+        directory: the run directory.
+        step: how many steps the state has behind it; a checkpoint of the same step is replaced.
+        tree: a pytree of JAX arrays of any dtype (typed keys too) on local devices, NumPy arrays,
+            ints, floats and bools.
+        keep: how many checkpoints are left, >= 1.
+
+    Returns:
+        The checkpoint's directory.
+
+    Raises:
+        RunError: if it cannot be written; the checkpoints before it stay as they were.
+        TypeError: if a leaf is of another type.
+        ValueError: if ``keep`` is less than 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep is {keep}; give 1 or more")
+    leaves = _by_name(tree)
+    _check_types(leaves)
+    target = _path(directory, step)
+    temporary = target.parent / _SAVING
+    try:
+        with writing(target):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            _look_for_room(temporary, leaves)
+        _write(temporary, target, leaves)
+        with writing(target):
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(temporary, target)
+            _sync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _remove_others(Path(directory), step, keep)
+    return target
+
+
+def latest(
+    directory: Path,
+    abstract: Tree,
+    say: Callable[[str], object] = warnings.warn,
+    *,
+    after: int = -1,
+    before: float = math.inf,
+) -> tuple[int, Tree] | None:
+    """Loads the newest checkpoint that is whole; damaged ones are passed over.
+
+    Args:
+        directory: the run directory.
+        abstract: a pytree as it was saved, or of `jax.ShapeDtypeStruct`. An array comes back with
+            the sharding of its leaf; where that has none, or is not committed to one, uncommitted
+            on the default device.
+        say: called with one sentence for each checkpoint that is passed over.
+        after: checkpoints of this step and earlier ones are not considered.
+        before: neither are those of this step and later ones.
+
+    Returns:
+        Step and state, None where no checkpoint is usable.
+
+    Raises:
+        RunError: if a whole checkpoint holds other arrays than ``abstract``, or one cannot be read
+            for a reason that lies outside it, as memory or permissions do.
+    """
+    usable = [step for step in reversed(steps(directory)) if after < step < before]
+    wanted = _described(_by_name(abstract))
+    for index, step in enumerate(usable):
+        path = _path(directory, step)
+        try:
+            verify_manifest(path)
+            kept = read_json(path / _LEAVES)
+            if kept == wanted:
+                return step, _load(path, abstract)
+        except Exception as error:  # orbax raises almost anything
+            if is_passing(error):
+                raise _unread(path, error) from error
+            rest = "none before it is left" if index + 1 == len(usable) else "the one before counts"
+            say(f"checkpoint {path} is damaged ({reason(error)}); {rest}")
+        else:
+            raise _other_arrays(path, kept, wanted)
+    return None
+
+
+def steps(directory: Path) -> list[int]:
+    """The steps of the checkpoints that have a manifest, ascending; it is not verified."""
+    found = (Path(directory) / _FOLDER).glob("*/manifest.json")
+    return sorted(int(path.parent.name) for path in found if _is_step(path.parent.name))
+
+
+def drop_after(directory: Path, step: int) -> None:
+    """Removes the checkpoints of later steps, of a future that the run leaves.
+
+    Raises:
+        RunError: if one of them cannot be removed.
+    """
+    _remove(directory, [other for other in steps(directory) if other > step])
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what a killed process left: checkpoints half written or half removed."""
+    folder = Path(directory) / _FOLDER
+    shutil.rmtree(folder / _SAVING, ignore_errors=True)
+    for path in folder.glob("*"):
+        if _is_step(path.name) and not exists(path / "manifest.json"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _path(directory: Path, step: int) -> Path:
+    return Path(directory) / _FOLDER / f"{step:09d}"
+
+
+def _is_step(name: str) -> bool:
+    """Whether it is the name of a checkpoint."""
+    return name.isascii() and name.isdecimal() and name == f"{int(name):09d}"
+
+
+def _by_name(tree: Any) -> dict[str, Any]:
+    """The leaves by their place in the tree."""
+    import jax
+
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves}
+
+
+def _check_types(leaves: dict[str, Any]) -> None:
+    import jax
+    import numpy as np
+
+    for name, leaf in leaves.items():
+        if not isinstance(leaf, jax.Array | np.ndarray | bool | int | float):
+            raise TypeError(f"{name} is of type {type(leaf).__name__}; save arrays and numbers")
+
+
+def _described(leaves: dict[str, Any]) -> dict[str, str]:
+    """Dtype and shape of each leaf, or its type, by name."""
+    return {
+        name: f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "shape") else type(leaf).__name__
+        for name, leaf in leaves.items()
+    }
+
+
+def _stored(leaves: dict[str, Any]) -> dict[str, Any]:
+    """The leaves that orbax stores: it refuses those without elements."""
+    return {name: leaf for name, leaf in leaves.items() if 0 not in getattr(leaf, "shape", ())}
+
+
+def _look_for_room(folder: Path, leaves: dict[str, Any]) -> None:
+    """Fails at once where the disk is full: orbax does so late, in many lines."""
+    size = sum(getattr(leaf, "nbytes", 8) for leaf in leaves.values())
+    if hasattr(os, "posix_fallocate"):
+        with open(folder / "room", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size + 2**16)
+        (folder / "room").unlink()
+
+
+def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
+    """State, description and manifest, on disk when this returns."""
+    from orbax.checkpoint import v1 as ocp
+
+    try:
+        with quiet():
+            ocp.save(str(absolute(folder / _STATE)), _stored(leaves))
+    except Exception as error:  # orbax raises almost anything
+        code = system_code(error)
+        rest = "the checkpoints before it are whole" if code is None else remedy(code)
+        raise RunError(f"cannot write {target} ({reason(error)}); {rest}") from error
+    write_json(folder / _LEAVES, _described(leaves))
+    paths = sorted(path for path in folder.rglob("*"))
+    write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
+    with writing(target):
+        for path in (*paths, folder):
+            _sync(path)
+
+
+def _load(path: Path, abstract: Any) -> Any:
+    """The state that a verified checkpoint holds."""
+    import jax
+    from orbax.checkpoint import v1 as ocp
+
+    leaves = _by_name(abstract)
+    with quiet():
+        found = ocp.load(
+            str(absolute(path / _STATE)), {n: _target(leaf) for n, leaf in _stored(leaves).items()}
+        )
+    placed = [_placed(found.get(name), leaf) for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(abstract), placed)
+
+
+def _target(leaf: Any) -> Any:
+    """What orbax is to make of a leaf."""
+    import jax
+    import numpy as np
+
+    if isinstance(leaf, np.ndarray) or not hasattr(leaf, "shape"):
+        return leaf
+    local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_sharding(leaf) or local)
+
+
+def _sharding(leaf: Any) -> "jax.sharding.Sharding | None":
+    """Where an array is to lie, None where it may lie anywhere."""
+    return getattr(leaf, "sharding", None) if getattr(leaf, "committed", True) else None
+
+
+def _placed(found: Any, leaf: Any) -> Any:
+    """A leaf as orbax made it, or anew where it has no elements or may lie anywhere."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    if found is None:
+        empty = np.zeros if isinstance(leaf, np.ndarray) else jnp.zeros
+        return empty(leaf.shape, leaf.dtype)
+    if not isinstance(found, jax.Array) or _sharding(leaf) is not None:
+        return found
+    if jnp.issubdtype(found.dtype, jax.dtypes.prng_key):
+        data = jnp.asarray(np.asarray(jax.random.key_data(found)))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(found))
+    return jnp.asarray(np.asarray(found))
+
+
+def _remove_others(directory: Path, step: int, keep: int) -> None:
+    """Removes later steps, and all but ``keep`` of the others."""
+    there = steps(directory)
+    kept = [other for other in there if other <= step][-keep:]
+    _remove(directory, set(there) - set(kept))
+
+
+def _remove(directory: Path, there: Iterable[int]) -> None:
+    """Removes checkpoints, each of which counts or does not count at every moment."""
+    with writing(directory):
+        for other in there:
+            path = _path(directory, other)
+            (path / "manifest.json").unlink()
+            shutil.rmtree(path)
+
+
+def _unread(path: Path, error: BaseException) -> RunError:
+    """The error for a checkpoint that may well be whole."""
+    return RunError(
+        f"cannot read checkpoint {path} ({reason(error)}); it may be whole, so none before it is "
+        "taken: mend the cause and resume again"
+    )
+
+
+def _other_arrays(path: Path, kept: dict[str, str], wanted: dict[str, str]) -> RunError:
+    """The error for a checkpoint of another program."""
+    differing = (n for n in [*wanted, *kept] if wanted.get(n) != kept.get(n))
+    name = next(differing)
+    return RunError(
+        f"{path} is of another program: {name} is {kept.get(name, 'absent')} there and "
+        f"{wanted.get(name, 'absent')} here; use the version that wrote it or start a new run"
+    )
+
+
+def _sync(path: Path) -> None:
+    """Makes a file, or the names in a directory, last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

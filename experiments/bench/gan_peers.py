@@ -21,7 +21,7 @@ NOT_FOUND = (
     "PATH of an interpreter that has it."
 )
 PER_CORE = "PyTorch eager, one process per core"
-_SCRIPT = Path(__file__).with_name("bench_gan_torch.py")
+_SCRIPT = Path(__file__).with_name("gan_torch.py")
 _WARM_STEPS = 20
 
 

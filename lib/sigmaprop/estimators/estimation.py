@@ -81,7 +81,7 @@ def estimate(
         f: maps x to a scalar, or to an array whose entries are estimated side by side. With
             ``params`` it is called as f(x, params).
         gaussian: `Isotropic`, `Diagonal`, `Full` or `LowRank`. Its mean may be a pytree or an array
-            of any shape: x then is one, and so is the gradient; see `sigmaprop.gaussians.flattening`.
+            of any shape: x then is one, and so is the gradient; see `gaussians.flattening`.
         key: one typed key from ``jax.random.key``.
         num_samples: points x, 1 to 2^32 - 1; even for antithetic noise, whole blocks of K for
             orthogonal, ``options.randomizations`` times a power of two for sobol; nodes for

@@ -6,7 +6,7 @@ A gradient with respect to a Gaussian is a pytree of the same type, so ``gradien
 derivative with respect to ``scale``.
 
 One Gaussian is over one point. The point, D numbers in all, has the structure of the mean: a
-vector, an array of any shape, a number, or a pytree of them; see `sigmaprop.gaussians.flattening`. No
+vector, an array of any shape, a number, or a pytree of them; see `gaussians.flattening`. No
 axis of a mean is a batch: for many Gaussians use ``jax.vmap``. Methods are written for vectors,
 under a name with an underscore, and those without flatten what they are given.
 """

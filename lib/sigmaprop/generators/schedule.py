@@ -1,6 +1,6 @@
 """Numbers that are given for each step: sigma schedules that differ between replicas of a program.
 
-`sigmaprop.noise.schedules` has the same curves as float64 functions of the host, for sweeps; here kind
+`noise.schedules` has the same curves as float64 functions of the host, for sweeps; here kind
 and ends are arrays, so that a vmap over replicas can hold a different schedule in each.
 """
 

@@ -25,10 +25,9 @@ from sigmaprop import estimators, objectives, runs
 from sigmaprop.comparison import Setting, studies
 from sigmaprop.comparison import logistic_study as logistic
 from sigmaprop.comparison.rows import KEYS, TIMED, VALUES, Row, columns
-from sigmaprop.limit.conclusions import Claim
+from sigmaprop.statistics import Claim, as_json
 
 from ..estimators.config import EstimatorsConfig
-from ..limit.run import claim_as_json
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in Row._fields[:3]]
@@ -131,7 +130,7 @@ def run(
         claims += found.claims
     runs.write_metrics(directory, pa.table(columns(rows), schema=SCHEMA))
     path = directory.directory / "conclusions.json"
-    runs.write_atomic(path, json.dumps([claim_as_json(claim) for claim in claims], indent=1))
+    runs.write_atomic(path, json.dumps([as_json(claim) for claim in claims], indent=1))
     runs.include(directory, path)
     return claims
 

@@ -27,6 +27,7 @@ from sigmaprop.gaussians import Isotropic
 from sigmaprop.limit import conclusions, truth
 from sigmaprop.limit import table as limit_table
 from sigmaprop.noise import schedules
+from sigmaprop.statistics import Claim, as_json
 
 from ..limit.config import LimitConfig
 
@@ -114,7 +115,7 @@ def run(
     plan: Plan,
     directory: runs.Run,
     progress: Callable[[str, int], None] = lambda what, draws: None,
-) -> list[conclusions.Claim]:
+) -> list[Claim]:
     """Measures everything, writes metrics and conclusions, and returns the claims.
 
     Args:
@@ -136,7 +137,7 @@ def run(
             _write_picture(directory, objective, config)
     runs.write_metrics(directory, pa.concat_tables(tables))
     path = directory.directory / "conclusions.json"
-    runs.write_atomic(path, json.dumps([claim_as_json(claim) for claim in claims], indent=1))
+    runs.write_atomic(path, json.dumps([as_json(claim) for claim in claims], indent=1))
     runs.include(directory, path)
     return claims
 
@@ -325,13 +326,3 @@ def _picture_estimates(
         for batch in PICTURE_BATCHES
     ]
     return np.nan_to_num(np.stack(by_batch, axis=1)).tolist()
-
-
-def claim_as_json(claim: conclusions.Claim) -> dict[str, Any]:
-    """A claim for a JSON file; what is not known becomes null."""
-    row = claim._asdict() | {"measured": claim.measured._asdict()}
-    return jax.tree.map(lambda leaf: None if _is_unknown(leaf) else leaf, row)
-
-
-def _is_unknown(leaf: Any) -> bool:
-    return isinstance(leaf, float) and not np.isfinite(leaf)

@@ -232,6 +232,7 @@ def test_claims_are_complete_records(right):
 
 def test_a_claim_on_an_exact_number_has_no_interval():
     from sigmaprop.comparison.verdicts import claim
+
     from sigmaprop.statistics import interval
 
     for value, verdict in ((0.8703, "holds"), (0.9, "fails")):

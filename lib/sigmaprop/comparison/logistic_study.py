@@ -11,14 +11,13 @@ from sigmaprop.comparison.cells import Setting
 from sigmaprop.comparison.logistic import Settings, Trace
 from sigmaprop.comparison.rows import Place, Row
 from sigmaprop.comparison.studies import Found, Tools, stream
-from sigmaprop.comparison.verdicts import claim
 from sigmaprop.data import breast_cancer
-from sigmaprop.limit.conclusions import Claim
-from sigmaprop.statistics import Interval, interval
+from sigmaprop.statistics import UNKNOWN, Claim, claim, interval
 
 _EVALUATIONS = 25
 _REFERENCE = "pathwise"
-_UNKNOWN = Interval(np.nan, np.nan, np.nan, np.nan)
+_NUM_DATA = 569
+"""Rows of the data: ELBOs are compared per datum."""
 
 
 def train_with_each(tools: Tools, labels: Sequence[str], *, steps: int, seeds: int) -> Found:
@@ -69,13 +68,14 @@ def _claims(traces: dict[str, Trace]) -> list[Claim]:
             continue
         own = np.asarray(trace.elbo[:, -1], np.float64)
         text = f"final ELBO of pathwise less that of {label}, in nats a datum"
+        about = {"study": "logistic", "quantity": "elbo_gap", "estimator": label}
         lost = int((~np.isfinite(own)).sum())
         if lost or not np.isfinite(best).all():
             text += f" ({lost} of {len(own)} runs diverged)"
-            one = claim("logistic regression", text, 0.0, 0.02, _UNKNOWN, np.nan)
+            one = claim("logistic regression", text, 0.0, 0.02, UNKNOWN, **about)
             made.append(one._replace(verdict="fails") if lost else one)
             continue
-        gap = (best - own) / 569
+        gap = (best - own) / _NUM_DATA
         measured = interval(gap.mean(), gap.std(ddof=1) / np.sqrt(len(gap)), len(gap))
-        made.append(claim("logistic regression", text, 0.0, 0.02, measured, np.nan))
+        made.append(claim("logistic regression", text, 0.0, 0.02, measured, **about))
     return made

@@ -19,12 +19,10 @@ from sigmaprop.comparison.cells import Cell, Setting, measure
 from sigmaprop.comparison.families import make_gaussian
 from sigmaprop.comparison.rows import Place, Row, cell_rows, part_rows, relative_bias
 from sigmaprop.comparison.truths import KnownGradient, known_gradient
-from sigmaprop.comparison.verdicts import claim, slope_claim
 from sigmaprop.gaussians import Gaussian, Isotropic
 from sigmaprop.limit.claims import name_of
-from sigmaprop.limit.conclusions import Claim
 from sigmaprop.objectives import Objective
-from sigmaprop.statistics import interval, jackknife_interval
+from sigmaprop.statistics import Claim, claim, interval, jackknife_interval, log_slope
 
 Progress = Callable[[str], None]
 _BIAS_TOLERANCE = 0.05
@@ -134,7 +132,9 @@ def _bias_claims(
             measured = interval(along.mean(), error, len(along), _LEVEL_OF_WIDE)
             text += f", {_LEVEL_OF_WIDE:.2%} interval"
         expected = -1.0 if misses else 0.0
-        made.append(claim(place.objective, text, expected, _BIAS_TOLERANCE, measured, sigma))
+        about = {"study": "grid", "quantity": "bias", "estimator": who, "wrt": wrt}
+        tolerance = _BIAS_TOLERANCE
+        made.append(claim(place.objective, text, expected, tolerance, measured, sigma, **about))
     return made
 
 
@@ -173,8 +173,12 @@ def variance_curves(tools: Tools, ks: dict[str, np.ndarray]) -> Found:
     for cost, first, second, wrt, (low, high), expected in CROSSOVERS:
         k = exact_variance.crossover(cost, first, second, wrt, low, high)
         text = f"{first} and {second} to {wrt}: equal variance at k"
-        exact = interval(k, 0.0, 2)
-        claims.append(claim(cost, text, expected, 0.001, exact, 1.0))
+        about = {"study": "variance_curves", "quantity": "crossover", "wrt": wrt, "x": k}
+        estimator = f"{first} and {second}"
+        measured = interval(k, 0.0, 2)
+        claims.append(
+            claim(cost, text, expected, 0.001, measured, 1.0, estimator=estimator, **about)
+        )
     return Found(rows, claims)
 
 
@@ -196,7 +200,13 @@ def _sampled_variance(
         rows.append(place.row(wrt, "variance", 1.0, groups.mean(), error, exact))
         measured = interval(groups.mean() / exact, error / exact, len(groups))
         text = f"{label}: reported variance to {wrt} at k = {k:g} / exact"
-        claims.append(claim(cost, text, 1.0, _BIAS_TOLERANCE, measured, 1.0))
+        about = {"study": "variance_curves", "quantity": "reported_variance", "x": k}
+        claims.append(
+            claim(
+                *(cost, text, 1.0, _BIAS_TOLERANCE, measured, 1.0),
+                **(about | {"estimator": label, "wrt": wrt}),
+            )
+        )
     return rows, claims
 
 
@@ -235,7 +245,9 @@ def _dimension_claims(place: Place, cell: Cell, objective: Objective, sigma: flo
     groups = part_rows(cell.variance, 2)["mean"][0].sum(axis=-1) / ((place.dim + 1) * size)
     measured = interval(groups.mean(), groups.std(ddof=1) / np.sqrt(len(groups)), len(groups))
     text = f"{place.setting.label}: variance to mean / ((D+1) |grad f|^2), D = {place.dim}"
-    return [claim("dimension", text, 1.0, 0.15, measured, sigma)]
+    about = {"study": "dimension", "quantity": "variance", "wrt": "mean", "x": place.dim}
+    estimator = place.setting.label
+    return [claim("dimension", text, 1.0, 0.15, measured, sigma, estimator=estimator, **about)]
 
 
 def coupling(tools: Tools, distances: np.ndarray) -> Found:
@@ -265,10 +277,13 @@ def coupling(tools: Tools, distances: np.ndarray) -> Found:
         ratio = jackknife_interval(lambda a, b: a.mean() / b.mean(), *both)
         exact = [exact_variance.variance("quadratic", 1 - distance, la, "mean") for la in labels]
         text = f"variance coupled / uncoupled at |m - k| = {distance:g} s ({text})"
-        claims.append(claim("coupling", text, exact[0] / exact[1], 0.1, ratio, 1.0))
+        about = {"study": "coupling", "quantity": "ratio", "wrt": "mean", "x": distance}
+        claims.append(claim("coupling", text, exact[0] / exact[1], 0.1, ratio, 1.0, **about))
     equal = exact_variance.crossover("quadratic", *labels, "mean", -2.0, 0.5)
     text = "coupling stops to pay at |m - k| / s"
-    claims.append(claim("coupling", text, 1.526, 0.001, interval(1.0 - equal, 0.0, 2), 1.0))
+    about = {"study": "coupling", "quantity": "crossover", "wrt": "mean", "x": 1.0 - equal}
+    measured = interval(1.0 - equal, 0.0, 2)
+    claims.append(claim("coupling", text, 1.526, 0.001, measured, 1.0, **about))
     return Found(rows, claims)
 
 
@@ -298,8 +313,11 @@ def learning_sigma(tools: Tools, sigmas: np.ndarray, num_samples: int) -> Found:
         for sigma, values in zip(sigmas, needed, strict=True):
             error = values.std(ddof=1) / np.sqrt(len(values))
             rows.append(place.row("scale", "samples_needed", sigma, values.mean(), error))
-        text = f"{name_of(label, noise)}: samples needed to learn sigma: slope in sigma"
-        claims.append(slope_claim("learning sigma", text, slope, 0.1, sigmas, needed.T))
+        who = name_of(label, noise)
+        text = f"{who}: samples needed to learn sigma: slope in sigma"
+        found = jackknife_interval(lambda g: log_slope(sigmas, g.mean(axis=0)), needed.T)
+        about = {"study": "learning_sigma", "quantity": "slope", "estimator": who, "wrt": "scale"}
+        claims.append(claim("learning sigma", text, slope, 0.1, found, sigmas, **about))
     return Found(rows, claims)
 
 
@@ -341,7 +359,9 @@ def _agreement(name: str, scale: dict[str, np.ndarray]) -> list[Claim]:
         text = f"{label} / pathwise to scale"
         if name == "leaky_relu_network" and label == "bonnet_price":
             text += ": Price's rule misses the kinks, and has the wrong sign"
-            made.append(claim(name, text, -3.0, 2.99, ratio, 0.3))
+            expected, tolerance = -3.0, 2.99
         else:
-            made.append(claim(name, text, 1.0, 0.25, ratio, 0.3))
+            expected, tolerance = 1.0, 0.25
+        about = {"study": "piecewise_linear", "quantity": "ratio", "estimator": label}
+        made.append(claim(name, text, expected, tolerance, ratio, 0.3, wrt="scale", **about))
     return made

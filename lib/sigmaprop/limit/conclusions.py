@@ -9,7 +9,6 @@ Theory, with g, H, T for grad f, its Hessian and the gradient of its Laplacian a
 the bias of grad f(x) is sigma^2/2 T; the variances of the estimators are in their docstrings.
 """
 
-from sigmaprop.limit.claims import Claim
 from sigmaprop.limit.edges import jump_claims, kink_claims
 from sigmaprop.limit.evidence import Evidence
 from sigmaprop.limit.floors import Floor, floor_claims, floors
@@ -21,6 +20,7 @@ from sigmaprop.limit.smooth import (
     unbiased_claims,
     variance_claims,
 )
+from sigmaprop.statistics import Claim
 
 __all__ = [
     "LAWS",

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sigmaprop.limit.claims import CONSTANT_TOLERANCE, SLOPE_TOLERANCE, Claim, make_claim
+from sigmaprop.limit.claims import CONSTANT_TOLERANCE, SLOPE_TOLERANCE
 from sigmaprop.limit.evidence import Evidence, between, nearest
 from sigmaprop.limit.laws import LEAVE_ONE_OUT
-from sigmaprop.statistics import jackknife_interval, log_slope, norm_of_mean
+from sigmaprop.statistics import Claim, claim, jackknife_interval, log_slope, norm_of_mean
 
 
 def kink_claims(e: Evidence) -> Iterator[Claim]:
@@ -21,9 +21,9 @@ def kink_claims(e: Evidence) -> Iterator[Claim]:
     expected = e.bias[index] / size
     measured = jackknife_interval(lambda g: norm_of_mean(g[:, index]) / size, apart)
     text = "bias / |grad f| at the sigma nearest to the kink's distance"
-    yield make_claim(
-        e, text, expected, CONSTANT_TOLERANCE * expected, measured, e.truth.sigmas[[index]]
-    )
+    sigma, tolerance = e.truth.sigmas[index], CONSTANT_TOLERANCE * expected
+    about = {"study": "edges", "quantity": "bias", "estimator": "pathwise (antithetic)"}
+    yield claim(e.objective, text, expected, tolerance, measured, sigma, **about)
     yield from _no_square_law(e, apart)
 
 
@@ -36,7 +36,8 @@ def _no_square_law(e: Evidence, apart: np.ndarray) -> Iterator[Claim]:
     expected = log_slope(sigmas, e.bias[where])
     measured = jackknife_interval(lambda g: log_slope(sigmas, norm_of_mean(g)), apart[:, where])
     text = "bias near the kink: slope in sigma (not 2)"
-    yield make_claim(e, text, expected, SLOPE_TOLERANCE, measured, sigmas)
+    about = {"study": "edges", "quantity": "slope", "estimator": "pathwise (antithetic)"}
+    yield claim(e.objective, text, expected, SLOPE_TOLERANCE, measured, sigmas, **about)
 
 
 def jump_claims(e: Evidence) -> Iterator[Claim]:
@@ -50,10 +51,13 @@ def jump_claims(e: Evidence) -> Iterator[Claim]:
         share = np.linalg.norm(apart[:, near], axis=-1) / size[near]
         measured = jackknife_interval(lambda g: g.mean(), share)
         text = "pathwise: error / |exact gradient| (it misses the jump)"
-        yield make_claim(e, text, 1.0, CONSTANT_TOLERANCE, measured, sigmas)
+        about = {"study": "edges", "quantity": "missed", "estimator": "pathwise"}
+        yield claim(e.objective, text, 1.0, CONSTANT_TOLERANCE, measured, sigmas, **about)
     if (LEAVE_ONE_OUT, "iid") in e.sweep.estimates and groups >= 3 and sigmas.size >= 2:
         found = e.sweep.estimates[LEAVE_ONE_OUT, "iid"].mean[:, near]
         expected = log_slope(sigmas, size[near])
         measured = jackknife_interval(lambda g: log_slope(sigmas, norm_of_mean(g)), found)
         text = "exact gradient near the jump: slope in sigma (no limit; -1 far from it)"
-        yield make_claim(e, text, expected, 5 * SLOPE_TOLERANCE, measured, sigmas)
+        about = {"study": "edges", "quantity": "slope", "estimator": LEAVE_ONE_OUT}
+        tolerance = 5 * SLOPE_TOLERANCE
+        yield claim(e.objective, text, expected, tolerance, measured, sigmas, **about)

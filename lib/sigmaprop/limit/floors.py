@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sigmaprop.limit.claims import UNKNOWN, Claim, exact, judged_claim, name_of
+from sigmaprop.limit.claims import name_of
 from sigmaprop.limit.evidence import (
     Evidence,
     difference_highest,
@@ -15,7 +15,7 @@ from sigmaprop.limit.evidence import (
     value_rounding,
 )
 from sigmaprop.limit.laws import flat_mean
-from sigmaprop.statistics import mean_and_error
+from sigmaprop.statistics import UNKNOWN, Claim, claim, exact, mean_and_error
 
 HIGHEST = 1.0
 """Largest log10(measured / predicted) that counts as agreement: f rounds more than once."""
@@ -117,7 +117,8 @@ def floor_claims(e: Evidence) -> Iterator[Claim]:
         name = name_of(floor.estimator, floor.noise)
         text = f"precision floor of {name}: {floor.what} / predicted ({_factors(floor.lowest)})"
         allowed = (10**floor.lowest, 10**HIGHEST)
-        yield judged_claim(e.objective, text, 1.0, allowed, measured, (sigma, sigma))
+        about = {"study": "precision", "quantity": "floor", "estimator": name}
+        yield claim(e.objective, text, 1.0, allowed, measured, sigma, **about)
 
 
 def _factors(lowest: float) -> str:

@@ -7,10 +7,6 @@ import numpy as np
 from sigmaprop.limit.claims import (
     CONSTANT_TOLERANCE,
     SLOPE_TOLERANCE,
-    UNKNOWN,
-    Claim,
-    exact,
-    make_claim,
     name_of,
     power_law,
 )
@@ -30,6 +26,10 @@ from sigmaprop.limit.evidence import (
 )
 from sigmaprop.limit.laws import LAWS, LEAVE_ONE_OUT, variance_level, variances
 from sigmaprop.statistics import (
+    UNKNOWN,
+    Claim,
+    claim,
+    exact,
     interval,
     jackknife_interval,
     log_slope,
@@ -59,9 +59,12 @@ def bias_claims(e: Evidence) -> Iterator[Claim]:
     if sigmas.size:
         scaled = apart[:, where] / (sigmas**2 * d.laplacian_gradient / 2)[:, None]
         factor = jackknife_interval(lambda g: norm_of_mean(g).mean(), scaled)
-    yield make_claim(e, "bias of grad f(x): slope in sigma", 2.0, SLOPE_TOLERANCE, slope, sigmas)
-    yield make_claim(
-        e, "bias of grad f(x) / (|grad Laplacian f| s^2/2)", 1.0, CONSTANT_TOLERANCE, factor, sigmas
+    about = {"study": "bias", "estimator": name_of(*label), "wrt": "mean"}
+    text = "bias of grad f(x): slope in sigma"
+    yield claim(e.objective, text, 2.0, SLOPE_TOLERANCE, slope, sigmas, quantity="slope", **about)
+    text = "bias of grad f(x) / (|grad Laplacian f| s^2/2)"
+    yield claim(
+        e.objective, text, 1.0, CONSTANT_TOLERANCE, factor, sigmas, quantity="constant", **about
     )
 
 
@@ -72,7 +75,8 @@ def _no_bias(e: Evidence, apart: np.ndarray) -> Iterator[Claim]:
     allowed = 4 * gradient_rounding(e) / e.derivatives.gradient
     worst = np.linalg.norm(apart[:, where].mean(axis=0), axis=-1).max(initial=0.0)
     measured = exact(worst / e.derivatives.gradient)
-    yield make_claim(e, "bias of grad f(x) / |grad f| (none)", 0.0, allowed, measured, sigmas)
+    text = "bias of grad f(x) / |grad f| (none)"
+    yield claim(e.objective, text, 0.0, allowed, measured, sigmas, study="bias", quantity="none")
 
 
 def unbiased_claims(e: Evidence, at_edge: bool = False) -> Iterator[Claim]:
@@ -86,16 +90,27 @@ def unbiased_claims(e: Evidence, at_edge: bool = False) -> Iterator[Claim]:
     for (estimator, noise), estimate in e.sweep.estimates.items():
         if estimator == "at_mean" or (e.smoothness == "jump" and estimator == "pathwise"):
             continue
-        exact = e.truth.smoothed_mean
-        length = np.linalg.norm(exact, axis=-1)
+        smoothed = e.truth.smoothed_mean
+        length = np.linalg.norm(smoothed, axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            along = np.sum((estimate.mean - exact) * exact, axis=-1) / length**2
+            along = np.sum((estimate.mean - smoothed) * smoothed, axis=-1) / length**2
             value, error = mean_and_error(along)
             error = np.hypot(error, e.truth.mean_error / length)
         index = nearest(e.truth.sigmas, e.edge) if at_edge else _resolved_sigma(e, error)
         measured = interval(value[index], error[index], len(along))
         text = f"{name_of(estimator, noise)}: relative error of its mean"
-        yield make_claim(e, text, 0.0, 0.1, measured, e.truth.sigmas[[index]])
+        yield claim(
+            e.objective,
+            text,
+            0.0,
+            0.1,
+            measured,
+            e.truth.sigmas[index],
+            study="bias",
+            quantity="unbiased",
+            estimator=name_of(estimator, noise),
+            wrt="mean",
+        )
 
 
 def _resolved_sigma(e: Evidence, error: np.ndarray) -> int:
@@ -118,7 +133,8 @@ def variance_claims(e: Evidence) -> Iterator[Claim]:
         if nothing(constant, e.derivatives.gradient**2):
             continue
         where = between(e, law.lowest(e), law.highest(e))
-        yield from power_law(e, name, law.what, found, where, law.power, constant)
+        about = {"study": "variance", "estimator": law.estimator, "wrt": law.wrt}
+        yield from power_law(e, name, law.what, found, where, law.power, constant, **about)
 
 
 def batch_claims(e: Evidence) -> Iterator[Claim]:
@@ -132,17 +148,17 @@ def batch_claims(e: Evidence) -> Iterator[Claim]:
         if levels.sum() < 3 or groups < 3 or noiseless(e, estimator, noise):
             continue
         text = f"{name_of(estimator, noise)}: slope of its error in batch size"
+        about = {"study": "batch", "quantity": "slope", "estimator": name_of(estimator, noise)}
         if index is None:
-            yield make_claim(e, text, -0.5, BATCH_SLOPE_TOLERANCE, UNKNOWN, np.array([]))
+            yield claim(e.objective, text, -0.5, BATCH_SLOPE_TOLERANCE, UNKNOWN, **about)
             continue
         sizes = sweep.batch_draws[levels]
         chosen = errors[:, index, levels, 0]
         measured = jackknife_interval(
             lambda g, sizes=sizes: log_slope(sizes, np.sqrt(g.mean(axis=0))), chosen
         )
-        yield make_claim(
-            e, text, -0.5, BATCH_SLOPE_TOLERANCE, measured, e.truth.sigmas[index : index + 1]
-        )
+        sigma = e.truth.sigmas[index]
+        yield claim(e.objective, text, -0.5, BATCH_SLOPE_TOLERANCE, measured, sigma, **about)
 
 
 def learning_claims(e: Evidence) -> Iterator[Claim]:
@@ -178,12 +194,9 @@ def learning_claims(e: Evidence) -> Iterator[Claim]:
     factor = jackknife_interval(
         lambda v, s: (batch(v, s) * sigmas**2).mean() / constant, spread[:, where], signal[:, where]
     )
-    yield make_claim(e, "batch needed to learn sigma: slope", -2.0, SLOPE_TOLERANCE, slope, sigmas)
-    yield make_claim(
-        e,
-        "batch needed to learn sigma / (|grad f|^2 / (s Laplacian f)^2)",
-        1.0,
-        2 * CONSTANT_TOLERANCE,
-        factor,
-        sigmas,
-    )
+    about = {"study": "learning", "estimator": "pathwise", "wrt": "scale"}
+    text = "batch needed to learn sigma: slope"
+    yield claim(e.objective, text, -2.0, SLOPE_TOLERANCE, slope, sigmas, quantity="slope", **about)
+    text = "batch needed to learn sigma / (|grad f|^2 / (s Laplacian f)^2)"
+    tolerance = 2 * CONSTANT_TOLERANCE
+    yield claim(e.objective, text, 1.0, tolerance, factor, sigmas, quantity="constant", **about)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from sigmaprop.limit.conclusions import Claim
+    from sigmaprop.statistics import Claim
 
 MARKS = {"holds": "✓", "fails": "✗", "not resolved": "?"}
 """Symbol of every verdict."""

@@ -2,11 +2,13 @@
 
 * `intervals`: jackknives, means and slopes of independent groups.
 * `paired`: differences and ratios of runs of equal seed, their tests, and what they can find.
+* `claims`: what theory expects beside what was measured, with its verdict.
 * `verdicts`: the only place that says holds, better, worse, equivalent or not resolved.
 
 All are pure functions of arrays: no file, no figure, no run.
 """
 
+from sigmaprop.statistics.claims import UNKNOWN, Claim, as_json, claim, exact
 from sigmaprop.statistics.intervals import (
     LEVEL,
     Interval,
@@ -54,6 +56,8 @@ __all__ = [
     "FEWEST",
     "LEVEL",
     "MARGIN",
+    "UNKNOWN",
+    "Claim",
     "Comparison",
     "Interval",
     "Method",
@@ -64,10 +68,13 @@ __all__ = [
     "Test",
     "Verdict",
     "Worst",
+    "as_json",
     "bound",
     "central",
+    "claim",
     "compare",
     "differences",
+    "exact",
     "fewest_seeds",
     "holm",
     "interval",

@@ -286,7 +286,7 @@ def _write_report(
 
 def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None:
     """The summary of an experiment that judges claims."""
-    from sigmaprop.reporting import tables
+    from sigmaprop.reporting import terminal as tables
 
     del directory
     for table in tables.claims_by_objective(claims):

@@ -74,9 +74,9 @@ def _estimators_headline(config: EstimatorsConfig, plan: estimators.Plan) -> str
 
 
 def _limit_report(target, directories, tell) -> None:
-    from sigmaprop.reporting import html
+    from sigmaprop.reporting import limit as report
 
-    html.write(target, directories, tell)
+    report.write(target, directories, tell)
 
 
 def _estimators_report(target, directories, tell) -> None:

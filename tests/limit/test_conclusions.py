@@ -231,7 +231,7 @@ def test_claims_are_complete_records(right):
 
 
 def test_a_claim_on_an_exact_number_has_no_interval():
-    from sigmaprop.comparison.verdicts import claim
+    from sigmaprop.statistics import claim
 
     from sigmaprop.statistics import interval
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from sigmaprop.reporting.sheet import Drawing
+from sigmaprop.reporting.canvas import Drawing
 
 Tell = Callable[[int, int], None]
 """Called with the figures that are drawn and those that will be, as far as is known."""

@@ -9,6 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sigmaprop.reporting.fmt import allowed, interval, number
+
 if TYPE_CHECKING:
     from sigmaprop.statistics import Claim
 
@@ -72,27 +74,6 @@ def summary(claims: "Sequence[Claim]") -> Text:
         if claim.verdict == "fails":
             text.append(f"\n  fails: {claim.objective}: {claim.claim}", style=_STYLES["fails"])
     return text
-
-
-def number(value: float) -> str:
-    """Five significant digits, or a dash for what is not known."""
-    return "–" if value != value else f"{value:.5g}"
-
-
-def interval(low: float, high: float) -> str:
-    """An interval, or a dash where there is none: not known, or of no width.
-
-    Of one that is narrower than the digits shown, how far it reaches.
-    """
-    if not low < high:
-        return "–"
-    ends = number(low), number(high)
-    return f"[{ends[0]}, {ends[1]}]" if ends[0] != ends[1] else f"±{(high - low) / 2:.1g}"
-
-
-def allowed(low: float, high: float) -> str:
-    """The range that a claim allows, or a dash for what is not known."""
-    return "–" if low != low or high != high else f"{number(low)} to {number(high)}"
 
 
 def plural(verdict: str, count: int) -> str:

@@ -80,9 +80,9 @@ def _limit_report(target, directories, tell) -> None:
 
 
 def _estimators_report(target, directories, tell) -> None:
-    from sigmaprop.reporting import estimators_html
+    from sigmaprop.reporting import estimators as report
 
-    estimators_html.write(target, directories, tell)
+    report.write(target, directories, tell)
 
 
 _EXPERIMENTS = {

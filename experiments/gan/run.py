@@ -22,6 +22,7 @@ import numpy as np
 
 from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset
+from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.metrics import modes, real_against_real
@@ -31,7 +32,6 @@ from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
 from ..cli.launch import Experiment
 from ..terminal import Terminal, counted
-from . import comparison as gan_comparison
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -241,13 +241,15 @@ def _headline(config: GanConfig, plan: Plan) -> str:
 
 
 def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]) -> None:
-    from sigmaprop.reporting import gan_html
+    from sigmaprop.reporting import gan as report
 
-    gan_html.write(target, directories, tell)
+    report.write(target, directories, tell)
 
 
 def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
-    for table in gan_comparison.terminal_tables(directory, found):
+    from sigmaprop.reporting import gan_terminal
+
+    for table in gan_terminal.tables(directory, found):
         terminal.print(table)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sigmaprop.gaussians.families import Diagonal, Full, Isotropic, LowRank, kl_divergence
     from sigmaprop.gaussians.natural import natural_gradient
     from sigmaprop.noise import schedules
+    from sigmaprop.reporting.frame import load
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _HOMES = {
     "gaussians": "gaussians",
     "kl_divergence": "gaussians.families",
     "limit": "limit",
+    "load": "reporting.frame",
     "metrics": "metrics",
     "natural_gradient": "gaussians.natural",
     "noise": "noise",
@@ -77,6 +79,7 @@ __all__ = [
     "gaussians",
     "kl_divergence",
     "limit",
+    "load",
     "metrics",
     "natural_gradient",
     "noise",

@@ -231,9 +231,7 @@ def test_claims_are_complete_records(right):
 
 
 def test_a_claim_on_an_exact_number_has_no_interval():
-    from sigmaprop.statistics import claim
-
-    from sigmaprop.statistics import interval
+    from sigmaprop.statistics import claim, interval
 
     for value, verdict in ((0.8703, "holds"), (0.9, "fails")):
         found = claim("cosine", "equal variance at k", 0.87, 0.001, interval(value, 0.0, 2), 1.0)

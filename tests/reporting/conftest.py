@@ -84,6 +84,7 @@ def claim_of(objective, verdict, text="bias of grad f(x): slope in sigma"):
     return {
         "objective": objective, "claim": text, "expected": 2.0, "lowest": 1.98, "highest": 2.02,
         "measured": measured, "verdict": verdict, "sigma_low": 1e-3, "sigma_high": 0.1,
+        "study": "bias", "quantity": "slope", "estimator": "pathwise", "wrt": "mean", "x": None,
     }  # fmt: skip
 
 

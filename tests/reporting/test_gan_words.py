@@ -3,25 +3,28 @@
 import numpy as np
 from scipy import stats
 
-from sigmaprop.reporting import gan_results, gan_words
-from sigmaprop.reporting.gan_series import Key
+from sigmaprop.generators import results, scores
+from sigmaprop.generators.results import Key
+from sigmaprop.reporting import frame, gan_words
 
-from . import test_gan_made_up as made_up
+from . import made_up_gan as made_up
 
 
 def read(path, **options):
-    (found,) = gan_results.read([made_up.make_run(path / "run", **options)])
-    return found
+    """The numbers of a made-up run, and its comparisons."""
+    directory = made_up.make_run(path / "run", **options)
+    return results.measured(directory), scores.from_json(frame.load(directory).claims)
 
 
 def with_scores(run, x, mean):
     """MMD^2 of x and of the mean, one number for each replica."""
-    series = dict(run.measured.series)
+    run, comparisons = run
+    series = dict(run.series)
     for of, values in (("x", x), ("mean", mean)):
         own = series[Key("mmd2", of, "last")]
         value = np.broadcast_to(values[:, None], own.value.shape)
         series[Key("mmd2", of, "last")] = own._replace(value=value)
-    return run._replace(measured=run.measured._replace(series=series))
+    return run._replace(series=series), comparisons
 
 
 def test_no_sentence_on_noise_by_chance(tmp_path):
@@ -35,7 +38,7 @@ def test_no_sentence_on_noise_by_chance(tmp_path):
     wrong = 0
     for _ in range(300):
         x, mean = np.exp(generator.normal(-3, 0.4, (2, 36)))
-        told = list(gan_words._noise(with_scores(run, x, mean)))
+        told = list(gan_words._noise(*with_scores(run, x, mean)))
         wrong += any(sentence.startswith("Its noise") for sentence in told)
     assert wrong <= stats.binom.isf(0.1, 300, 0.05)
 
@@ -46,7 +49,7 @@ def test_noise_that_helps_harms_or_does_nothing(tmp_path):
     mean = np.exp(generator.normal(-3, 0.4, 16))
     wobble = np.exp(generator.normal(0, 0.03, 16))
     x = mean * wobble * np.repeat([1, 0.5, 2, 1], 4)
-    told = list(gan_words._noise(with_scores(run, x, mean)))
+    told = list(gan_words._noise(*with_scores(run, x, mean)))
     assert [sentence.split(",")[0] for sentence in told] == [
         "Its noise brings x nearer to the data than the mean is",
         "Its noise takes x farther from the data than the mean is",
@@ -61,12 +64,13 @@ def test_a_floored_ratio_is_told_as_a_bound(tmp_path):
     floor = made_up.REAL["mmd2"]["percentile_95"]
     mean = floor * np.array([5, 6, 7, 8, 5, 6, 7, 8.0])
     x = mean * np.repeat([1, 0.15], 4)
-    (sentence,) = gan_words._noise(with_scores(run, x, mean))
+    (sentence,) = gan_words._noise(*with_scores(run, x, mean))
     assert "≤ " in sentence
 
 
 def test_the_margin_of_an_interval_is_told_from_1():
-    from sigmaprop.reporting.gan_terminal import ranged, short
+    from sigmaprop.reporting.fmt import short
+    from sigmaprop.reporting.gan_words import ranged
     from sigmaprop.statistics import Interval
 
     assert ranged(Interval(0.996, 0.0, 0.99, 0.998)) == "0.996 [0.99, 0.998]"

@@ -5,12 +5,12 @@ import re
 import matplotlib
 import pytest
 
-from sigmaprop.reporting import results, sigma_figures, style
+from sigmaprop.reporting import frame, limit, marks, style
 
 
 def draw(run):
     with style.style():
-        drawing = sigma_figures.bias("quartic", results.read([run]))
+        drawing = limit.FIGURES[0].draw("quartic", [frame.load(run)])
         return style.svg(drawing.figure), style.png(drawing.figure)
 
 
@@ -55,7 +55,9 @@ def test_inline_identifiers_are_the_figures_own(run):
     assert len(set(ids)) == len(ids)
     assert all(name.startswith("here-") for name in ids)
     referred = re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', style.inline(document, "here"))
-    assert {a or b for a, b in referred} == set(ids)
+    named = {name for name in ids if re.match(r"here-k\d+-", name)}
+    assert {a or b for a, b in referred} == set(ids) - named
+    assert any(name.endswith("-legend") for name in named)
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
@@ -73,7 +75,14 @@ def test_a_style_of_the_users_does_not_show_and_comes_back(run):
         assert matplotlib.rcParams["lines.linewidth"] == 9
 
 
-def test_an_unknown_estimator_has_a_mark_of_its_own():
-    marks = [style.estimator_mark(("new", noise)) for noise in ("iid", "sobol", "antithetic")]
-    assert marks == [style.estimator_mark(("new", n)) for n in ("iid", "sobol", "antithetic")]
-    assert len({mark.marker for mark in marks}) > 1
+def test_an_unknown_estimator_has_a_mark_of_its_own_that_is_always_the_same():
+    names = ("new", "newer", "newest")
+    assert [marks.mark(name) for name in names] == [marks.mark(name) for name in names]
+    assert len({marks.mark(name).marker for name in names}) > 1
+
+
+def test_estimators_of_a_run_are_told_apart():
+    from sigmaprop import estimators
+
+    looks = [marks.mark(label, noise) for label in estimators.labels() for noise in marks.NOISES]
+    assert len(set(looks)) == len(looks)

@@ -27,7 +27,7 @@ def load() -> BreastCancer:
     """
     from sklearn.datasets import load_breast_cancer
 
-    raw, labels = load_breast_cancer(return_X_y=True)
+    raw, labels = map(np.asarray, load_breast_cancer(return_X_y=True))
     standardised = (raw - raw.mean(axis=0)) / raw.std(axis=0)
     features = np.column_stack([standardised, np.ones(len(raw))])
     return BreastCancer(features.astype(np.float32), labels.astype(np.int32))

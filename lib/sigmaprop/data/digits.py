@@ -38,7 +38,7 @@ def load() -> Digits:
     """
     from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = map(np.asarray, load_digits(return_X_y=True))
     images = (pixels / 16.0).astype(np.float32)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
     splits = np.split(order, [len(order) - NUM_VALIDATION - NUM_TEST, len(order) - NUM_TEST])

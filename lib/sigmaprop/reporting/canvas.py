@@ -108,8 +108,10 @@ class Canvas:
             key: of the curve that a click on the entry hides; empty for what is no curve.
         """
         if isinstance(look, dict):
-            look = Line2D([], [], **{"color": MUTED, "linewidth": 1.0, "linestyle": "none"} | look)
-        self._legend.setdefault(label, (look, key))
+            line = {"color": MUTED, "linewidth": 1.0, "linestyle": "none"} | look
+            self._legend.setdefault(label, (Line2D([], [], **line), key))
+        else:
+            self._legend.setdefault(label, (look, key))
 
     def note(self, axes: Axes, text: str) -> None:
         """Says in words why a panel is empty."""

@@ -9,8 +9,9 @@ A figure is a `Lines`: words, axes, and a function that makes its rows. Every ro
 * ``look``: a `marks.Mark`; without one curves are told apart by their number;
 * ``kind``: "measured"; or "level" (a line across at ``value``), "vertical" (one at ``x``), "foot"
   and "top" (marks at an edge at ``x``; full where ``value`` is 1), "left" (a mark at the left edge
-  at ``value``), "star" (at ``x``, ``value``), "ghost" (a thin line without a legend entry). They
-  are explained by ``legend``, and take ``dashes``.
+  at ``value``), "star" (at ``x``, ``value``), "cross" (a tick at ``x``, ``value`` with its x in
+  words), "sampled" (a point with a rim and its error), "ghost" (a thin line that a legend does not
+  name where others are). They are explained by ``legend``, and take ``dashes``.
 
 On a logarithmic axis a value of 0 that has an error is a triangle at two errors: it may lie
 anywhere below. One without an error is a tick at the foot.
@@ -27,7 +28,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from sigmaprop.reporting.canvas import Canvas, Drawing, log_axis
-from sigmaprop.reporting.fmt import plain, short
+from sigmaprop.reporting.fmt import count, plain, short
 from sigmaprop.reporting.marks import RUNS, Mark, nth
 from sigmaprop.reporting.style import INK, MUTED, PAPER, SMALL, THEORY
 
@@ -48,6 +49,7 @@ class Guide:
         slope: in decades a decade.
         text: in the legend.
         panel: which panels have it: those whose title starts so.
+        above: whether it lies above the curves; None: where it falls.
         share: of the curves' range of x, from its small end, that it spans.
     """
 
@@ -55,6 +57,7 @@ class Guide:
     text: str
     panel: str = ""
     share: float = 1.0
+    above: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,9 +69,9 @@ class Lines:
         title: heading in a page; words in braces are filled in by the rows' ``attrs``.
         caption: what to look for; states no result.
         rows: ``(runs, ...) -> table``; None or an empty one: there is nothing to draw.
-        x, y: labels of the axes; y may differ by panel, by the start of its title.
+        x, y: labels of the axes; they may differ by panel, by the start of its title.
         theory: in the legend, where theory is drawn.
-        log: which axes are logarithmic: "xy", "x", "y" or "".
+        log: which axes are logarithmic: "xy", "x", "y" or ""; may differ by panel.
         columns: panels in a row, at most. height: of a panel, in inches.
         share: panels with one scale of values: "row", "column", or "" for none.
         guides: slopes to compare with.
@@ -83,10 +86,10 @@ class Lines:
     title: str
     caption: str
     rows: Callable[..., pd.DataFrame | None]
-    x: str
+    x: str | Mapping[str, str]
     y: str | Mapping[str, str]
     theory: str = "theory"
-    log: str = "xy"
+    log: str | Mapping[str, str] = "xy"
     columns: int = 2
     height: float = 2.7
     share: str = ""
@@ -106,24 +109,28 @@ class Lines:
         rows = self.rows(*arguments)
         if rows is None or rows.empty:
             return None
-        words = rows.attrs
+        words: dict[str, Any] = {str(k): v for k, v in rows.attrs.items()}
         rows = filled(rows)
         panels = list(dict.fromkeys(rows["panel"]))
         canvas = Canvas(
-            words.get("heading", self.title), min(self.columns, len(panels)), self.height
+            words.get("heading", self.title),
+            min(words.get("columns", self.columns), len(panels)),
+            self.height,
         )
         looks = _looks(rows)
         for title in panels:
-            axes = canvas.panel(title, self.x, _of_panel(self.y, title))
+            axes = canvas.panel(title, _of_panel(self.x, title), _of_panel(self.y, title))
             _Panel(self, canvas, axes, rows[rows["panel"] == title], looks).draw()
         if self.share:
             self._share(canvas, rows, panels)
-        _explain(canvas, rows, self.theory, "y" in self.log)
+        _explain(canvas, rows, self.theory, any("y" in _of_panel(self.log, p) for p in panels))
         explain_runs(canvas, runs)
         figure, hover = canvas.finish()
         title = self.title.format(**words)
         caption = self.caption + words.get("caption", "")
-        return Drawing(self.name, title, caption, _alt(self, title, rows, panels), figure, hover)
+        return Drawing(
+            self.name, title, caption, _alt(self, canvas.title, rows, panels), figure, hover
+        )
 
     def _share(self, canvas: Canvas, rows: pd.DataFrame, panels: Sequence[str]) -> None:
         """One scale of values for the panels of a row or a column."""
@@ -150,10 +157,15 @@ class _Panel:
     rows: pd.DataFrame
     looks: Mapping[str, tuple[int, Mark]]
 
+    @property
+    def log(self) -> str:
+        """Which of its axes are logarithmic."""
+        return _of_panel(self.spec.log, self.axes.get_title(loc="left"))
+
     def draw(self) -> None:
         """Curves first, then what stands beside them, then the axes around both."""
         measured = self.rows[self.rows["kind"].isin(("measured", "ghost"))]
-        for (run, curve), own in measured.groupby(["run", "curve"], sort=False):
+        for (run, curve, _), own in measured.groupby(["run", "curve", "kind"], sort=False):
             self._curve(int(run), str(curve), own)  # pyright: ignore
         self._scale(measured)
         for row in self.rows[~self.rows["kind"].isin(("measured", "ghost"))].itertuples():
@@ -166,7 +178,7 @@ class _Panel:
         """Points, joined, with bars of two standard errors where they are wider than a marker."""
         place, look = self.looks[name]
         x, value, error = (own[c].to_numpy(float) for c in ("x", "value", "error"))
-        positive = "y" in self.spec.log
+        positive = "y" in self.log
         shown = np.where(value > _NOTHING, value, np.nan) if positive else value
         options = look.line(run)
         ghost = own["kind"].iloc[0] == "ghost"
@@ -201,13 +213,13 @@ class _Panel:
 
     def _scale(self, measured: pd.DataFrame) -> None:
         """Axes around what was measured."""
-        spec, axes = self.spec, self.axes
-        ends = _extent_y(self.rows) if "y" in spec.log else _linear(spec, self.rows)
+        spec, axes, log = self.spec, self.axes, self.log
+        ends = _extent_y(self.rows) if "y" in log else _linear(spec, self.rows)
         if ends is None:
             words = "every measurement is 0" if not measured.empty else "not measured"
             self.canvas.note(axes, words)
             return
-        if "y" in spec.log:
+        if "y" in log:
             log_axis(axes, "y", *ends)
             if _positive(measured["value"]).size == 0 and not _limits(measured).size:
                 axes.text(
@@ -218,7 +230,7 @@ class _Panel:
             axes.set_ylim(*ends)
             axes.yaxis.set_major_locator(MaxNLocator(6))
         x = measured["x"][np.isfinite(measured["x"])]
-        if "x" in spec.log and (x > 0).any():
+        if "x" in log and (x > 0).any():
             log_axis(axes, "x", float(x[x > 0].min()), float(x.max()))
         elif spec.steps:
             axes.set_xlim(0, float(x.max()) * 1.01 or 1.0)
@@ -232,13 +244,16 @@ class _Panel:
         spans = own.groupby(["run", "curve"])["value"].agg(lambda v: v.max() / v.min())
         if not (spans > 3).any():
             return
-        x, y = own["x"].to_numpy(float), own["value"].to_numpy(float)
+        first = own.sort_values("x").groupby(["run", "curve"]).head(1)
+        levels = (first["value"] / first["x"] ** guide.slope).to_numpy(float)
+        above = guide.slope < 0 if guide.above is None else guide.above
+        level = levels.max() * 1.8 if above else levels.min() / 1.8
+        x = own["x"].to_numpy(float)
         near = x <= np.quantile(np.unique(x), guide.share, method="higher")
-        levels = (y / x**guide.slope)[near]
-        level = levels.min() / 1.8 if guide.slope > 0 else levels.max() * 1.8
         ends = np.array([x.min(), x[near].max()])
         free = {"scalex": False, "scaley": False}
-        self.axes.plot(ends, level * ends**guide.slope, color=MUTED, zorder=1.2, **_WIDE, **free)
+        look: dict[str, Any] = {"color": MUTED, "zorder": 1.2} | _WIDE | free
+        self.axes.plot(ends, level * ends**guide.slope, **look)
         self.canvas.explain(guide.text, _WIDE)
 
 
@@ -250,7 +265,7 @@ def tidy(tables: Iterable[pd.DataFrame | None], **attrs: str) -> pd.DataFrame | 
     for table in kept:
         table.attrs = {}
     rows = pd.concat(kept, ignore_index=True)
-    rows.attrs = attrs
+    rows.attrs |= attrs
     return rows
 
 
@@ -287,7 +302,8 @@ def beside(canvas: Canvas, axes: Axes, row: Any, look: Mark) -> None:
     line = {"color": colour, "linestyle": row.dashes, "linewidth": 1.2, "zorder": 1.5}
     face = colour if row.value == 1 else "none"
     mark = {"linestyle": "none", "markersize": 5.5, "markeredgecolor": colour, "color": colour}
-    shape = {"foot": "^", "top": "^", "left": "<", "star": "*"}.get(row.kind, "")
+    shapes = {"foot": "^", "top": "^", "left": "<", "star": "*", "cross": "|", "sampled": "o"}
+    shape = shapes.get(row.kind, "")
     match row.kind:
         case "level" if row.value > 0 or axes.get_yscale() == "linear":
             axes.axhline(row.value, **line)
@@ -303,6 +319,20 @@ def beside(canvas: Canvas, axes: Axes, row: Any, look: Mark) -> None:
         case "star":
             size = {"markersize": 10, "markerfacecolor": PAPER, "zorder": 4}
             axes.plot([row.x], [row.value], marker=shape, **(mark | size))
+        case "cross":
+            axes.plot([row.x], [row.value], "|", color=INK, markersize=11, zorder=4)
+            words = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+            text = f"{row.x:.4g}".replace("-", "−")
+            axes.annotate(text, (row.x, row.value), fontsize=SMALL - 0.5, **words)
+        case "sampled":
+            rim = {
+                "markeredgecolor": INK,
+                "markersize": 6.5,
+                "marker": look.marker,
+                "color": colour,
+            }
+            bar = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2, "linestyle": "none", "zorder": 3}
+            axes.errorbar([row.x], [row.value], [2 * row.error], **rim, **bar)
         case _:
             return
     if row.legend:
@@ -340,7 +370,8 @@ def _every(shown: np.ndarray, place: int) -> tuple[int, int] | None:
     known = np.flatnonzero(np.isfinite(shown))
     if known.size < 9 or known[-1] - known[0] >= known.size:
         return None
-    return (int(known[0]) + place % 3, 3)
+    step = max(3, known.size // 7)
+    return (int(known[0]) + place * max(1, step // 3) % step, step)
 
 
 def _error_bars(
@@ -414,10 +445,11 @@ def _alt(spec: Lines, title: str, rows: pd.DataFrame, panels: Sequence[str]) -> 
     """The chart in words: its axes, panels and curves, and where the first curve goes."""
     measured = rows[rows["kind"] == "measured"]
     curves = list(dict.fromkeys(measured["curve"]))
-    scale = {"xy": "both axes logarithmic", "x": "x axis logarithmic", "y": "y axis logarithmic"}
+    scales = {"xy": "both axes logarithmic", "x": "x axis logarithmic", "y": "y axis logarithmic"}
+    scale = scales.get(_of_panel(spec.log, panels[0]), "")
     text = (
-        f"{title}. {len(panels)} panel{'' if len(panels) == 1 else 's'} against {spec.x}"
-        f"{', ' + scale[spec.log] if spec.log else ''}: {'; '.join(panels[:9])}. "
+        f"{title}. {count(len(panels), 'panel')} against {_of_panel(spec.x, panels[0])}"
+        f"{', ' + scale if scale else ''}: {'; '.join(panels[:9])}. "
         f"Curves: {', '.join(map(str, curves[:16])) or 'none'}."
     )
     own = measured[(measured["panel"] == panels[0]) & np.isfinite(measured["value"])]

@@ -87,7 +87,7 @@ def few(values: list[float]) -> str:
 
 def plain(text: str, longest: int = 80) -> str:
     """Text that every font has glyphs for and XML allows, cut to a length."""
-    text = re.sub(r"[^ -~\u00a1-\u00ff]", "?", text)
+    text = re.sub(r"[^ -~\u00a1-\u00ff\u2013\u2212]", "?", text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -17,12 +17,25 @@ from sigmaprop.reporting.fmt import plain
 from sigmaprop.reporting.unfinished import notice
 from sigmaprop.runs import read_metrics
 from sigmaprop.runs.files import RunError, open_regular, read_json
+from sigmaprop.runs.tables import check_columns
 
 LARGEST = 1e100
 """Larger numbers are overflow and are not drawn."""
 _LONGEST_LABEL = 48
 _FIRST = ("dtype", "dim", "seed")
 _MEASURED = ("value", "error", "theory")
+_COLUMNS = {
+    "limit": (
+        ("objective", "dtype", "estimator", "noise", "wrt", "metric"),
+        ("dim", "sigma", "batch_size", "num_batches", *_MEASURED),
+    ),
+    "estimators": (
+        ("study", "objective", "gaussian", "estimator", "noise", "wrt", "metric"),
+        ("dim", "sigma", "num_samples", "x", *_MEASURED),
+    ),
+    "gan": (("metric", "of", "weights"), ("step", "replica", "sigma", "batch_size", "value")),
+}
+"""By command the columns of words and of numbers that its table must have."""
 _OF_CLAIM = ("objective", "claim", "expected", "verdict", "sigma_low", "sigma_high")
 _ABOUT = {"study": "", "quantity": "", "estimator": "", "wrt": "", "x": math.nan}
 """What claims of older runs do not say."""
@@ -60,22 +73,28 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """Every number of the run, a row each, as ``metrics.parquet`` has them.
 
+        Of sweeps and comparisons of estimators what has overflown (above 1e100) is NaN.
+
         A run of `gan` has further columns: ``cell`` (the number of a combination of swept values),
-        ``label``, ``arm``, ``learns``, ``seed`` and each swept option.
+        ``label``, ``arm``, ``learns``, ``seed`` and each swept option, which bears ``_option``
+        behind its name where that is a column already.
 
         Raises:
             RunError: the table is missing or damaged, or a column is missing.
         """
         table = read_metrics(self.directory)
+        words, numbers = _COLUMNS.get(self.command, ((), ()))
+        check_columns(table, self.directory, words=words, numbers=numbers)
         try:
             frame = table.to_pandas()
             for name in _MEASURED:
-                if name in frame:
+                if name in frame and self.command != "gan":
                     values = frame[name].to_numpy(float)
                     with np.errstate(invalid="ignore"):
                         frame[name] = np.where(np.abs(values) < LARGEST, values, np.nan)
             if "replica" in frame:
-                frame = frame.join(self.replicas, on="replica")
+                taken = {name: f"{name}_option" for name in self.replicas if name in frame}
+                frame = frame.join(self.replicas.rename(columns=taken), on="replica")
         except (KeyError, TypeError, ValueError) as error:
             raise odd(self.directory / "metrics.parquet", error) from error
         return frame

@@ -4,19 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sigmaprop.reporting.gan_results import Cell, GanRun, pair
-from sigmaprop.reporting.gan_scores import FEWEST_SEEDS, VERDICTS, Comparison
-from sigmaprop.reporting.gan_series import LAST, Key
-from sigmaprop.reporting.gan_sigma_figures import noise_std
-from sigmaprop.reporting.gan_terminal import (
-    about_intervals,
-    about_verdicts,
-    percent,
-    ranged,
-    ratio,
-    short,
-)
-from sigmaprop.statistics import MARGIN, Pair, compare
+from sigmaprop.generators.results import LAST, Cell, Key, Measured, pair
+from sigmaprop.generators.scores import FEWEST_SEEDS, VERDICTS, Comparison, Score
+from sigmaprop.reporting.fmt import count, near_one, percent, short
+from sigmaprop.statistics import ALPHA, MARGIN, Interval, Pair, compare, fewest_seeds
 
 _LAST = "the last fifth of the run"
 _PLACEMENTS = {
@@ -36,13 +27,13 @@ _MOST_TOLD = 12
 """Cells whose sigma has a sentence of its own."""
 
 
-def setting(run: GanRun) -> Iterator[str]:
+def setting(run: Measured) -> Iterator[str]:
     """What was trained, which game was played, what scores compare with."""
     config = run.config
     seeds = len(run.cells[0].seeds)
     yield (
-        f"{config['dataset']}: {_count(len(run.cells), 'cell')} x {_count(seeds, 'seed')}, "
-        f"{run.measured.steps:,} steps with batches of {config['batch_size']}, loss "
+        f"{config['dataset']}: {count(len(run.cells), 'cell')} x {count(seeds, 'seed')}, "
+        f"{run.steps:,} steps with batches of {config['batch_size']}, loss "
         f"{config['loss']}, generator {config['generator']}, discriminator "
         f"{config['discriminator']}."
     )
@@ -56,18 +47,18 @@ def setting(run: GanRun) -> Iterator[str]:
     )
 
 
-def placements(run: GanRun) -> tuple[str, ...]:
+def placements(run: Measured) -> tuple[str, ...]:
     """The games that were played."""
     swept = (run.config.get("sweep") or {}).get("placement")
     return tuple(swept) if swept else (str(run.config["placement"]),)
 
 
-def found(run: GanRun) -> Iterator[str]:
+def found(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Divergence, verdicts and where sigma went."""
-    yield from _diverged(run)
-    yield from _verdicts(run.comparisons)
-    yield from _noise(run)
-    pairs = zip(run.cells, run.comparisons, strict=True)
+    yield from _diverged(comparisons)
+    yield from _verdicts(comparisons)
+    yield from _noise(run, comparisons)
+    pairs = zip(run.cells, comparisons, strict=True)
     learned = [(cell, one) for cell, one in pairs if cell.learns and one.sigma.value > 0]
     for cell, one in learned[:_MOST_TOLD]:
         yield _sigma(run, cell, one)
@@ -75,16 +66,16 @@ def found(run: GanRun) -> Iterator[str]:
         yield f"The sigmas of {len(learned) - _MOST_TOLD} further cells are in the table."
 
 
-def _diverged(run: GanRun) -> Iterator[str]:
-    total = sum(one.diverged for one in run.comparisons)
+def _diverged(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    total = sum(one.diverged for one in comparisons)
     if not total:
         yield "No replica diverged."
         return
     cells = ", ".join(
-        f"{one.label}: {one.diverged} of {one.seeds}" for one in run.comparisons if one.diverged
+        f"{one.label}: {one.diverged} of {one.seeds}" for one in comparisons if one.diverged
     )
     yield (
-        f"{_count(total, 'replica')} diverged ({cells}). Each ranks behind every run that ended, "
+        f"{count(total, 'replica')} diverged ({cells}). Each ranks behind every run that ended, "
         "of its own cell and of the other: comparisons with its cell are medians without an "
         "interval, tested by ranks."
     )
@@ -112,13 +103,13 @@ def _verdicts(found: Sequence[Comparison]) -> Iterator[str]:
     yield " ".join(f"{sentence}." for sentence in about)
 
 
-def _noise(run: GanRun) -> Iterator[str]:
+def _noise(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Whether examples are better with their noise or without: one family, of all cells."""
     cells: dict[str, Pair] = {}
-    for cell, one in zip(run.cells, run.comparisons, strict=True):
+    for cell, one in zip(run.cells, comparisons, strict=True):
         if one.sigma.value > 0 and one.primary is not None and one.seeds >= FEWEST_SEEDS:
-            x, mean = (run.measured.late(Key("mmd2", of, "last"), cell) for of in ("x", "mean"))
-            if (both := pair(run.measured, "mmd2", x, mean)) is not None:
+            x, mean = (run.late(Key("mmd2", of, "last"), cell) for of in ("x", "mean"))
+            if (both := pair(run, "mmd2", x, mean)) is not None:
                 cells[one.label] = both
     found = compare(list(cells.values()))
     told: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "": []}
@@ -141,14 +132,14 @@ def _noise(run: GanRun) -> Iterator[str]:
         yield f"Whether the noise helps x is not resolved, {what}: {_and(told[''])}."
 
 
-def _sigma(run: GanRun, cell: Cell, one: Comparison) -> str:
+def _sigma(run: Measured, cell: Cell, one: Comparison) -> str:
     """Where the sigma of one cell went."""
     options = run.config | cell.swept
     start = float(options["sigma_start"])
     text = f"{cell.label}: sigma started at {short(start)} and is {ranged(one.sigma)} over {_LAST}"
     text += f", {_course(run, one)}."
     text += _speed(options, one)
-    std = noise_std(run)
+    std = noise_std(run.config)
     if std is not None:
         text += f" The data hold noise of {std:g}: the ratio is {short(one.sigma.value / std)}."
     return text
@@ -166,9 +157,9 @@ def _speed(options: dict[str, Any], one: Comparison) -> str:
     return f" Log sigma moves by {share:.0%} of its learning rate a step; Adam allows about 100%."
 
 
-def _course(run: GanRun, one: Comparison) -> str:
+def _course(run: Measured, one: Comparison) -> str:
     """What sigma does at the end, in words."""
-    factor = math.exp(one.trend.value * LAST * run.measured.steps / 1000)
+    factor = math.exp(one.trend.value * LAST * run.steps / 1000)
     match one.direction:
         case "at floor" | "at ceiling":
             share = one.at_floor if one.direction == "at floor" else one.at_ceiling
@@ -186,5 +177,104 @@ def _and(names: Sequence[str]) -> str:
     return mark.join(names)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def ranged(value: Interval, bound: str = "") -> str:
+    """A value with its interval, if there is one; a bound with its sign."""
+    text = {"<=": "≤ ", ">=": "≥ ", "?": "≈ "}.get(bound, "") + near_one(value.value)
+    if math.isnan(value.low) or value.low == value.high:
+        return text
+    low, high = near_one(value.low), near_one(value.high)
+    if low == high:  # narrower than the digits shown
+        return f"{text} [±{short((value.high - value.low) / 2)}]"
+    return f"{text} [{low}, {high}]"
+
+
+def level(one: Comparison, metric: str, of: str, weights: str = "last") -> str:
+    """The mean of a score, a dash where it was not measured."""
+    score = one.score(metric, of, weights)
+    return "–" if score is None else middle(score)
+
+
+def ratio(score: Score) -> str:
+    """How a cell compares: with an interval, or a median without one."""
+    text = ranged(score.against, score.bound)
+    return f"{text} (median)" if any(score.diverged) else text
+
+
+def middle(score: Score) -> str:
+    """The mean over seeds, or the median where runs diverged."""
+    if math.isinf(score.level.value):
+        return "diverged"
+    return short(score.level.value)
+
+
+def about_intervals(seeds: int, scores: Sequence[Score]) -> str:
+    """What means, intervals and verdicts of the primary comparisons are."""
+    means = f"Means over {seeds} seed{'' if seeds == 1 else 's'}"
+    if seeds < FEWEST_SEEDS:
+        return f"{means}; intervals and verdicts need {FEWEST_SEEDS}"
+    if not scores:
+        return means
+    num = len(scores)
+    levels = " and ".join(
+        percent(one) for one in sorted({s.coverage for s in scores}, reverse=True)
+    )
+    family = f"{num} comparison{'' if num == 1 else 's'}"
+    if max(score.coverage for score in scores) < 1 - ALPHA / num - 1e-9:  # of an older run
+        return (
+            f"{means}, {levels} intervals of paired ratios; verdicts by Holm's method for {family}"
+        )
+    return (
+        f"{means}; paired ratios with intervals at {levels}, verdicts by Holm's method for "
+        f"{family}: an interval excludes 1 exactly where the verdict is better or worse"
+    )
+
+
+def about_verdicts(compared: Sequence[Comparison]) -> Iterator[str]:
+    """What was floored, what could not be judged, what margins are, and what may be missed."""
+    pairs = [(one, one.primary) for one in compared if one.primary is not None]
+    scores = [score for _, score in pairs]
+    if any(any(score.floored) for score in scores):
+        told = "; ".join(
+            f"{one.label} {score.floored[0]} of {one.seeds}, {one.against} {score.floored[1]}"
+            for one, score in pairs
+            if any(score.floored)
+        )
+        yield (
+            f"Below what tells examples from real ones, and counted as there: {told}. Their ratios "
+            "are bounds (≤, ≥; ≈ where both have some), not estimates"
+        )
+    if any(any(score.diverged) for score in scores):
+        yield (
+            "A run that diverged ranks behind all others: ratios of its cell are medians, without "
+            "an interval, and ranks decide"
+        )
+    if any(score.verdict == "too few seeds" for score in scores):
+        yield (
+            f"Too few seeds: no outcome could have been resolved; ranks need {fewest_seeds(1)} "
+            f"seeds for one comparison, {fewest_seeds(len(scores))} for these {len(scores)}"
+        )
+    if any(score.verdict in ("equivalent", "non-inferior") for score in scores):
+        yield (
+            f"Equivalent: the interval lies between 1/{MARGIN:g} and {MARGIN:g}; non-inferior: "
+            f"below {MARGIN:g}"
+        )
+    known = [score.missed for score in scores if math.isfinite(score.missed)]
+    if known:
+        yield missed(compared[0].seeds, known)
+
+
+def missed(seeds: int, factors: Sequence[float]) -> str:
+    """What so many seeds could have missed."""
+    return (
+        f"With {seeds} seeds a true ratio of {short(max(factors))} (or 1/{short(max(factors))}) is "
+        "found at least 4 times of 5 in every comparison, a smaller one may be missed: the upper "
+        "95% limit, for the spread is that of the same seeds"
+    )
+
+
+def noise_std(config: dict[str, Any]) -> float | None:
+    """The std of the noise that was put into the data, None where that is nothing."""
+    given = (config.get("data") or {}).get("noise_std")
+    if given is None and config.get("dataset") == "linear_gaussian":
+        return 0.1
+    return float(given) if given else None

@@ -46,7 +46,7 @@ class Heat:
         rows = self.rows(*arguments)
         if rows is None or rows.empty:
             return None
-        words = rows.attrs
+        words: dict[str, Any] = {str(k): v for k, v in rows.attrs.items()}
         panels = list(dict.fromkeys(rows["panel"]))
         top = 0.17 + 0.15 * max(1 + panel.count("\n") for panel in panels)
         across = min(self.columns, len(panels))
@@ -70,7 +70,7 @@ class Heat:
         canvas.explain("least in its column", dot)
         canvas.explain(f"within {ALIKE - 1:.0%} of it", {"linestyle": "-", "color": INK})
         figure, _ = canvas.finish()
-        alt = f"{self.title}. Heat maps of {', '.join(panels[:6])} over {self.x} and {self.y}."
+        alt = f"{canvas.title}. Heat maps of {', '.join(panels[:6])} over {self.x} and {self.y}."
         caption = self.caption + words.get("caption", "")
         return Drawing(self.name, self.title.format(**words), caption, alt + told, figure, {})
 
@@ -166,9 +166,11 @@ class Images:
                 min(1 - 0.7 / height, 2.5 / height),
             )
             canvas.bar.set_position(box)
-        names = ", ".join(text for text, _ in grid.rows[:12])
+        names = ", ".join(text for text, _ in grid.rows[:12] if text)
+        below = [t.words for _, ts in grid.rows for t in ts if t is not None and t.words]
         title = self.title.format(**grid.words)
-        alt = f"{title}. Pictures in rows: {names}; in columns: {', '.join(grid.columns[:12])}."
+        alt = f"{grid.heading}. Pictures in rows: {names or len(grid.rows)}; "
+        alt += f"in columns: {', '.join(grid.columns[:12])}; named {', '.join(below[:8]) or 'so'}."
         caption = self.caption + grid.words.get("caption", "")
         return Drawing(self.name, title, caption, alt, figure, {})
 

@@ -34,7 +34,8 @@ def named(rows: pd.DataFrame) -> pd.DataFrame:
     pairs = rows[["estimator", "noise"]].drop_duplicates().itertuples(index=False)
     looks = {(e, n): (with_noise(e, n), mark(e, n)) for e, n in pairs}
     found = [looks[e, n] for e, n in zip(rows["estimator"], rows["noise"], strict=True)]
-    return rows.assign(curve=[name for name, _ in found], look=[look for _, look in found])
+    looks = pd.Series([look for _, look in found], rows.index, dtype=object)
+    return rows.assign(curve=[name for name, _ in found], look=looks)
 
 
 def _select(run: Run, objective: str, metric: str, wrt: str = "mean") -> pd.DataFrame:
@@ -147,7 +148,10 @@ def _bias(objective: str, runs: Sequence[Run]) -> pd.DataFrame | None:
             tables.append(named(chosen).assign(panel=_RIGHT, run=index, x=lambda d: d["sigma"]))
     tables += _floors(objective, runs[0])
     rows = tidy(tables, heading=_heading(objective, runs, "bias and error against sigma"))
-    return rows if rows is not None and (rows["x"] > 0).any() else None
+    if rows is None:
+        return None
+    measured = rows["kind"].isna() if "kind" in rows else True
+    return rows if (measured & (rows["x"] > 0)).any() else None
 
 
 def _floors(objective: str, run: Run) -> Iterator[pd.DataFrame]:
@@ -331,6 +335,7 @@ def _overview(runs: Sequence[Run]) -> pd.DataFrame | None:
                 relative = rows.assign(**{c: rows[c] / scale for c in columns})
                 tables.append(relative.assign(panel="bias / |grad f(x)|", x=rows["sigma"], **own))
             ratio, error = rows["value"] / rows["theory"], rows["error"] / rows["theory"]
+            error = error.where(error < 0.5)  # else the bar alone sets the axis
             keep = (rows["theory"] > _NEGLIGIBLE * rows["theory"].max()) & (ratio < _FARTHEST)
             right = rows.assign(value=ratio, error=error, theory=np.nan, x=rows["sigma"], **own)
             tables.append(right[keep].assign(panel="measured bias / exact bias"))
@@ -340,7 +345,7 @@ def _overview(runs: Sequence[Run]) -> pd.DataFrame | None:
     if rows is None:
         return None
     one = {"panel": "measured bias / exact bias", "kind": "level", "value": 1.0, "dashes": "-"}
-    return tidy([rows, pd.DataFrame([one])], **rows.attrs)
+    return tidy([rows, pd.DataFrame([one])], heading=rows.attrs["heading"])
 
 
 OVERVIEW = Lines(
@@ -359,10 +364,11 @@ FIGURES = (
     Lines(
         name="bias",
         title="Bias and error against sigma",
-        caption="Left: follow the bias along the exact line to where rounding ends it; dotted lines "
-        "mark where that is predicted, dash-dotted lines where it was found. A hollow triangle is "
-        "a bias not resolved from 0; it lies below. Right: what one batch gives; triangles at the "
-        "foot mark the sigma below which differences of values are lost in rounding.",
+        caption="Left: follow the bias along the exact line to where rounding ends it; dotted "
+        "lines mark where that is predicted, dash-dotted lines where it was found. A hollow "
+        "triangle is a bias not resolved from 0; it lies below. Right: what one batch gives; "
+        "triangles at the foot mark the sigma below which differences of values are lost in "
+        "rounding.",
         rows=_bias,
         x=SIGMA,
         y={"bias": f"bias ({UNIT})", "rms": f"error ({UNIT})"},
@@ -371,9 +377,9 @@ FIGURES = (
     Lines(
         name="batch",
         title="Error against batch size",
-        caption="Left: look for where the error to grad f(x), which falls as N^(-1/2), meets the bias "
-        "of its sigma, a dotted level. Right: the error to the gradient of the smoothed function "
-        "has no such level.",
+        caption="Left: look for where the error to grad f(x), which falls as N^(-1/2), meets the "
+        "bias of its sigma, a dotted level. Right: the error to the gradient of the smoothed "
+        "function has no such level.",
         rows=_batch,
         x=BATCH,
         y=f"error ({UNIT})",
@@ -383,8 +389,9 @@ FIGURES = (
     Heat(
         name="heat",
         title="Error by sigma and batch size",
-        caption="Light is little error. For every batch size the dot marks the sigma with the least "
-        "error and the line those hardly worse: the choice of sigma is free where the line is long.",
+        caption="Light is little error. For every batch size the dot marks the sigma with the "
+        "least error and the line those hardly worse: the choice of sigma is free where the line "
+        "is long.",
         rows=_heat,
         x=BATCH,
         y=SIGMA,
@@ -392,8 +399,8 @@ FIGURES = (
     Lines(
         name="variance",
         title="Variance of one sample",
-        caption="What the estimators differ in. Compare the powers of sigma with the dashed theory, "
-        "and look for where rounding takes over.",
+        caption="What the estimators differ in. Compare the powers of sigma with the dashed "
+        "theory, and look for where rounding takes over.",
         rows=_variance,
         x=SIGMA,
         y=f"variance ({UNIT})²",
@@ -402,8 +409,9 @@ FIGURES = (
     Lines(
         name="learning",
         title="Batch needed to learn sigma",
-        caption="The gradient to sigma is itself of order sigma where f is smooth. Compare the slope "
-        "with −2, that of noise which does not fall with it, and see which estimators escape it.",
+        caption="The gradient to sigma is itself of order sigma where f is smooth. Compare the "
+        "slope with −2, that of noise which does not fall with it, and see which estimators "
+        "escape it.",
         rows=_learning,
         x=SIGMA,
         y="batch for signal = noise (samples)",
@@ -413,8 +421,9 @@ FIGURES = (
     Lines(
         name="cosine",
         title="Direction of the gradient",
-        caption="1 is the direction of grad f(x), whatever the length; 0 is none of it. Compare the "
-        "panels: a large sigma bends the gradient, a small one may lose differences in rounding.",
+        caption="1 is the direction of grad f(x), whatever the length; 0 is none of it. Compare "
+        "the panels: a large sigma bends the gradient, a small one may lose differences in "
+        "rounding.",
         rows=_cosine,
         x=BATCH,
         y="cosine with grad f(x)",
@@ -489,7 +498,7 @@ def answer(run: Run) -> Iterator[str]:
         if not known:
             continue
         ranges = [
-            f"{c['objective']}{_of_estimator(c, known)} {_interval(c)}"
+            f"{c['objective']}{_of_estimator(c, known)} {interval_of(c)}"
             for c in sorted(known, key=lambda c: c["verdict"] != "fails")[:4]
         ]
         more = f" and {len(known) - 4} more" if len(known) > 4 else ""
@@ -503,7 +512,7 @@ def _of_estimator(claim: dict, known: Sequence[dict]) -> str:
     return f", {claim['estimator']}:" if several and claim["estimator"] else ""
 
 
-def _interval(claim: dict) -> str:
+def interval_of(claim: dict) -> str:
     """What was measured, with its interval in brackets."""
     found = claim["measured"]
     if not found["low"] < found["high"]:
@@ -557,7 +566,9 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
     press = page.Press(target, 1 + len(FIGURES) * len(slugs), tell)
     labels = [run.label for run in drawn]
     with style.style():
-        key = [f for _, f in press.draw([OVERVIEW], drawn, slug="all", runs=labels)]
+        key: list[page.Figure | page.Slides] = [
+            f for _, f in press.draw([OVERVIEW], drawn, slug="all", runs=labels)
+        ]
         sections = [_section(press, name, slug, runs) for name, slug in slugs.items()]
     for section in sections:  # the first smooth function shows what learning sigma takes
         wanted = [f for f in section.figures if f.id.endswith(("_learning", "_variance"))]
@@ -597,8 +608,8 @@ def _at_zero(run: Run, objective: str) -> Iterator[str]:
     """Sentences on sigma = 0."""
     rows = run.frame[(run.frame["objective"] == objective) & (run.frame["sigma"] == 0)]
     rows = rows[(rows["metric"] == "bias") & (rows["wrt"] == "mean")]
-    for row in rows.drop_duplicates(["estimator", "noise"]).itertuples():
-        name = with_noise(str(row.estimator), str(row.noise))
-        yield f"At sigma = 0 {name} gives grad f(x) with an error of {number(float(row.value))}."
+    rows = named(rows).drop_duplicates("curve")
+    for name, value in zip(rows["curve"], rows["value"].to_numpy(float), strict=True):
+        yield f"At sigma = 0 {name} gives grad f(x) with an error of {number(value)}."
     if not (run.frame["sigma"][run.frame["objective"] == objective] > 0).any():
         yield "No sigma above 0 was measured, so there is nothing to draw."

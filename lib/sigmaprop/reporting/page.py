@@ -147,7 +147,7 @@ class Page(NamedTuple):
     question: str
     answer: Sequence[str]
     runs: Sequence[Run]
-    key: Sequence[Figure]
+    key: Sequence[Figure | Slides]
     sections: Sequence[Section]
     reading: Sequence[str]
     columns: Sequence[tuple[str, str]]
@@ -206,6 +206,9 @@ def write(target: Path, page: Page) -> None:
     ]
     if every.rows:
         files.append(("claims.csv", every.csv))
+    if len(page.runs) > MOST_RUNS:
+        more = f"Figures overlay the first {MOST_RUNS} of {len(page.runs)} runs."
+        page = page._replace(answer=(*page.answer, more))
     text = (
         _environment()
         .get_template("page.html.jinja")
@@ -287,9 +290,11 @@ def _number(value: float) -> Cell:
 
 def verdict(kind: str) -> Cell:
     """A verdict with its mark, in its colour."""
-    return Cell(f"{MARKS.get(kind, '')} {kind}".strip(), KINDS.get(kind, "open"))
+    mark = (MARKS | _OF_ARMS).get(kind, "?")
+    return Cell(f"{mark} {kind}", KINDS.get(kind, "open"))
 
 
+_OF_ARMS = {"better": "✓", "worse": "✗", "equivalent": "=", "non-inferior": "≥"}
 KINDS = {
     **{"holds": "holds", "fails": "fails", "better": "holds", "worse": "fails"},
     **{"equivalent": "holds", "non-inferior": "holds"},

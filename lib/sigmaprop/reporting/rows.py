@@ -69,7 +69,7 @@ class Intervals:
         rows = self.rows(*arguments)
         if rows is None or rows.empty:
             return None
-        words = rows.attrs
+        words: dict[str, Any] = {str(k): v for k, v in rows.attrs.items()}
         fills = {k: v for k, v in _DEFAULTS.items() if k not in rows}
         rows = rows.assign(**{k: [v] * len(rows) for k, v in fills.items()})
         rows["look"] = [v if isinstance(v, Mark) else _DEFAULTS["look"] for v in rows["look"]]
@@ -95,7 +95,7 @@ class Intervals:
         figure, hover = canvas.finish()
         title = self.title.format(**words)
         caption = self.caption + words.get("caption", "")
-        return Drawing(self.name, title, caption, _alt(title, rows, panels), figure, hover)
+        return Drawing(self.name, title, caption, _alt(canvas.title, rows, panels), figure, hover)
 
     def _panel(
         self, canvas: Canvas, axes: Axes, rows: pd.DataFrame, names: list[str], named: bool
@@ -112,7 +112,7 @@ class Intervals:
         series = list(dict.fromkeys(_dots(rows)["series"]))
         limits = axes.get_xlim()
         for row in rows.itertuples():
-            y = names.index(row.row) if row.row in names else 0
+            y: float = names.index(str(row.row)) if row.row in names else 0
             if self.shift and len(series) > 1 and row.series in series:
                 y += _SHIFT * (series.index(row.series) / (len(series) - 1) - 0.5)
             self._beside(canvas, axes, row, y)

@@ -8,10 +8,8 @@ Inside a page its colours become CSS variables, so that it follows the page's li
 import io
 import itertools
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -36,8 +34,6 @@ SCHEMES = {
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, MUTED, INK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "h", ">", "d", "p", "H", "8", "x")
-DASHES = ("-", (0, (7, 2)), (0, (1.2, 1.2)), (0, (7, 1.5, 1.2, 1.5)))
-"""Of the runs in an overlay; theory is thinner and bears no markers."""
 THEORY = (0, (2.6, 1.7))
 
 FONT = "DejaVu Sans"
@@ -45,38 +41,6 @@ TEXT, SMALL = 9.0, 8.0
 DPI = 130
 MANY_POINTS = 5000
 """Above it curves are an image inside the SVG."""
-
-
-class Mark(NamedTuple):
-    """How one curve is told from the others."""
-
-    colour: str
-    marker: str
-
-
-ESTIMATORS = {
-    ("pathwise", "iid"): Mark(BLUE, "o"),
-    ("pathwise", "antithetic"): Mark(SKY, "s"),
-    ("score_function", "iid"): Mark(VERMILLION, "v"),
-    ("score_function+leave_one_out", "iid"): Mark(ORANGE, "^"),
-    ("forward_difference", "iid"): Mark(GREEN, "D"),
-    ("antithetic_difference", "iid"): Mark(PURPLE, "P"),
-    ("at_mean", "iid"): Mark(INK, "X"),
-}
-
-
-def estimator_mark(which: tuple[str, str]) -> Mark:
-    """Colour and marker of an (estimator, noise): the same in every figure."""
-    if which in ESTIMATORS:
-        return ESTIMATORS[which]
-    estimator, noise = which
-    colour = ESTIMATORS.get((estimator, "iid"), Mark(MUTED, "")).colour
-    return Mark(colour, MARKERS[zlib.crc32(f"{estimator} {noise}".encode()) % len(MARKERS)])
-
-
-def nth_mark(index: int) -> Mark:
-    """Colour and marker of the index-th of several like curves; the pairs repeat after many."""
-    return Mark(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)])
 
 
 _RC = {
@@ -181,7 +145,10 @@ def _compact(document: str) -> str:
     """Drops identifiers that nothing refers to, and digits below a hundredth of a point."""
     document = re.sub(r"\s*<!--.*?-->", "", document, flags=re.DOTALL)
     used = set(itertools.chain(*re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', document)))
-    document = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", document)
+    kept = re.compile(r"k\d+-")  # curves and their legends, which a page hides by name
+    document = re.sub(
+        r' id="([^"]*)"', lambda m: m[0] if m[1] in used or kept.match(m[1]) else "", document
+    )
     return re.sub(
         r' (?:x|y|d|width|height|transform)="[^"]*"',
         lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]) if "matrix" not in m[0] else m[0],

@@ -73,6 +73,8 @@ METRICS = {
 """Scores, in the order of tables."""
 PARTIAL = ("reverse_kl", "variance_ratio")
 """Not defined where no example is of high quality; means are over evaluations where they are."""
+MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
+"""Scores against a mixture of which the truth is known."""
 PRIMARY = ("mmd2", "x", "last")
 """Metric, what it is of, and weights that verdicts are about."""
 EACH = 0.95

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from sigmaprop.limit.conclusions import Claim
-from sigmaprop.reporting import tables
-from sigmaprop.statistics import Interval
+from sigmaprop.reporting import fmt
+from sigmaprop.reporting import terminal as tables
+from sigmaprop.statistics import Claim, Interval
 
 LONG = (
     "precision floor of score_function+leave_one_out: sigma where it is lost / predicted (within "
@@ -68,10 +68,10 @@ def test_what_does_not_fit_on_a_line_is_broken_before_what_was_measured():
 
 
 def test_no_interval_without_width():
-    assert tables.interval(-1.4163, -1.4163) == "–"
-    assert tables.interval(2 - 3e-9, 2 + 3e-9) == "±3e-09"
-    assert tables.allowed(0.1, 10) == "0.1 to 10"
-    assert tables.allowed(NAN, NAN) == "–"
+    assert fmt.interval(-1.4163, -1.4163) == "–"
+    assert fmt.interval(2 - 3e-9, 2 + 3e-9) == "±3e-09"
+    assert fmt.allowed(0.1, 10) == "0.1 to 10"
+    assert fmt.allowed(NAN, NAN) == "–"
 
 
 def test_brackets_in_claims_are_no_markup():
@@ -89,7 +89,7 @@ def test_a_terminal_without_unicode(width):
 def test_what_was_not_measured():
     assert "expected 1, allowed 0.95 to 1.05," in printed(50)
     assert "not measured: not resolved" in printed(50)
-    assert tables.number(NAN) == tables.interval(NAN, 1.0) == "–"
+    assert fmt.number(NAN) == fmt.interval(NAN, 1.0) == "–"
 
 
 def test_the_summary_counts_and_names_failures():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmaprop.reporting.gan_results import Cell, Measured, measured, pair
-from sigmaprop.reporting.gan_scores import (
+from sigmaprop.generators.results import LAST, Cell, Key, Measured, Series, measured, pair
+from sigmaprop.generators.scores import (
     EACH,
     PRIMARY,
     UNKNOWN,
@@ -21,8 +21,6 @@ from sigmaprop.reporting.gan_scores import (
     as_json,
     scale_of,
 )
-from sigmaprop.reporting.gan_series import LAST, Key, Series
-from sigmaprop.reporting.gan_terminal import terminal_tables
 from sigmaprop.statistics import Comparison as Judged
 from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
 from sigmaprop.statistics import compare as judged
@@ -34,7 +32,7 @@ SLOW = 0.1
 AT_BOUND = 0.5
 """A sigma that spends more of that time at a bound is there."""
 
-__all__ = ["as_json", "compare", "terminal_tables"]
+__all__ = ["as_json", "compare"]
 
 
 def compare(directory: Path) -> list[Comparison]:

@@ -357,6 +357,7 @@ except checkpoints.RunError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["room", "orbax"])
 def test_a_file_that_may_not_grow_ends_in_one_sentence(tmp_path, where):
     done = subprocess.run(

@@ -5,7 +5,7 @@ from typing import Any
 
 from sigmaprop.names import shortened
 from sigmaprop.runs.files import RunError, read_json
-from sigmaprop.runs.lifecycle import state
+from sigmaprop.runs import state
 
 _RESUMABLE = ("gan",)
 """Commands whose runs keep checkpoints; the numbers of all others are written at their end."""

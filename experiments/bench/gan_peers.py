@@ -13,8 +13,7 @@ from typing import Any
 
 from sigmaprop.runs.files import RunError
 
-from .gan_programs import Sized, lasting
-from .timing import Program
+from .timing import Program, repeated
 
 NOT_FOUND = (
     "PyTorch: not found, so not compared. `pip install torch`, or give --torch-python "
@@ -97,12 +96,12 @@ def interpreter(given: Path | None) -> Path | None:
 @contextlib.contextmanager
 def torch_programs(
     python: Path | None, device: str
-) -> Iterator[tuple[dict[str, Sized], list[str]]]:
+) -> Iterator[tuple[dict[str, Program], list[str]]]:
     """PyTorch's programs by name, counted in steps, and what to tell; they end with the block."""
     if python is None:
         yield {}, [NOT_FOUND]
         return
-    programs: dict[str, Sized] = {}
+    programs: dict[str, Program] = {}
     notes: list[str] = []
     with contextlib.ExitStack() as open_peers:
         for name, options in _settings(device).items():
@@ -126,7 +125,8 @@ def eager_names(programs: Iterable[str]) -> list[str]:
 
 def _settings(device: str) -> dict[str, list[dict[str, Any]]]:
     """The options of each process, by the name of the program that they make together."""
-    cores = _cores()
+    affine = hasattr(os, "sched_getaffinity")
+    cores = sorted(os.sched_getaffinity(0)) if affine else list(range(os.cpu_count() or 1))
     if device != "cpu":
         return {
             "PyTorch eager": [{"threads": None}],
@@ -142,13 +142,7 @@ def _settings(device: str) -> dict[str, list[dict[str, Any]]]:
     return settings if len(cores) > 1 else {k: v for k, v in settings.items() if "threads" not in k}
 
 
-def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def _side_by_side(name: str, peers: Sequence[Peer]) -> Sized:
+def _side_by_side(name: str, peers: Sequence[Peer]) -> Program:
     """Processes that run at once; counts the steps of all."""
 
     def run(count: int) -> None:
@@ -157,5 +151,4 @@ def _side_by_side(name: str, peers: Sequence[Peer]) -> Sized:
         for peer in peers:
             peer.end()
 
-    count = lasting(run)
-    return Sized(Program(name, lambda: run(count)), count * len(peers))
+    return repeated(name, run, len(peers))

@@ -25,11 +25,10 @@ from jaxtyping import Array
 from sigmaprop import Diagonal, Full, Isotropic, LowRank, estimate, objectives
 from sigmaprop import estimators as known
 from sigmaprop.estimators import Estimator
-from sigmaprop.estimators.base import hessian_times
 from sigmaprop.estimators.bonnet_price import EXACT_DIM
 from sigmaprop.gaussians import Gaussian
-from sigmaprop.noise import normal_rows
 
+from .parts import evaluations, normals
 from .timing import (
     Program,
     Ratio,
@@ -40,7 +39,6 @@ from .timing import (
     own_peak_mebibytes,
     peak_mebibytes,
     report,
-    summed,
 )
 
 DIM = 64
@@ -54,7 +52,6 @@ OPTAX_SAMPLES = {"quartic": (2**16, 2**16, 2**14), "sine": (2**12, 2**12, 2**12)
 """For pathwise, score_function and measure_valued: as many as keep theirs below 4 GiB."""
 
 _TARGET = 1.15
-_CHUNK_ELEMENTS = 2**18
 _SCALE = 0.3
 _NO_TFP = (
     "TensorFlow Probability: not found. Its nightly build runs with this JAX: `pip install "
@@ -122,10 +119,12 @@ def _every_estimator(name: str, repeats: int) -> list[Ratio]:
     """Each label of one objective; a target for pathwise."""
     objective = objectives.get(name, DIM)
     target = _TARGET if name in TARGET_OBJECTIVES else None
-    targets = {label: target if label == "pathwise" else None for label in _labels()}
     return [
-        _against_parts(objective, _diagonal(objective), label, repeats, target=target)
-        for label, target in targets.items()
+        _against_parts(
+            *(objective, _diagonal(objective), label, repeats),
+            target=target if label == "pathwise" else None,
+        )
+        for label in _labels()
     ]
 
 
@@ -187,61 +186,12 @@ def _parts(
     """Its noise and its evaluations, each alone."""
     draws = samples // estimator.samples_per_draw
     return [
-        _normals(draws, estimator.columns(gaussian.noise_dim)),
+        normals(draws, estimator.columns(gaussian.noise_dim)),
         *(
-            _evaluations(objective, part.kinds, draws * part.points)
+            evaluations(objective, part.kinds, draws * part.points)
             for part in _evaluated(estimator, gaussian.noise_dim)
         ),
     ]
-
-
-@functools.cache
-def _normals(draws: int, columns: int, *, own: bool = False) -> tuple[Program, float]:
-    """The noise alone, in chunks and summed, so that it need not be stored; JAX's or our own."""
-    chunks, rows = _cut(draws, columns)
-
-    def draw(index: Array, key: Array) -> Array:
-        if own:
-            normals = normal_rows(key, index * rows, rows, columns)
-        else:
-            normals = jax.random.normal(
-                jax.random.fold_in(key, index), (rows, columns), jnp.float32
-            )
-        return jnp.sum(normals, axis=0)
-
-    indices = jnp.arange(chunks, dtype=jnp.uint32)
-    program = summed("normals", draw, indices, jax.random.key(0))
-    return program, draws / (chunks * rows)
-
-
-@functools.cache
-def _evaluations(
-    objective: objectives.Objective, kinds: tuple[str, ...], points: int
-) -> tuple[Program, float]:
-    """The evaluations alone, in chunks and summed: value, gradient, and products with Hessians."""
-    chunks, rows = _cut(points, objective.dim)
-    mean = jnp.asarray(objective.point, jnp.float32)
-    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
-    evaluate: dict[str, Callable[[Array, Array], Any]] = {
-        "value": lambda x, y: objective(x),
-        "gradient": lambda x, y: jax.value_and_grad(objective)(x),
-        "product": lambda x, y: hessian_times(objective, mean, y),
-        "curvature": lambda x, y: hessian_times(objective, x, y),
-    }
-
-    def run(scale: Array, offsets: Array) -> Any:
-        each = jax.vmap(lambda x, y: [evaluate[kind](x, y) for kind in kinds])
-        values = each(mean + scale * offsets, scale * offsets)
-        return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), values)
-
-    scales = jnp.linspace(0.01, 1.0, chunks, dtype=jnp.float32)
-    return summed("f", run, scales, offsets), points / (chunks * rows)
-
-
-def _cut(rows: int, columns: int) -> tuple[int, int]:
-    """Number and length of chunks that fit a cache."""
-    length = min(rows, max(1, _CHUNK_ELEMENTS // columns))
-    return -(-rows // length), length
 
 
 def _noise_schemes(repeats: int) -> list[Ratio]:
@@ -256,7 +206,7 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
                 _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
             )
         _, *evaluations = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
-        parts = [_normals(NUM_SAMPLES, DIM, own=True), *evaluations]
+        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluations]
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
         ratios.append(compare(plain, parts, repeats, None, what))

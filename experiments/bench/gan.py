@@ -120,13 +120,13 @@ def gan(
     before = os.getloadavg()
     python = peers.interpreter(torch_python)
     on_cpu = jax.default_backend() == "cpu"
-    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, told):
+    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, peer_notes):
         if on_cpu:
             bench = on_a_cpu(sorted(set(numbers or REPLICAS)))
         else:
             bench = on_an_accelerator(sorted(set(numbers or ACCELERATOR_REPLICAS)))
         sections, notes = measure(bench, others, repeats)
-    return report(sections, repeats, before, out, [*notes, *told])
+    return report(sections, repeats, before, out, [*notes, *peer_notes])
 
 
 def measure(

@@ -43,41 +43,30 @@ class Peer:
             text=True,
         )
 
-    def ready(self) -> str:
-        """Waits until it is warm.
-
-        Returns:
-            The version of PyTorch.
-
-        Raises:
-            PeerError: it ended instead.
-        """
-        return str(json.loads(self._answer())["torch"])
-
-    def begin(self, count: int) -> None:
+    def ask(self, count: int) -> None:
         """Asks for so many steps."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
 
-    def end(self) -> None:
-        """Waits until they are done."""
-        self._answer()
+    def answer(self) -> str:
+        """Waits for its next line: first what it is, then how long the steps took.
+
+        Raises:
+            PeerError: it ended instead.
+        """
+        assert self._process.stdout is not None
+        if line := self._process.stdout.readline():
+            return line
+        self._words.seek(0)
+        last = [words for words in self._words.read().splitlines() if words.strip()][-1:]
+        raise PeerError(" ".join(last) or "it ended without a word")
 
     def close(self) -> None:
         """Ends it."""
         self._process.kill()
         self._process.communicate()
         self._words.close()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if line:
-            return line
-        self._words.seek(0)
-        last = [words for words in self._words.read().splitlines() if words.strip()][-1:]
-        raise PeerError(" ".join(last) or "it ended without a word")
 
 
 def interpreter(given: Path | None) -> Path | None:
@@ -109,7 +98,7 @@ def torch_programs(
             for peer in peers:
                 open_peers.callback(peer.close)
             try:
-                versions = {peer.ready() for peer in peers}
+                versions = {str(json.loads(peer.answer())["torch"]) for peer in peers}
             except PeerError as error:
                 notes.append(f"{name}: not compared, it failed: {error}")
                 continue
@@ -147,8 +136,8 @@ def _side_by_side(name: str, peers: Sequence[Peer]) -> Program:
 
     def run(count: int) -> None:
         for peer in peers:
-            peer.begin(count)
+            peer.ask(count)
         for peer in peers:
-            peer.end()
+            peer.answer()
 
     return repeated(name, run, len(peers))

@@ -331,8 +331,8 @@ def _draws(spec: GanSpec, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
 def shares(seconds: Seconds) -> list[tuple[str, np.ndarray]]:
     """Each part's share of a step of the engine, and what no part explains; by rounds."""
     whole = seconds[WHOLE]
-    found: dict[str, Any] = {name: seconds[name] / whole for name in (PRODUCTS, ADAM, DRAWS)}
-    found["metrics and look for divergence"] = (seconds[STEP] - seconds[MOVES]) / whole
-    found["the engine's loop, windows and groups"] = 1 - seconds[STEP] / whole
-    found["the rest: activations, losses, noise"] = 1 - sum(found.values())
-    return list(found.items())
+    parts: dict[str, Any] = {name: seconds[name] / whole for name in (PRODUCTS, ADAM, DRAWS)}
+    parts["metrics and look for divergence"] = (seconds[STEP] - seconds[MOVES]) / whole
+    parts["the engine's loop, windows and groups"] = 1 - seconds[STEP] / whole
+    parts["the rest: activations, losses, noise"] = 1 - sum(parts.values())
+    return list(parts.items())

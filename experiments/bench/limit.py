@@ -21,8 +21,9 @@ import numpy as np
 
 from sigmaprop import estimators, limit, objectives
 from sigmaprop.limit import truth
-from sigmaprop.noise import normal_rows, schedules
+from sigmaprop.noise import schedules
 
+from .parts import evaluations, normals
 from .timing import (
     Program,
     Ratio,
@@ -32,7 +33,6 @@ from .timing import (
     own_peak_mebibytes,
     peak_mebibytes,
     report,
-    summed,
     time_interleaved,
 )
 
@@ -86,37 +86,19 @@ def _objective(name: str) -> objectives.Objective:
     return objectives.get(name, DIM, **options)
 
 
-def _own_normals() -> Program:
-    """The sweep's noise alone, summed so that it need not be stored."""
-    rows = limit.make_plan(NUM_SAMPLES, (), DIM).chunk
-
-    def draw(first: jax.Array, key: jax.Array) -> jax.Array:
-        return jnp.sum(normal_rows(key, first, rows, DIM), axis=0)
-
-    firsts = jnp.arange(0, NUM_SAMPLES, rows, dtype=jnp.uint32)
-    return summed("its normals", draw, firsts, jax.random.key(0))
-
-
-def _gradients(objective: objectives.Objective) -> Program:
+def _gradients(name: str) -> Program:
     """grad f alone at as many points as one sigma has, in the chunks of the sweep."""
-    rows = limit.make_plan(NUM_SAMPLES, (), objective.dim).chunk
-    point = jnp.asarray(objective.point, jnp.float32)
-    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
-
-    def evaluate(scale: jax.Array, offsets: jax.Array) -> jax.Array:
-        return jnp.sum(jax.vmap(jax.grad(objective))(point + scale * offsets), axis=0)
-
-    scales = jnp.linspace(0.01, 1.0, NUM_SAMPLES // rows, dtype=jnp.float32)
-    return summed("grad f", evaluate, scales, offsets)
+    rows = limit.make_plan(NUM_SAMPLES, (), DIM).chunk
+    return evaluations(_objective(name), ("grad",), NUM_SAMPLES, rows=rows)[0]
 
 
 def _against_normals(repeats: int) -> list[Ratio]:
     draw = lambda key: jax.random.normal(key, (NUM_SAMPLES, DIM), jnp.float32)  # noqa: E731
-    normals = [(jitted("jax.random.normal", draw, jax.random.key(0)), 1.0)]
+    stored = [(jitted("jax.random.normal", draw, jax.random.key(0)), 1.0)]
     alone = _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1])
     over = "/ jax.random.normal"
     return [
-        compare(sweep, normals, repeats, target, what)
+        compare(sweep, stored, repeats, target, what)
         for sweep, target, what in (
             (_sweep("quartic", NUM_SIGMAS), 1.5, None),
             (_sweep("quartic", 1, (1,)), 0.9, f"quartic, 1 sigma with second moments {over}"),
@@ -128,8 +110,10 @@ def _against_normals(repeats: int) -> list[Ratio]:
 def _against_parts(repeats: int) -> list[Ratio]:
     """Every objective against (its normals + sigmas x grad f alone)."""
     ratios = []
+    rows = limit.make_plan(NUM_SAMPLES, (), DIM).chunk
     for name in objectives.names():
-        parts = [(_own_normals(), 1.0), (_gradients(_objective(name)), float(NUM_SIGMAS))]
+        own_normals = normals(NUM_SAMPLES, DIM, own=True, rows=rows)
+        parts = [own_normals, (_gradients(name), float(NUM_SIGMAS))]
         for wrt, target in ((("mean",), 1.25), (("mean", "scale"), None)):
             sweep = _sweep(name, NUM_SIGMAS, wrt=wrt)
             what = f"{name}, to the {' and '.join(wrt)} / (normals + {NUM_SIGMAS} x grad f)"
@@ -142,7 +126,7 @@ def _batch_sizes(repeats: int) -> list[Ratio]:
     ratios = []
     sizes = schedules.powers(2, NUM_SAMPLES)
     for name in ("quartic", "sine", "digit_classifier", "ridge_network", "ridge_network:1024"):
-        (seconds,) = time_interleaved({name: _gradients(_objective(name))}, 3).values()
+        (seconds,) = time_interleaved({name: _gradients(name)}, 3).values()
         nanoseconds = np.median(seconds) * 1e9 / NUM_SAMPLES / DIM
         what = f"{name}, {nanoseconds:.1f} ns a coordinate: {len(sizes)} batch sizes / none"
         target = 1.10 if nanoseconds > 5 else None

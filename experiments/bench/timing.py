@@ -239,13 +239,13 @@ def report(
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
     """The ratios for people."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    made.add_column("what", overflow="fold")
+    lines = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    lines.add_column("what", overflow="fold")
     for heading in ("ratio", "quartiles", "seconds", "target"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("verdict", no_wrap=True)
+        lines.add_column(heading, justify="right", no_wrap=True)
+    lines.add_column("verdict", no_wrap=True)
     for ratio in ratios:
-        made.add_row(
+        lines.add_row(
             ratio.what,
             f"{ratio.median:.3g}",
             f"{ratio.low:.3g} to {ratio.high:.3g}",
@@ -253,4 +253,4 @@ def table(ratios: Sequence[Ratio], title: str) -> Table:
             f"<= {ratio.target:g}" if ratio.target else "–",
             ratio.verdict or "–",
         )
-    return made
+    return lines

@@ -129,11 +129,13 @@ def test_an_occupied_directory_is_refused(tmp_path):
 
 
 def test_a_directory_that_fills_before_it_is_locked_is_refused(tmp_path, monkeypatch):
+    take_lock = files.take_lock
+
     def late(directory):
         (directory / "letter.txt").touch()
-        return files.take_lock(directory)
+        return take_lock(directory)
 
-    monkeypatch.setattr("sigmaprop.runs.run.take_lock", late)
+    monkeypatch.setattr(files, "take_lock", late)
     assert "is not empty" in refused(runs.create, tmp_path, "limit", CONFIG)
     assert files.holder(tmp_path) is None
 

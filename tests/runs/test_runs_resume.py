@@ -108,7 +108,7 @@ def test_a_run_that_completes_between_two_looks_is_told_apart(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         take = files.take_lock
-        patch.setattr(resuming, "take_lock", lambda d: (patch.undo(), late(d))[1])
+        patch.setattr(files, "take_lock", lambda d: (patch.undo(), late(d))[1])
         assert runs.resume(directory, "gan", Config) == (None, [], True)
     assert files.take_lock is take
     assert files.holder(directory) is None

@@ -72,17 +72,17 @@ def verify(name: str, file: Path, checksum: str) -> None:
         RunError: it is missing, or neither its bytes nor its content are the original's.
     """
     try:
-        found, expected = sha256(file), checksum
+        digest, expected = sha256(file), checksum
         known = CONTENT.get(name, {})
-        if found != expected and file.name in known and (inner := _content_digest(file)):
-            found, expected = inner, known[file.name]
+        if digest != expected and file.name in known and (inner := _content_digest(file)):
+            digest, expected = inner, known[file.name]
     except OSError as error:
         raise RunError(
             f"cannot read {file} ({error.strerror}); give --from the folder with {name}'s files"
         ) from error
-    if found != expected:
+    if digest != expected:
         raise RunError(
-            f"{file} is not the original of {name}: its sha256 begins {found[:16]}, expected "
+            f"{file} is not the original of {name}: its sha256 begins {digest[:16]}, expected "
             f"{expected[:16]}; get the file anew"
         )
 

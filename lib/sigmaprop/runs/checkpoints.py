@@ -14,18 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sigmaprop.runs import orbax_io
-from sigmaprop.runs.files import (
-    RunError,
-    exists,
-    read_json,
-    remedy,
-    sync,
-    verify_manifest,
-    write_json,
-    write_manifest,
-    writing,
-)
+from sigmaprop.runs import files, orbax_io
+from sigmaprop.runs.files import RunError
 from sigmaprop.runs.orbax_io import reason
 
 if TYPE_CHECKING:
@@ -56,21 +46,26 @@ def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
         TypeError: if a leaf is of another type.
         ValueError: if ``keep`` is less than 1.
     """
+    import jax
+    import numpy as np
+
     if keep < 1:
         raise ValueError(f"keep is {keep}; give 1 or more")
     leaves = _by_name(tree)
-    _check_types(leaves)
+    for name, leaf in leaves.items():
+        if not isinstance(leaf, jax.Array | np.ndarray | bool | int | float):
+            raise TypeError(f"{name} is of type {type(leaf).__name__}; save arrays and numbers")
     target = _path(directory, step)
     temporary = target.parent / _SAVING
     try:
-        with writing(target):
+        with files.writing(target):
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             orbax_io.look_for_room(temporary, leaves)
             _write(temporary, target, leaves)
             shutil.rmtree(target, ignore_errors=True)
             os.replace(temporary, target)
-            sync(target.parent)
+            files.sync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     kept = [other for other in steps(directory) if other <= step][-keep:]
@@ -109,8 +104,8 @@ def latest(
     for index, step in enumerate(usable):
         path = _path(directory, step)
         try:
-            verify_manifest(path)
-            kept = read_json(path / _LEAVES)
+            files.verify_manifest(path)
+            kept = files.read_json(path / _LEAVES)
             if kept == wanted:
                 return step, _load(path, abstract)
         except Exception as error:  # orbax raises almost anything
@@ -138,11 +133,7 @@ def steps(directory: Path) -> list[int]:
 
 
 def drop_after(directory: Path, step: int) -> None:
-    """Removes the checkpoints of later steps, of a future that the run leaves.
-
-    Raises:
-        RunError: if one of them cannot be removed.
-    """
+    """Removes the checkpoints of later steps, of a future that the run leaves."""
     _remove(directory, [other for other in steps(directory) if other > step])
 
 
@@ -151,7 +142,7 @@ def remove_unfinished(directory: Path) -> None:
     folder = Path(directory) / _FOLDER
     shutil.rmtree(folder / _SAVING, ignore_errors=True)
     for path in folder.glob("*"):
-        if _is_step(path.name) and not exists(path / "manifest.json"):
+        if _is_step(path.name) and not files.exists(path / "manifest.json"):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -172,15 +163,6 @@ def _by_name(tree: Any) -> dict[str, Any]:
     return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves}
 
 
-def _check_types(leaves: dict[str, Any]) -> None:
-    import jax
-    import numpy as np
-
-    for name, leaf in leaves.items():
-        if not isinstance(leaf, jax.Array | np.ndarray | bool | int | float):
-            raise TypeError(f"{name} is of type {type(leaf).__name__}; save arrays and numbers")
-
-
 def _described(leaves: dict[str, Any]) -> dict[str, str]:
     """Dtype and shape of each leaf, or its type, by name."""
     return {
@@ -195,13 +177,13 @@ def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
         orbax_io.save(folder / _STATE, leaves)
     except Exception as error:
         code = orbax_io.system_code(error)
-        rest = "the checkpoints before it are whole" if code is None else remedy(code)
+        rest = "the checkpoints before it are whole" if code is None else files.remedy(code)
         raise RunError(f"cannot write {target} ({reason(error)}); {rest}") from error
-    write_json(folder / _LEAVES, _described(leaves))
+    files.write_json(folder / _LEAVES, _described(leaves))
     paths = sorted(folder.rglob("*"))
-    write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
+    files.write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
     for path in (*paths, folder):
-        sync(path)
+        files.sync(path)
 
 
 def _load(path: Path, abstract: Any) -> Any:
@@ -249,7 +231,7 @@ def _placed(array: Any, leaf: Any) -> Any:
 
 def _remove(directory: Path, there: Iterable[int]) -> None:
     """Removes checkpoints, each of which counts or does not count at every moment."""
-    with writing(directory):
+    with files.writing(directory):
         for other in there:
             path = _path(directory, other)
             (path / "manifest.json").unlink()

@@ -84,8 +84,8 @@ def without_home(content: Any) -> Any:
 def _homes() -> re.Pattern[str]:
     """Home directories, where a path begins and up to the end of a name in it."""
     own = os.path.expanduser("~")
-    own = {place.rstrip("/") for place in (own, os.path.realpath(own)) if place.startswith("/")}
-    named = [re.escape(place) for place in sorted(own - {""}, key=len, reverse=True)]
+    own = {path.rstrip("/") for path in (own, os.path.realpath(own)) if path.startswith("/")}
+    named = [re.escape(path) for path in sorted(own - {""}, key=len, reverse=True)]
     places = "|".join([*named, r"/(?:home|Users)/[^/\s:;,\"']+", "/root"])
     return re.compile(rf"(?<![\w.~/-])(?:{places})(?![^/\s:;,\"'])")
 

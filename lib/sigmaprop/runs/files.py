@@ -160,11 +160,7 @@ def sync(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Writes a whole file or nothing: temporary name, fsync, rename.
-
-    Raises:
-        RunError: if it cannot be written; an older file of this name stays as it was.
-    """
+    """Writes a whole file or nothing; see `atomic`."""
     with atomic(Path(path)) as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
@@ -191,11 +187,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_manifest(directory: Path, names: Iterable[str]) -> None:
-    """Writes ``manifest.json`` with the sha256 of the files ``names`` below ``directory``.
-
-    Raises:
-        RunError: if one of them is missing.
-    """
+    """Writes ``manifest.json`` with the sha256 of the files ``names``, which must be there."""
     try:
         digests = {name: sha256(directory / name) for name in names}
     except OSError as error:
@@ -219,21 +211,13 @@ def verify_manifest(directory: Path) -> None:
 
 
 def read_manifest(directory: Path) -> dict[str, str]:
-    """The sha256 of each file that ``manifest.json`` lists; the files are not looked at.
-
-    Raises:
-        RunError: if the manifest is missing or was altered.
-    """
+    """The sha256 of each file that ``manifest.json`` lists; only the manifest is verified."""
     path = directory / "manifest.json"
     return unsealed(read_json(path), path)
 
 
 def verify_file(path: Path, digest: str) -> None:
-    """Recomputes the checksum of a file.
-
-    Raises:
-        RunError: if it was altered, is missing or cannot be read.
-    """
+    """Raises a RunError if a file was altered, is missing or cannot be read."""
     try:
         same = sha256(path) == digest
     except OSError as error:
@@ -266,11 +250,7 @@ def sealed(digests: Mapping[str, str]) -> dict[str, Any]:
 
 
 def unsealed(content: Any, path: Path) -> dict[str, str]:
-    """The digests that `sealed` made a content of.
-
-    Raises:
-        RunError: naming ``path``, where it is not as it was made.
-    """
+    """The digests that `sealed` made a content of; a RunError that names ``path`` otherwise."""
     digests = content.get("files") if isinstance(content, dict) else None
     if not isinstance(digests, dict) or content != sealed(digests):
         raise RunError(f"{path} was altered after it was written; restore it or repeat the run")

@@ -5,20 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sigmaprop.runs import checkpoints, tables
+from sigmaprop.runs import checkpoints, files, tables
 from sigmaprop.runs.configs import load_config
 from sigmaprop.runs.environment import environment, environment_differences
-from sigmaprop.runs.files import (
-    RunError,
-    digest,
-    exists,
-    held,
-    holder,
-    read_json,
-    remove_temporary,
-    take_lock,
-    write_json,
-)
+from sigmaprop.runs.files import RunError
 from sigmaprop.runs.run import Run, read_environment, state, verify_seals, write_status
 
 RESUMES = "resumes.json"
@@ -61,7 +51,7 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
     check_begun(named)
     if state(named) == "complete":
         return Resumed(None, [])
-    lock = take_lock(named)
+    lock = files.take_lock(named)
     try:
         if state(named) == "complete":  # it ended between the two looks
             os.close(lock)
@@ -71,8 +61,9 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
         run = Run.locked(named, lock, command, config)
         run.seals |= seals or {}
         differences = _record_environment(run)
-        for tidy in (remove_temporary, checkpoints.remove_unfinished, tables.remove_unfinished):
-            tidy(run.directory)
+        files.remove_temporary(run.directory)
+        checkpoints.remove_unfinished(run.directory)
+        tables.remove_unfinished(run.directory)
         if seals is None:
             tables.seal_parts(run)  # before the status, which tells that it was done
         write_status(run, "running")
@@ -89,10 +80,10 @@ def check_begun(directory: Path) -> None:
         RunError: saying what is there instead.
     """
     directory = Path(directory)
-    if exists(directory / "config.json"):
+    if files.exists(directory / "config.json"):
         return
-    if (pid := holder(directory)) is not None:
-        raise held(directory, pid)
+    if (pid := files.holder(directory)) is not None:
+        raise files.held(directory, pid)
     if not directory.is_dir():
         raise RunError(f"{directory} is no directory; name the directory of a run")
     raise RunError(
@@ -105,22 +96,22 @@ def _record_environment(run: Run) -> list[str]:
     """Adds the present environment to `RESUMES`; returns how it differs from the run's first."""
     present = environment(getattr(run.config, "seed", None))
     first = run.directory / "environment.json"
-    if not exists(first):  # stopped before it was written, so before the first number
+    if not files.exists(first):  # stopped before it was written, so before the first number
         run.seals.pop(first.name, None)
         write_status(run, "running")  # before: nothing may lie there under another's seal
-        write_json(first, present)
+        files.write_json(first, present)
     for path in (run.directory / "config.json", first):
-        run.seals.setdefault(path.name, digest(path))
+        run.seals.setdefault(path.name, files.digest(path))
     path = run.directory / RESUMES
     before = []
-    if exists(path):
-        content = read_json(path)
+    if files.exists(path):
+        content = files.read_json(path)
         before = content.get("resumes") if isinstance(content, dict) else None
         if not isinstance(before, list):
             raise RunError(f"{path} holds no list of resumes; restore it or delete it")
     differences = environment_differences(read_environment(run.directory), present)
     time = datetime.now(UTC).isoformat()
     entry = {"time": time, "differences": differences, "environment": present}
-    write_json(path, {"schema": 1, "resumes": [*before, entry]})
+    files.write_json(path, {"schema": 1, "resumes": [*before, entry]})
     run.extra.append(RESUMES)
     return differences

@@ -11,7 +11,6 @@ that is read names the directory: it can be moved.
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import os
 from contextlib import ExitStack, suppress
@@ -20,26 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from sigmaprop.names import shown
-from sigmaprop.runs import configs
+from sigmaprop.runs import configs, files
 from sigmaprop.runs.environment import environment
-from sigmaprop.runs.files import (
-    RunError,
-    absolute,
-    digest,
-    exists,
-    held,
-    holder,
-    read_json,
-    sealed,
-    take_lock,
-    unsealed,
-    verify_file,
-    verify_manifest,
-    write_atomic,
-    write_json,
-    write_manifest,
-    writing,
-)
+from sigmaprop.runs.files import RunError
 from sigmaprop.runs.signals import Terminated, sigterm_raises
 from sigmaprop.runs.tables import drop_parts, join_parts, read_metrics
 
@@ -75,7 +57,7 @@ class Run(os.PathLike[str]):
     @classmethod
     def locked(cls, named: Path, lock: int, command: str, config: Any) -> "Run":
         """A run whose directory's lock this process has taken, and gives back when it ends."""
-        run = cls(absolute(named), command, config, named)
+        run = cls(files.absolute(named), command, config, named)
         run._held.callback(os.close, lock)
         return run
 
@@ -111,11 +93,10 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
     """Makes a run directory, locks it, and writes config, environment and status.
 
     Args:
-        directory: new or empty, relative to the present working directory or absolute; None makes
-            ``root/<command>-<UTC time>``.
+        directory: see `new_directory`.
         command: the experiment's name.
         config: a frozen dataclass; `sigmaprop.runs.configs` says of what.
-        root: where fresh directories go.
+        root: see `new_directory`.
 
     Returns:
         The run, to be entered with ``with``.
@@ -126,7 +107,7 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
     """
     text = configs.dump(command, config)
     named = new_directory(directory, command, root=root)
-    run = Run.locked(named, take_lock(named), command, config)
+    run = Run.locked(named, files.take_lock(named), command, config)
     if _occupied(named):  # by a process that came first, between look and lock
         run._held.close()
         raise _refusal(named)
@@ -142,17 +123,16 @@ def new_directory(directory: Path | None, name: str, *, root: Path = Path("runs"
     """A directory for one run, or for several side by side: the one given, or a fresh one.
 
     Args:
-        directory: new or empty; None makes ``root/<name>-<UTC time>``.
-        name: what the fresh one is called after.
-        root: where fresh directories go.
+        directory: new or empty, relative to the present working directory or absolute.
+        name, root: where there is none given, it is ``root/<name>-<UTC time>``.
 
     Raises:
         RunError: if the directory is occupied or cannot be written.
     """
     if directory is None:
-        return _fresh(Path(root), f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        return _fresh_below(Path(root), f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     directory = Path(directory)
-    with writing(directory):
+    with files.writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     if _occupied(directory):
         raise _refusal(directory)
@@ -176,13 +156,9 @@ def include(run: Run, path: Path) -> None:
 
 
 def seal(run: Run, *paths: Path) -> None:
-    """Records the sha256 of finished files of a running run, for `verify_seals`.
-
-    Raises:
-        RunError: if one of them is missing, or the status cannot be written.
-    """
+    """Records the sha256 of finished files, which must be there, for `verify_seals`."""
     for path in paths:
-        run.seals[path.relative_to(run.directory).as_posix()] = digest(path)
+        run.seals[path.relative_to(run.directory).as_posix()] = files.digest(path)
     write_status(run, "running")
 
 
@@ -193,10 +169,10 @@ def state(directory: Path) -> State:
         RunError: if ``directory`` is no run directory or its status is damaged.
     """
     path = Path(directory) / "status.json"
-    alive = holder(path.parent) is not None  # first: a run may end between the two looks
-    if not exists(path):
+    alive = files.holder(path.parent) is not None  # first: a run may end between the two looks
+    if not files.exists(path):
         raise RunError(f"{directory} is no run directory: it holds no status.json; choose another")
-    content = read_json(path)
+    content = files.read_json(path)
     status = content.get("status") if isinstance(content, dict) else None
     for known in get_args(State):
         if status == known:
@@ -219,15 +195,11 @@ def verify(directory: Path) -> None:
             f"{directory} is {status}, not complete, so it has no manifest to verify; "
             "let it end or repeat it"
         )
-    verify_manifest(directory)
+    files.verify_manifest(directory)
 
 
 def load(directory: Path, config_type: type, *, command: str | None = None) -> Finished:
-    """Reads a complete run after verifying it, for a replay or a report.
-
-    Raises:
-        RunError: as ``verify``, ``load_config`` and ``read_metrics`` do.
-    """
+    """Reads a complete run for a replay or a report; raises as `verify` and the readers do."""
     directory = Path(directory)
     verify(directory)
     return Finished(
@@ -239,13 +211,9 @@ def load(directory: Path, config_type: type, *, command: str | None = None) -> F
 
 
 def read_environment(directory: Path) -> dict[str, Any]:
-    """What ``environment.json`` holds.
-
-    Raises:
-        RunError: if it is missing or damaged.
-    """
+    """What ``environment.json`` holds; a RunError if it is missing or damaged."""
     path = Path(directory) / "environment.json"
-    content = read_json(path)
+    content = files.read_json(path)
     if not isinstance(content, dict):
         raise RunError(f"{path} is no record of an environment; restore it or repeat the run")
     return content
@@ -254,8 +222,8 @@ def read_environment(directory: Path) -> dict[str, Any]:
 def write_status(run: Run, status: State, reason: str | None = None) -> None:
     """Records how the run stands, and the sha256 of what is finished."""
     content = {"schema": 1, "status": status, "reason": reason, "pid": os.getpid()}
-    content |= {"time": datetime.now(UTC).isoformat(), "sealed": sealed(run.seals)}
-    write_json(run.directory / "status.json", content)
+    content |= {"time": datetime.now(UTC).isoformat(), "sealed": files.sealed(run.seals)}
+    files.write_json(run.directory / "status.json", content)
 
 
 def verify_seals(directory: Path) -> dict[str, str] | None:
@@ -268,14 +236,14 @@ def verify_seals(directory: Path) -> dict[str, str] | None:
         RunError: if one of the two was altered or is missing, or ``status.json`` is damaged.
     """
     path = directory / "status.json"
-    content = read_json(path)
+    content = files.read_json(path)
     if not isinstance(content, dict) or "sealed" not in content:
         return None
-    seals = unsealed(content["sealed"], path)
+    seals = files.unsealed(content["sealed"], path)
     for name in ("config.json", "environment.json"):
         # A process may have ended between the seal and the environment.
-        if name in seals and (name == "config.json" or exists(directory / name)):
-            verify_file(directory / name, seals[name])
+        if name in seals and (name == "config.json" or files.exists(directory / name)):
+            files.verify_file(directory / name, seals[name])
     return seals
 
 
@@ -290,7 +258,7 @@ def _begin(run: Run, config: str) -> None:
     run.seals |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     write_status(run, "running")
     for name, text in texts.items():
-        write_atomic(run.directory / name, text)
+        files.write_atomic(run.directory / name, text)
 
 
 def _record(run: Run, error: BaseException) -> None:
@@ -311,34 +279,36 @@ def _complete(run: Run) -> None:
     """
     join_parts(run)
     metrics = ["metrics.parquet"] if (run.directory / "metrics.parquet").exists() else []
-    write_manifest(run.directory, ["config.json", "environment.json", *metrics, *run.extra])
+    files.write_manifest(run.directory, ["config.json", "environment.json", *metrics, *run.extra])
     write_status(run, "complete")
     drop_parts(run)
 
 
-def _fresh(root: Path, name: str) -> Path:
-    """A new directory under ``root`` of this name, with a number where it is taken."""
-    with writing(root):
+def _fresh_below(root: Path, name: str) -> Path:
+    """A new directory of this name, with a number behind it where it is taken."""
+    with files.writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            directory = root / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
+        directory, number = root / name, 1
+        while True:
+            try:
                 directory.mkdir()
                 return directory
-    raise AssertionError("unreachable")
+            except FileExistsError:
+                number += 1
+                directory = root / f"{name}-{number}"
 
 
 def _occupied(directory: Path) -> bool:
     """Whether it holds more than a lock: a process that died at once leaves only that."""
-    with writing(directory):
+    with files.writing(directory):
         return any(name != "lock" for name in os.listdir(directory))
 
 
 def _refusal(directory: Path) -> RunError:
     """Why an occupied directory cannot be used."""
-    if (pid := holder(directory)) is not None:
-        return held(directory, pid)
-    if not exists(directory / "status.json"):
+    if (pid := files.holder(directory)) is not None:
+        return files.held(directory, pid)
+    if not files.exists(directory / "status.json"):
         return RunError(f"--run-dir {directory} is not empty; choose a new or empty directory")
     try:
         status = state(directory)

@@ -16,18 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from sigmaprop.names import shown
-from sigmaprop.runs.files import (
-    RunError,
-    atomic,
-    digest,
-    exists,
-    open_regular,
-    read_manifest,
-    sealed,
-    verify_file,
-    write_json,
-    writing,
-)
+from sigmaprop.runs import files
+from sigmaprop.runs.files import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +70,7 @@ def append_part(directory: Directory, step: int, table: "pa.Table") -> None:
     """Writes the rows since the last part as ``metrics/part-<step>.parquet``, and lists it."""
     path = _path(directory, step)
     _write(path, [table])
-    _list(directory, {**(_listed(directory) or {}), path.name: digest(path)})
+    _list(directory, {**(_listed(directory) or {}), step: files.digest(path)})
 
 
 def join_parts(directory: Directory) -> None:
@@ -120,19 +110,18 @@ def drop_parts_after(directory: Directory, step: int) -> None:
     """
     parts = _parts(directory)
     if listed := _listed(directory):
-        _list(directory, {n: d for n, d in listed.items() if _step(Path(n)) <= step})
-    with writing(Path(directory)):
+        _list(directory, {n: sha256 for n, sha256 in listed.items() if n <= step})
+    with files.writing(Path(directory)):
         if parts:
             (Path(directory) / "metrics.parquet").unlink(missing_ok=True)
-        for part in parts:
-            if _step(part) > step:
-                part.unlink()
+        for later in (path for number, path in parts.items() if number > step):
+            later.unlink()
 
 
 def seal_parts(directory: Directory) -> None:
     """Lists all parts that are there, for a run of a version that did not."""
     if parts := _parts(directory):
-        _list(directory, {part.name: digest(part) for part in parts})
+        _list(directory, {step: files.digest(path) for step, path in parts.items()})
 
 
 def damage(directory: Directory, steps: Sequence[int]) -> Damage | None:
@@ -146,7 +135,7 @@ def damage(directory: Directory, steps: Sequence[int]) -> Damage | None:
     Raises:
         RunError: if the list of parts is damaged, or a part cannot be read.
     """
-    listed = {_step(Path(name)): digest for name, digest in (_listed(directory) or {}).items()}
+    listed = _listed(directory) or {}
     for step in sorted({*listed, *steps}):
         path = _path(directory, step)
         if step > max(steps, default=-1):
@@ -154,7 +143,7 @@ def damage(directory: Directory, steps: Sequence[int]) -> Damage | None:
         if step not in listed:
             return Damage(step, f"{path} is missing in the list {path.parent / 'manifest.json'}")
         try:
-            verify_file(path, listed[step])
+            files.verify_file(path, listed[step])
         except RunError as error:
             if isinstance(error.__cause__, OSError):  # it may be whole
                 raise
@@ -171,7 +160,7 @@ def read_metrics(directory: Directory) -> "pa.Table":
     import pyarrow as pa
 
     whole = Path(directory) / "metrics.parquet"
-    paths = [whole] if exists(whole) else _whole_parts(directory)
+    paths = [whole] if files.exists(whole) else _whole_parts(directory)
     if not paths:
         raise RunError(
             f"{whole.parent} holds no metrics yet; let the run reach its first checkpoint"
@@ -239,7 +228,15 @@ def compare_tables(
     """
     from pyarrow import types
 
-    differences = list(_compare_columns(a, b))
+    types_a, types_b = ({field.name: str(field.type) for field in t.schema} for t in (a, b))
+    differences = []
+    for name, left in types_a.items():
+        right = types_b.get(name)
+        if left != right:
+            kind = "missing column" if right is None else "type"
+            differences.append(Difference(kind, {}, name, left, right))
+    extra = [name for name in types_b if name not in types_a]
+    differences += [Difference("extra column", {}, n, None, types_b[n]) for n in extra]
     shared = [name for name in a.column_names if name in b.column_names]
     if keys is None:
         keys = [name for name in shared if not types.is_floating(a[name].type)]
@@ -264,17 +261,6 @@ def compare_tables(
             if left[i] != right[j]
         ]
     return differences
-
-
-def _compare_columns(a: "pa.Table", b: "pa.Table") -> Iterator[Difference]:
-    for name in a.column_names:
-        if name not in b.column_names:
-            yield Difference("missing column", {}, name, str(a[name].type))
-        elif a[name].type != b[name].type:
-            yield Difference("type", {}, name, str(a[name].type), str(b[name].type))
-    for name in b.column_names:
-        if name not in a.column_names:
-            yield Difference("extra column", {}, name, None, str(b[name].type))
 
 
 def _rows(table: "pa.Table", keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
@@ -305,51 +291,48 @@ def _path(directory: Directory, step: int) -> Path:
     return Path(directory) / _FOLDER / f"part-{step:09d}.parquet"
 
 
-def _parts(directory: Directory) -> list[Path]:
-    """The parts that are there, in the order of their steps."""
+def _step(name: str) -> int | None:
+    """The step in the name of a part, None for any other name."""
+    match = re.fullmatch(r"part-(\d{9,99})\.parquet", name, re.ASCII)
+    return int(match[1]) if match and name == _path(Path(), int(match[1])).name else None
+
+
+def _parts(directory: Directory) -> dict[int, Path]:
+    """The parts that are there by their steps, ascending."""
     paths = (Path(directory) / _FOLDER).glob("part-*.parquet")
-    return _ordered(path for path in paths if _is_part(path.name))
-
-
-def _ordered(parts: Iterable[Path]) -> list[Path]:
-    return sorted(parts, key=lambda path: (len(path.name), path.name))
-
-
-def _is_part(name: str) -> bool:
-    return re.fullmatch(r"part-\d{9,}\.parquet", name, re.ASCII) is not None
-
-
-def _step(part: Path) -> int:
-    return int(part.stem.removeprefix("part-"))
+    steps = ((_step(path.name), path) for path in paths)
+    return dict(sorted((step, path) for step, path in steps if step is not None))
 
 
 def _whole_parts(directory: Directory) -> list[Path]:
     """The parts that are listed, verified; all that are there for a version that did not list."""
     listed = _listed(directory)
     if listed is None:
-        return _parts(directory)
-    folder = Path(directory) / _FOLDER
-    for name, sha256 in listed.items():
-        verify_file(folder / name, sha256)
-    return _ordered(folder / name for name in listed)
+        return [*_parts(directory).values()]
+    for step, sha256 in listed.items():
+        files.verify_file(_path(directory, step), sha256)
+    return [_path(directory, step) for step in sorted(listed)]
 
 
-def _listed(directory: Directory) -> dict[str, str] | None:
-    """The sha256 of each part by its name, None where there is no list."""
+def _listed(directory: Directory) -> dict[int, str] | None:
+    """The sha256 of each part by its step, None where there is no list."""
     folder = Path(directory) / _FOLDER
-    if not exists(folder / "manifest.json"):
+    if not files.exists(folder / "manifest.json"):
         return None
-    listed = read_manifest(folder)
-    if strange := [name for name in listed if not _is_part(name)]:
-        raise RunError(
-            f"{folder / 'manifest.json'} lists {shown(strange[0])}, which is no part of the "
-            "metrics; restore it or repeat the run"
-        )
+    listed = {}
+    for name, sha256 in files.read_manifest(folder).items():
+        if (step := _step(name)) is None:
+            raise RunError(
+                f"{folder / 'manifest.json'} lists {shown(name)}, which is no part of the "
+                "metrics; restore it or repeat the run"
+            )
+        listed[step] = sha256
     return listed
 
 
-def _list(directory: Directory, digests: dict[str, str]) -> None:
-    write_json(Path(directory) / _FOLDER / "manifest.json", sealed(digests))
+def _list(directory: Directory, digests: dict[int, str]) -> None:
+    names = {_path(directory, step).name: sha256 for step, sha256 in digests.items()}
+    files.write_json(Path(directory) / _FOLDER / "manifest.json", files.sealed(names))
 
 
 def _write(path: Path, tables: Iterable["pa.Table"]) -> None:
@@ -359,7 +342,7 @@ def _write(path: Path, tables: Iterable["pa.Table"]) -> None:
     tables = iter(tables)
     first = next(tables)
     with (
-        atomic(path) as file,
+        files.atomic(path) as file,
         pq.ParquetWriter(file, first.schema, write_page_checksum=True) as writer,
     ):
         writer.write_table(first)
@@ -375,7 +358,7 @@ def _read(paths: Iterable[Path]) -> Iterator["pa.Table"]:
     for path in paths:
         try:
             with (
-                open_regular(path) as source,
+                files.open_regular(path) as source,
                 pq.ParquetFile(source, page_checksum_verification=True) as file,
             ):
                 table = file.read()

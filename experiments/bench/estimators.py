@@ -25,12 +25,21 @@ from jaxtyping import Array
 from sigmaprop import Diagonal, Full, Isotropic, LowRank, estimate, objectives
 from sigmaprop import estimators as known
 from sigmaprop.estimators import Estimator
-from sigmaprop.estimators.base import hessian_times
 from sigmaprop.estimators.bonnet_price import EXACT_DIM
 from sigmaprop.gaussians import Gaussian
-from sigmaprop.noise import normal_rows
 
-from .timing import Program, Ratio, compare, constant, in_child, own_peak_mebibytes, report
+from .parts import evaluations, normals
+from .timing import (
+    Program,
+    Ratio,
+    compare,
+    constant,
+    in_child,
+    jitted,
+    own_peak_mebibytes,
+    peak_mebibytes,
+    report,
+)
 
 DIM = 64
 NUM_SAMPLES = 2**16
@@ -43,7 +52,6 @@ OPTAX_SAMPLES = {"quartic": (2**16, 2**16, 2**14), "sine": (2**12, 2**12, 2**12)
 """For pathwise, score_function and measure_valued: as many as keep theirs below 4 GiB."""
 
 _TARGET = 1.15
-_CHUNK_ELEMENTS = 2**18
 _SCALE = 0.3
 _NO_TFP = (
     "TensorFlow Probability: not found. Its nightly build runs with this JAX: `pip install "
@@ -113,10 +121,7 @@ def _every_estimator(name: str, repeats: int) -> list[Ratio]:
     target = _TARGET if name in TARGET_OBJECTIVES else None
     return [
         _against_parts(
-            objective,
-            _diagonal(objective),
-            label,
-            repeats,
+            *(objective, _diagonal(objective), label, repeats),
             target=target if label == "pathwise" else None,
         )
         for label in _labels()
@@ -134,22 +139,21 @@ def _against_parts(
     target: float | None = None,
     what: str | None = None,
 ) -> Ratio:
-    """One estimate against its parts."""
+    """One estimate against its parts.
+
+    Without a number of samples there are as many, a power of two, as evaluate about as many points
+    as a plain estimator does.
+    """
     estimator = known.of_label(label, noise)
-    number = samples or _affordable(estimator, gaussian.noise_dim)
+    points = sum(part.points for part in _evaluated(estimator, gaussian.noise_dim))
+    samples = samples or max(2, NUM_SAMPLES >> (points - 1).bit_length())
     return compare(
-        _estimate(objective, gaussian, label, number, noise),
-        _parts(objective, gaussian, estimator, number),
+        _estimate(objective, gaussian, label, samples, noise),
+        _parts(objective, gaussian, estimator, samples),
         repeats,
         target,
         f"{objective.name}: {what or label}",
     )
-
-
-def _affordable(estimator: Estimator, noise_dim: int) -> int:
-    """Samples that evaluate about as many points as a plain estimator's; a power of two."""
-    points = sum(part.points for part in _evaluated(estimator, noise_dim))
-    return max(2, NUM_SAMPLES >> (points - 1).bit_length())
 
 
 def _diagonal(objective: objectives.Objective) -> Diagonal:
@@ -163,22 +167,17 @@ def _estimate(
     """The whole estimate: gradient, variance and E f."""
     name, variate, options = known.parse(label)
 
-    @jax.jit
     def run(gaussian: Any, key: Array) -> Any:
-        found = estimate(
-            f,
-            gaussian,
-            key,
-            samples,
+        result = estimate(
+            *(f, gaussian, key, samples),
             estimator=name,
             noise=noise,
             control_variate=variate,
             options=options,
         )
-        return found.gradient, found.variance, found.value
+        return result.gradient, result.variance, result.value
 
-    key = jax.random.key(0)
-    return Program(label, lambda: jax.block_until_ready(run(gaussian, key)))
+    return jitted(label, run, gaussian, jax.random.key(0))
 
 
 def _parts(
@@ -186,77 +185,13 @@ def _parts(
 ) -> list[tuple[Program, float]]:
     """Its noise and its evaluations, each alone."""
     draws = samples // estimator.samples_per_draw
-    noise = _normals(draws, estimator.columns(gaussian.noise_dim))
-    evaluated = _evaluated(estimator, gaussian.noise_dim)
     return [
-        noise,
-        *(_evaluations(objective, part.kinds, draws * part.points) for part in evaluated),
+        normals(draws, estimator.columns(gaussian.noise_dim)),
+        *(
+            evaluations(objective, part.kinds, draws * part.points)
+            for part in _evaluated(estimator, gaussian.noise_dim)
+        ),
     ]
-
-
-@functools.cache
-def _normals(draws: int, columns: int, *, own: bool = False) -> tuple[Program, float]:
-    """The noise alone, in chunks and summed, so that it need not be stored; JAX's or our own."""
-    chunks, rows = _cut(draws, columns)
-
-    @jax.jit
-    def draw(key: Array) -> Array:
-        def some(index: Array) -> Array:
-            if own:
-                return normal_rows(key, index * rows, rows, columns)
-            return jax.random.normal(jax.random.fold_in(key, index), (rows, columns), jnp.float32)
-
-        def step(total: Array, index: Array) -> tuple[Array, None]:
-            return total + jnp.sum(some(index), axis=0), None
-
-        indices = jnp.arange(chunks, dtype=jnp.uint32)
-        return jax.lax.scan(step, jnp.zeros(columns, jnp.float32), indices)[0]
-
-    key = jax.random.key(0)
-    program = Program("normals", lambda: jax.block_until_ready(draw(key)))
-    return program, draws / (chunks * rows)
-
-
-@functools.cache
-def _evaluations(
-    objective: objectives.Objective, kinds: tuple[str, ...], points: int
-) -> tuple[Program, float]:
-    """The evaluations alone, in chunks and summed: value, gradient, and products with Hessians."""
-    chunks, rows = _cut(points, objective.dim)
-    mean = jnp.asarray(objective.point, jnp.float32)
-    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
-
-    def at(x: Array, y: Array) -> Any:
-        evaluate: dict[str, Callable[[], Any]] = {
-            "value": lambda: objective(x),
-            "gradient": lambda: jax.value_and_grad(objective)(x),
-            "product": lambda: hessian_times(objective, mean, y),
-            "curvature": lambda: hessian_times(objective, x, y),
-        }
-        return [evaluate[kind]() for kind in kinds]
-
-    @jax.jit
-    def run(offsets: Array) -> Any:
-        def some(scale: Array) -> Any:
-            seen = jax.vmap(at)(mean + scale * offsets, scale * offsets)
-            return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), seen)
-
-        def step(total: Any, scale: Array) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, some(scale)), None
-
-        scales = jnp.linspace(0.01, 1.0, chunks, dtype=jnp.float32)
-        shapes = jax.eval_shape(some, scales[0])
-        zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.scan(step, zero, scales)[0]
-
-    program = Program("f", lambda: jax.block_until_ready(run(offsets)))
-    return program, points / (chunks * rows)
-
-
-def _cut(rows: int, columns: int) -> tuple[int, int]:
-    """Number and length of chunks that fit a cache."""
-    length = min(rows, max(1, _CHUNK_ELEMENTS // columns))
-    return -(-rows // length), length
 
 
 def _noise_schemes(repeats: int) -> list[Ratio]:
@@ -270,8 +205,8 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
             ratios.append(
                 _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
             )
-        parts = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
-        parts[0] = _normals(NUM_SAMPLES, DIM, own=True)
+        _, *evaluations = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
+        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluations]
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
         ratios.append(compare(plain, parts, repeats, None, what))
@@ -292,10 +227,7 @@ def _families(repeats: int) -> list[Ratio]:
     ]
     return [
         _against_parts(
-            objective,
-            gaussian,
-            label,
-            repeats,
+            *(objective, gaussian, label, repeats),
             samples=samples,
             what=f"{label}, {type(gaussian).__name__}",
         )
@@ -317,14 +249,10 @@ def _memory() -> list[Ratio]:
     for label in MEMORY_LABELS:
         points = sum(part.points for part in _evaluated(known.of_label(label), DIM))
         few, many = (max(2, number // points) for number in MEMORY_SAMPLES)
-        grown = _peak_mebibytes(label, many) / _peak_mebibytes(label, few)
+        peaks = [peak_mebibytes(__name__, "memory", label, number) for number in (many, few)]
         what = f"peak memory, {label}: {many} samples / {few}"
-        ratios.append(constant(what, grown, 1.1))
+        ratios.append(constant(what, peaks[0] / peaks[1], 1.1))
     return ratios
-
-
-def _peak_mebibytes(label: str, samples: int) -> float:
-    return float(in_child(f"{__package__}.bench_estimators", "memory", label, samples))
 
 
 def _memory_child(label: str, samples: int) -> None:
@@ -338,6 +266,19 @@ def _memory_child(label: str, samples: int) -> None:
     print(own_peak_mebibytes())
 
 
+def _against(
+    name: str, label: str, samples: int, gradient: Callable[..., Any]
+) -> tuple[Program, Program]:
+    """(A peer's ``gradient(objective, mean, scale, key)`` of E f, our estimate of the same)."""
+    objective = objectives.get(name, DIM)
+    gaussian = _diagonal(objective)
+    theirs = functools.partial(gradient, objective)
+    return (
+        jitted(label, theirs, gaussian.mean, gaussian.scale, jax.random.key(0)),
+        _estimate(objective, gaussian, label, samples),
+    )
+
+
 def _tfp(repeats: int) -> tuple[list[Ratio], str]:
     """TensorFlow Probability in this process, or how to get it."""
     try:
@@ -346,14 +287,27 @@ def _tfp(repeats: int) -> tuple[list[Ratio], str]:
             import tensorflow_probability.substrates.jax as tfp  # pyright: ignore[reportMissingImports]
     except ImportError:
         return [], _NO_TFP
+
+    def gradient(label: str, objective: Any, mean: Array, scale: Array, key: Array) -> Any:
+        def loss(mean: Array, scale: Array) -> Array:
+            normal = tfp.distributions.MultivariateNormalDiag(mean, scale)
+            return tfp.monte_carlo.expectation(
+                f=jax.vmap(objective),
+                samples=normal.sample(NUM_SAMPLES, seed=key),
+                log_prob=normal.log_prob,
+                use_reparameterization=label == "pathwise",  # what tells the estimators apart
+            )
+
+        return jax.grad(loss, argnums=(0, 1))(mean, scale)
+
     ratios = []
     for name in TARGET_OBJECTIVES:
-        objective = objectives.get(name, DIM)
-        gaussian = _diagonal(objective)
         for label in ("pathwise", "score_function"):
-            theirs = _tfp_gradient(tfp, objective, gaussian, label)
-            ours = _estimate(objective, gaussian, label, NUM_SAMPLES)
-            parts = _parts(objective, gaussian, known.of_label(label), NUM_SAMPLES)
+            objective = objectives.get(name, DIM)
+            of_label = functools.partial(gradient, label)
+            theirs, ours = _against(name, label, NUM_SAMPLES, of_label)
+            estimator = known.of_label(label)
+            parts = _parts(objective, _diagonal(objective), estimator, NUM_SAMPLES)
             ratios += [
                 compare(theirs, parts, repeats, None, f"{name}: {label}, theirs / its parts"),
                 compare(ours, parts, repeats, None, f"{name}: {label}, ours / its parts"),
@@ -362,37 +316,11 @@ def _tfp(repeats: int) -> tuple[list[Ratio], str]:
     return ratios, ""
 
 
-def _tfp_gradient(
-    tfp: Any, objective: objectives.Objective, gaussian: Diagonal, label: str
-) -> Program:
-    """Their gradient of E f; use_reparameterization is what tells the estimators apart."""
-
-    @jax.jit
-    def gradient(mean: Array, scale: Array, key: Array) -> Any:
-        def loss(mean: Array, scale: Array) -> Array:
-            normal = tfp.distributions.MultivariateNormalDiag(mean, scale)
-            return tfp.monte_carlo.expectation(
-                f=jax.vmap(objective),
-                samples=normal.sample(NUM_SAMPLES, seed=key),
-                log_prob=normal.log_prob,
-                use_reparameterization=label == "pathwise",
-            )
-
-        return jax.grad(loss, argnums=(0, 1))(mean, scale)
-
-    key = jax.random.key(0)
-    return Program(
-        label, lambda: jax.block_until_ready(gradient(gaussian.mean, gaussian.scale, key))
-    )
-
-
 def _optax(repeats: int, path: Path | None) -> tuple[list[Ratio], str]:
     """optax.monte_carlo in processes of its own, or how to get it."""
     ratios = []
     for name, samples in OPTAX_SAMPLES.items():
-        line = in_child(
-            f"{__package__}.bench_estimators", "optax", repeats, name, *samples, path=path
-        )
+        line = in_child(__name__, "optax", repeats, name, *samples, path=path)
         ratios += [Ratio(**ratio) for ratio in json.loads(line)]
     return ratios, "" if ratios else _NO_OPTAX
 
@@ -404,40 +332,24 @@ def _optax_child(repeats: int, name: str, samples: Sequence[int]) -> None:
     """
     import optax
 
+    def gradient(
+        jacobians: Any, number: int, objective: Any, mean: Array, scale: Array, key: Array
+    ) -> Any:
+        params = (mean, jnp.log(scale))
+        leaves = jacobians(objective, params, optax.multi_normal, key, number)
+        return [jnp.mean(leaf, axis=0) for leaf in leaves]
+
     ratios: list[Ratio] = []
     if monte_carlo := getattr(optax, "monte_carlo", None):
-        objective = objectives.get(name, DIM)
-        gaussian = _diagonal(objective)
-        functions = (
-            ("pathwise", monte_carlo.pathwise_jacobians),
-            ("score_function", monte_carlo.score_function_jacobians),
-            ("measure_valued", monte_carlo.measure_valued_jacobians),
-        )
-        for (label, function), number in zip(functions, samples, strict=True):
-            theirs = _optax_gradient(function, optax.multi_normal, objective, gaussian, number)
-            ours = _estimate(objective, gaussian, label, number)
+        labels = ("pathwise", "score_function", "measure_valued")
+        for label, number in zip(labels, samples, strict=True):
+            jacobians = getattr(monte_carlo, f"{label}_jacobians")
+            of_label = functools.partial(gradient, jacobians, number)
+            theirs, ours = _against(name, label, number, of_label)
             what = f"{name}, {number} samples: {label}, ours / theirs"
             target = 0.1 if name == "quartic" else None
             ratios.append(compare(ours, [(theirs, 1.0)], repeats, target, what))
     print(json.dumps([ratio._asdict() for ratio in ratios]))
-
-
-def _optax_gradient(
-    jacobians: Callable[..., Any],
-    normal: Callable[..., Any],
-    objective: objectives.Objective,
-    gaussian: Diagonal,
-    samples: int,
-) -> Program:
-    """Their gradient of E f: the mean over the samples' gradients to the mean and log scale."""
-
-    @jax.jit
-    def gradient(mean: Array, log_scale: Array, key: Array) -> Any:
-        found = jacobians(objective, (mean, log_scale), normal, key, samples)
-        return [jnp.mean(leaf, axis=0) for leaf in found]
-
-    key, log_scale = jax.random.key(0), jnp.log(gaussian.scale)
-    return Program("theirs", lambda: jax.block_until_ready(gradient(gaussian.mean, log_scale, key)))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,16 @@ learned sigma; no penalty, no moving average. A replica-step is one step of one 
 is that of float32 products of the same kind, on the same devices side by side. PyTorch is compared
 where it is found. Expect 62% of the peak or more from 2 replicas on, and 3.2 times PyTorch's best
 process. On an accelerator the replicas go to 4096, products are float32, tf32 and bfloat16, a DCGAN
-of 28x28 pixels is added, and the measure is the roofline. The engine is called for .3 seconds at a
-time, or 32 steps if they last longer. The machine's load is recorded: on a busy one, believe less.
+of 28x28 pixels is added, and the measure is the roofline: a step takes at least as long as its
+products at the rate of large ones, and as the bytes that it must move at the rate of memory. The
+engine is called for .3 seconds at a time, or 32 steps if they last longer. The machine's load is
+recorded: on a busy one, believe less.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,23 +24,80 @@ import numpy as np
 
 from sigmaprop.generators import observation, replicas
 
-from . import gan_accelerator as accelerator
-from . import gan_counts as counts
 from . import gan_peers as peers
-from . import gan_profile as profile
 from . import gan_programs as programs
-from .gan_programs import Seconds, Sized, ratio, spread
-from .timing import Ratio, report
+from .timing import Program, Ratio, Seconds, quartiles, rate, ratio, report, time_interleaved
 
-REPLICAS = (1, 2, 8, 32, 128)
+REPLICAS, ACCELERATOR_REPLICAS = (1, 2, 8, 32, 128), (1, 8, 64, 512, 4096)
 PROFILED = 8
-"""Replicas of the run whose parts are timed."""
+"""Replicas of the run whose parts are timed on a CPU."""
 ROWS, WIDTH = (64, 128), 256
-"""Of the products that make the peak: the faster of the two."""
-LARGE = 1024
+"""Of the products that make a CPU's peak: the faster of the two."""
+LARGE, ACCELERATOR_LARGE = 1024, 8192
+"""Side of large products."""
+COPIED = 2**28
+"""Float32 numbers whose copying makes an accelerator's bandwidth."""
+IMAGE, IMAGE_WIDTHS, IMAGE_REPLICAS = (28, 28, 1), (64,), 512
+"""Of the DCGAN: its images, its channels, and how many replicas of it there are at most."""
+FULL = 512
+"""From so many replicas on an accelerator's targets apply: fewer wait for kernels to start."""
+PRECISIONS = {
+    "float32": ("float32", "float32"),
+    "tf32": ("tensorfloat32", "float32"),
+    "bfloat16": ("", "bfloat16"),
+}
+"""How an accelerator computes products: JAX's name of it ("": the backend's own), and the dtype."""
 
 _OF_PEAK, _EAGER, _EAGER_ALONE, _PER_CORE, _ALL_ARMS = 0.62, 3.2, 1.8, 1.6, 1.12
+_OF_ROOFLINE, _EAGER_ON_ACCELERATOR = 0.5, 100.0
 _STEP_IN_LOOP = "one replica: a jitted step in a Python loop"
+_MEMORY = "reading and writing memory"
+
+
+class Case(NamedTuple):
+    """One GAN at one precision with one number of replicas.
+
+    Attributes:
+        name: in words.
+        spec: the GAN.
+        num: of replicas.
+        peaks: names of the chains of products of its kind; the fastest is the peak.
+        target: largest ratio aimed at of its time to its limit.
+        eager: the same to PyTorch's best eager process.
+        precision: of its products, as JAX names it.
+        peer: whether it is the GAN that PyTorch computes.
+    """
+
+    name: str
+    spec: programs.GanSpec
+    num: int
+    peaks: tuple[str, ...]
+    target: float | None
+    eager: float | None
+    precision: str = ""
+    peer: bool = True
+
+
+class Bench(NamedTuple):
+    """What is timed together.
+
+    Attributes:
+        limit: what the cases are compared with, in words, and in fewer of them.
+        cases: by which the report goes.
+        limits: chains of products, and copies, by name.
+        steps: further programs that are counted in replica-steps.
+        parts: of a step.
+        unit: what limits are counted in.
+        notes: of the report.
+    """
+
+    limit: tuple[str, str]
+    cases: list[Case]
+    limits: dict[str, Program]
+    steps: dict[str, Program]
+    parts: dict[str, Program]
+    unit: str
+    notes: list[str]
 
 
 def gan(
@@ -60,139 +120,163 @@ def gan(
     before = os.getloadavg()
     python = peers.interpreter(torch_python)
     on_cpu = jax.default_backend() == "cpu"
-    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, told):
+    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, peer_notes):
         if on_cpu:
-            sections, notes = cpu(repeats, numbers or REPLICAS, others)
+            bench = on_a_cpu(sorted(set(numbers or REPLICAS)))
         else:
-            chosen = numbers or accelerator.REPLICAS
-            sections, notes = accelerator.accelerator(repeats, chosen, others)
-    return report(sections, repeats, before, out, [*notes, *told])
+            bench = on_an_accelerator(sorted(set(numbers or ACCELERATOR_REPLICAS)))
+        sections, notes = measure(bench, others, repeats)
+    return report(sections, repeats, before, out, [*notes, *peer_notes])
 
 
-def cpu(
-    repeats: int, numbers: Sequence[int], others: Mapping[str, Sized]
+def measure(
+    bench: Bench, others: Mapping[str, Program], repeats: int
 ) -> tuple[dict[str, list[Ratio]], list[str]]:
-    """The sections of a CPU's report, and its notes."""
-    made = programs.make_game(["global"])
-    numbers = sorted(set(numbers))
-    engines = {_replicas(n): programs.engine_run(made, ["global"], n) for n in numbers}
-    steps = engines | _all_arms(numbers) | {_STEP_IN_LOOP: programs.jitted_step(made)}
-    peaks = {size: _peaks(size) for size in {_devices(n) for n in numbers}}
-    products = {name: one for found in peaks.values() for name, one in found.items()}
-    profiled = programs.engine_run(made, ["global"], PROFILED)
-    parts = profile.parts(made, replicas.layout(PROFILED).mesh)
-    whole = {profile.WHOLE: profiled} | parts
-    seconds = programs.in_turns({**steps, **products, **others, **whole}, repeats)
-    flops = counts.work(made).flops
-    limits = {n: _at_peak(seconds, list(peaks[_devices(n)]), flops) for n in numbers}
+    """The sections of the report, and its notes."""
+    engines = {
+        case.name: programs.engine_run(case.spec, ["global"], case.num, case.precision)
+        for case in bench.cases
+    }
+    steps = engines | bench.steps
+    seconds = time_interleaved({**steps, **bench.limits, **others, **bench.parts}, repeats)
+    bounds = {case.name: _bound(case, seconds) for case in bench.cases}
+    name, short = bench.limit
     sections = {
-        "replica-steps a second": [_rate(name, seconds) for name in (*steps, *others)],
-        "operations a second, in thousands of millions": [
-            _rate(name, seconds, 1e-9) for name in products
+        "replica-steps a second": [rate(name, seconds[name]) for name in (*steps, *others)],
+        f"{bench.unit} a second, in thousands of millions": [
+            rate(name, seconds[name], 1e-9) for name in bench.limits
         ],
         "times": [
-            *_against_peak(seconds, limits),
-            *_against_torch(seconds, numbers, peers.eager_names(others)),
-            *_against_one_arm(seconds, numbers),
-        ],
-        f"parts of a step of {PROFILED} replicas": [
-            spread(what, values) for what, values in profile.shares(seconds)
+            *(
+                ratio(f"{c.name} / {name}", seconds[c.name], bounds[c.name], c.target)
+                for c in bench.cases
+            ),
+            *_against_peers(seconds, bench.cases, peers.eager_names(others)),
+            *_against_one_arm(seconds, bench.cases),
         ],
     }
-    return sections, [_counts(flops, counts.counted_by_xla(made)), *_words(seconds, limits)]
+    if bench.parts:
+        sections[f"parts of a step of {PROFILED} replicas"] = [
+            quartiles(what, values) for what, values in programs.shares(seconds)
+        ]
+    words = [
+        _in_words(case.name, seconds[case.name], bounds[case.name], short) for case in bench.cases
+    ]
+    return sections, [*bench.notes, *words]
 
 
-def _replicas(num: int) -> str:
-    return "1 replica" if num == 1 else f"{num} replicas"
-
-
-def _devices(num: int) -> int:
-    return replicas.layout(num).mesh.size
-
-
-def _all_arms(numbers: Iterable[int]) -> dict[str, Sized]:
-    """Replicas of all arms in one program, where there are as many as arms."""
+def on_a_cpu(numbers: Sequence[int]) -> Bench:
+    """The multilayer GAN against products of its own kind, of all arms, and in its parts."""
+    spec = programs.make_spec(["global"])
+    devices = {num: replicas.layout(num).mesh.size for num in numbers}
+    peaks = {count: _peaks(count) for count in set(devices.values())}
+    names = {count: tuple(chains)[: len(ROWS)] for count, chains in peaks.items()}
+    cases = [
+        Case(
+            *("1 replica" if num == 1 else f"{num} replicas", spec, num, names[devices[num]]),
+            target=None if num == 1 else 1 / _OF_PEAK,
+            eager=1 / (_EAGER_ALONE if num == 1 else _EAGER),
+        )
+        for num in numbers
+    ]
     arms = list(observation.ARMS)
-    mixed = programs.make_game(arms)
-    return {
-        f"{_replicas(n)} of all arms": programs.engine_run(mixed, arms, n)
-        for n in numbers
-        if n >= len(arms)
+    mixed = programs.make_spec(arms)
+    all_arms = {
+        f"{case.name} of all arms": programs.engine_run(mixed, arms, case.num)
+        for case in cases
+        if case.num >= len(arms)
     }
-
-
-def _peaks(devices: int) -> dict[str, Sized]:
-    """Chains of products on so many devices, by their names; the last are large."""
-    mesh = replicas.layout(devices).mesh
-    on = "on 1 device" if devices == 1 else f"on {devices} devices"
-    found = {}
-    for rows, width in (*((rows, WIDTH) for rows in ROWS), (LARGE, LARGE)):
-        made = programs.chain(mesh, rows, width, jnp.float32)
-        found[f"{made.program.what} {on}"] = made
-    return found
-
-
-def _at_peak(seconds: Seconds, names: Sequence[str], flops: float) -> np.ndarray:
-    """Seconds of a step's products at the rate of the faster of the chains of its kind."""
-    fastest = min(names[: len(ROWS)], key=lambda name: float(np.median(seconds[name])))
-    return flops * seconds[fastest]
-
-
-def _rate(name: str, seconds: Seconds, unit: float = 1.0) -> Ratio:
-    found = spread(name, unit / seconds[name])
-    return found._replace(seconds=float(np.median(seconds[name])))
-
-
-def _against_peak(seconds: Seconds, limits: Mapping[int, np.ndarray]) -> list[Ratio]:
-    return [
-        ratio(
-            f"{_replicas(num)} / its products at the peak",
-            seconds[_replicas(num)],
-            limit,
-            None if num == 1 else 1 / _OF_PEAK,
-        )
-        for num, limit in limits.items()
-    ]
-
-
-def _against_torch(seconds: Seconds, numbers: Sequence[int], eager: Sequence[str]) -> list[Ratio]:
-    """The engine against PyTorch's processes, and against a Python loop over its own step."""
-    found = []
-    best = min(eager, key=lambda name: float(np.median(seconds[name])), default=None)
-    for num in numbers:
-        own, name = seconds[_replicas(num)], _replicas(num)
-        if best is not None:
-            target = 1 / (_EAGER_ALONE if num == 1 else _EAGER)
-            found.append(ratio(f"{name} / {best}", own, seconds[best], target))
-        if num > 1 and peers.PER_CORE in seconds:
-            each = seconds[peers.PER_CORE]
-            found.append(ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE))
-        found.append(ratio(f"{name} / a jitted step in a loop", own, seconds[_STEP_IN_LOOP]))
-    return found
-
-
-def _against_one_arm(seconds: Seconds, numbers: Iterable[int]) -> list[Ratio]:
-    return [
-        ratio(
-            f"{name} of all arms / of one", seconds[f"{name} of all arms"], seconds[name], _ALL_ARMS
-        )
-        for name in map(_replicas, numbers)
-        if f"{name} of all arms" in seconds
-    ]
-
-
-def _counts(flops: float, counted: float) -> str:
-    return (
+    profiled = programs.engine_run(spec, ["global"], PROFILED)
+    parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
+    flops = programs.work(spec).flops
+    note = (
         f"the products of a step: {flops / 1e6:.1f} million operations by formula; all of a step "
-        f"by XLA's count: {counted / 1e6:.1f} million"
+        f"by XLA's count: {programs.counted_by_xla(spec) / 1e6:.1f} million"
+    )
+    return Bench(
+        ("its products at the peak", "the peak"),
+        cases,
+        limits={name: chain for chains in peaks.values() for name, chain in chains.items()},
+        steps=all_arms | {_STEP_IN_LOOP: programs.jitted_step(spec)},
+        parts={programs.WHOLE: profiled} | parts,
+        unit="operations",
+        notes=[note],
     )
 
 
-def _words(seconds: Seconds, limits: Mapping[int, np.ndarray]) -> list[str]:
-    """One sentence a number of replicas."""
-    found = []
-    for num, limit in limits.items():
-        own = seconds[_replicas(num)]
-        rate, share = float(np.median(1 / own)), float(np.median(limit / own))
-        found.append(f"{_replicas(num)}: {rate:,.0f} replica-steps/s, {share:.0%} of the peak")
-    return found
+def on_an_accelerator(numbers: Sequence[int]) -> Bench:
+    """Two GANs at three precisions against the roofline."""
+    mesh = replicas.layout(max(numbers)).mesh
+    limits, cases = {}, []
+    for precision, (matmul, dtype) in PRECISIONS.items():
+        peak = f"large products, {precision}"
+        limits[peak] = programs.matmul_chain(
+            mesh, ACCELERATOR_LARGE, ACCELERATOR_LARGE, jnp.dtype(dtype), matmul
+        )
+        image = {"image": IMAGE, "widths": IMAGE_WIDTHS}
+        for kind, options in {"MLP": {}, f"DCGAN {IMAGE[0]}x{IMAGE[1]}": image}.items():
+            spec = programs.make_spec(["global"], dtype=dtype, **options)
+            cases += [
+                Case(
+                    *(f"{kind}, {precision}, {num} replicas", spec, num, (peak,)),
+                    target=1 / _OF_ROOFLINE if num >= FULL else None,
+                    eager=1 / _EAGER_ON_ACCELERATOR if num >= FULL else None,
+                    precision=matmul,
+                    peer=not options and precision == "float32",
+                )
+                for num in numbers
+                if not options or num <= IMAGE_REPLICAS
+            ]
+    limits[_MEMORY] = programs.copying(mesh, COPIED)
+    words = ("its roofline", "the roofline")
+    return Bench(words, cases, limits, {}, {}, unit="operations and bytes", notes=[])
+
+
+def _peaks(devices: int) -> dict[str, Program]:
+    """Chains of products on so many devices, by their names; the last are large."""
+    mesh = replicas.layout(devices).mesh
+    on = "on 1 device" if devices == 1 else f"on {devices} devices"
+    shapes = (*((rows, WIDTH) for rows in ROWS), (LARGE, LARGE))
+    chains = [programs.matmul_chain(mesh, rows, width, jnp.float32) for rows, width in shapes]
+    return {f"{chain.what} {on}": chain for chain in chains}
+
+
+def _fastest(seconds: Seconds, names: Sequence[str]) -> str | None:
+    return min(names, key=lambda name: float(np.median(seconds[name])), default=None)
+
+
+def _bound(case: Case, seconds: Seconds) -> np.ndarray:
+    """The least seconds of a replica-step: of its products, or of its bytes where they count."""
+    needed = programs.work(case.spec)
+    products = needed.flops * seconds[_fastest(seconds, case.peaks)]
+    return np.maximum(products, needed.bytes * seconds.get(_MEMORY, 0.0))
+
+
+def _against_peers(seconds: Seconds, cases: Sequence[Case], eager: Sequence[str]) -> list[Ratio]:
+    """The engine against PyTorch's processes, and against a Python loop over its own step."""
+    ratios = []
+    best = _fastest(seconds, eager)
+    for case in cases:
+        name, own = case.name, seconds[case.name]
+        if best is not None and case.peer:
+            ratios.append(ratio(f"{name} / {best}", own, seconds[best], case.eager))
+        if peers.PER_CORE in seconds and case.num > 1:
+            each = seconds[peers.PER_CORE]
+            ratios.append(ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE))
+        if _STEP_IN_LOOP in seconds:
+            ratios.append(ratio(f"{name} / a jitted step in a loop", own, seconds[_STEP_IN_LOOP]))
+    return ratios
+
+
+def _against_one_arm(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
+    names = [(f"{case.name} of all arms", case.name) for case in cases]
+    return [
+        ratio(f"{every} / of one", seconds[every], seconds[one], _ALL_ARMS)
+        for every, one in names
+        if every in seconds
+    ]
+
+
+def _in_words(name: str, own: np.ndarray, bound: np.ndarray, limit: str) -> str:
+    steps, share = np.median(1 / own), np.median(bound / own)
+    return f"{name}: {steps:,.0f} replica-steps/s, {share:.0%} of {limit}"

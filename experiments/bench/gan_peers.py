@@ -13,8 +13,7 @@ from typing import Any
 
 from sigmaprop.runs.files import RunError
 
-from .gan_programs import Sized, lasting
-from .timing import Program
+from .timing import Program, repeated
 
 NOT_FOUND = (
     "PyTorch: not found, so not compared. `pip install torch`, or give --torch-python "
@@ -44,41 +43,30 @@ class Peer:
             text=True,
         )
 
-    def ready(self) -> str:
-        """Waits until it is warm.
-
-        Returns:
-            The version of PyTorch.
-
-        Raises:
-            PeerError: it ended instead.
-        """
-        return str(json.loads(self._answer())["torch"])
-
-    def begin(self, count: int) -> None:
+    def ask(self, count: int) -> None:
         """Asks for so many steps."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
 
-    def end(self) -> None:
-        """Waits until they are done."""
-        self._answer()
+    def answer(self) -> str:
+        """Waits for its next line: first what it is, then how long the steps took.
+
+        Raises:
+            PeerError: it ended instead.
+        """
+        assert self._process.stdout is not None
+        if line := self._process.stdout.readline():
+            return line
+        self._words.seek(0)
+        last = [words for words in self._words.read().splitlines() if words.strip()][-1:]
+        raise PeerError(" ".join(last) or "it ended without a word")
 
     def close(self) -> None:
         """Ends it."""
         self._process.kill()
         self._process.communicate()
         self._words.close()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if line:
-            return line
-        self._words.seek(0)
-        last = [words for words in self._words.read().splitlines() if words.strip()][-1:]
-        raise PeerError(" ".join(last) or "it ended without a word")
 
 
 def interpreter(given: Path | None) -> Path | None:
@@ -97,12 +85,12 @@ def interpreter(given: Path | None) -> Path | None:
 @contextlib.contextmanager
 def torch_programs(
     python: Path | None, device: str
-) -> Iterator[tuple[dict[str, Sized], list[str]]]:
+) -> Iterator[tuple[dict[str, Program], list[str]]]:
     """PyTorch's programs by name, counted in steps, and what to tell; they end with the block."""
     if python is None:
         yield {}, [NOT_FOUND]
         return
-    programs: dict[str, Sized] = {}
+    programs: dict[str, Program] = {}
     notes: list[str] = []
     with contextlib.ExitStack() as open_peers:
         for name, options in _settings(device).items():
@@ -110,7 +98,7 @@ def torch_programs(
             for peer in peers:
                 open_peers.callback(peer.close)
             try:
-                versions = {peer.ready() for peer in peers}
+                versions = {str(json.loads(peer.answer())["torch"]) for peer in peers}
             except PeerError as error:
                 notes.append(f"{name}: not compared, it failed: {error}")
                 continue
@@ -126,7 +114,8 @@ def eager_names(programs: Iterable[str]) -> list[str]:
 
 def _settings(device: str) -> dict[str, list[dict[str, Any]]]:
     """The options of each process, by the name of the program that they make together."""
-    cores = _cores()
+    affine = hasattr(os, "sched_getaffinity")
+    cores = sorted(os.sched_getaffinity(0)) if affine else list(range(os.cpu_count() or 1))
     if device != "cpu":
         return {
             "PyTorch eager": [{"threads": None}],
@@ -142,20 +131,13 @@ def _settings(device: str) -> dict[str, list[dict[str, Any]]]:
     return settings if len(cores) > 1 else {k: v for k, v in settings.items() if "threads" not in k}
 
 
-def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def _side_by_side(name: str, peers: Sequence[Peer]) -> Sized:
+def _side_by_side(name: str, peers: Sequence[Peer]) -> Program:
     """Processes that run at once; counts the steps of all."""
 
     def run(count: int) -> None:
         for peer in peers:
-            peer.begin(count)
+            peer.ask(count)
         for peer in peers:
-            peer.end()
+            peer.answer()
 
-    count = lasting(run)
-    return Sized(Program(name, lambda: run(count)), count * len(peers))
+    return repeated(name, run, len(peers))

@@ -1,18 +1,18 @@
-"""What ``sigmaprop bench gan`` times in this process: engine, jitted step, products.
+"""What ``sigmaprop bench gan`` times in this process, and what a step has to do at the least.
 
-All programs of one layout use the same devices, side by side, as the engine does.
+The engine, a jitted step, products, and the parts of a step: all programs of one layout use the
+same devices, side by side, as the engine does.
 """
 
 import functools
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from sigmaprop.generators import (
@@ -26,40 +26,36 @@ from sigmaprop.generators import (
     schedule,
 )
 from sigmaprop.generators import step as steps
+from sigmaprop.generators.game import Game as GanSpec
+from sigmaprop.generators.game import Knobs as Hypers
+from sigmaprop.generators.game import State
 
-from .timing import Program, Ratio, timed, verdict
-
-Seconds: TypeAlias = dict[str, np.ndarray]
-"""Seconds of a unit of each program's work, by repeats."""
+from .timing import Program, Seconds, repeated
 
 LATENT, DIM, BATCH, EXAMPLES = 32, 64, 64, 2000
 WIDTHS = (256, 256)
-SECONDS = 0.3
-"""How long a run of a program should take."""
 LEAST_STEPS = 32
 """Of the engine in one call, also of many replicas: a chunk of some seconds then."""
 SIGMAS = {"zero": 0.0, "fixed": 0.2, "scheduled": 0.5}
 
+WHOLE = "the engine"
+PRODUCTS = "its matrix products alone"
+ADAM = "Adam alone"
+DRAWS = "random numbers and the choice of examples alone"
+MOVES = "both moves, without metrics and look for divergence"
+STEP = "the step in a bare loop"
 
-class Sized(NamedTuple):
-    """A program, and how much a run of it does.
-
-    Attributes:
-        program: what to time.
-        amount: replica-steps, floating-point operations or bytes of one run.
-    """
-
-    program: Program
-    amount: float
+Body: TypeAlias = Callable[[Array, Any], Any]
+"""Of a loop: number of the round and carry to carry."""
 
 
-def make_game(
+def make_spec(
     arms: Sequence[str],
     *,
     image: tuple[int, ...] | None = None,
     dtype: str = "float32",
     widths: tuple[int, ...] | None = None,
-) -> game.Game:
+) -> GanSpec:
     """The multilayer GAN for these arms, or a DCGAN of images."""
     name, shape = ("mlp", (DIM,)) if image is None else ("dcgan", image)
     widths = (WIDTHS if image is None else (64,)) if widths is None else widths
@@ -74,25 +70,25 @@ def make_game(
         parameterisation.get("log"),
         rank=2,
     )
-    adam = optimizers.get("adam")
-    loss = losses.get("non_saturating")
-    return game.Game(generator, discriminator, noise, loss, adam, adam, BATCH)
+    adam, loss = optimizers.get("adam"), losses.get("non_saturating")
+    return GanSpec(generator, discriminator, noise, loss, adam, adam, BATCH)
 
 
-def make_knobs(made: game.Game, arm: str, seed: int) -> game.Knobs:
+def make_hypers(spec: GanSpec, arm: str, seed: int) -> Hypers:
     """A replica of an arm; what learns starts at .2."""
     scheduled = arm == "scheduled"
     sigma = schedule.given("linear" if scheduled else "constant", SIGMAS.get(arm, 0.0), 0.1, 1000)
-    gates = observation.gates(arm, made.observation.components)
+    gates = observation.gates(arm, spec.observation.components)
     number = functools.partial(jnp.asarray, dtype=jnp.float32)
-    return game.Knobs(
+    noise = observation.NoiseKnobs(
+        sigma,
+        {name: jnp.asarray(gate) for name, gate in gates.items()},
+        number(0.2),
+        parameterisation.Bounds(number(1e-4), number(10.0)),
+    )
+    return Hypers(
         jax.random.fold_in(jax.random.key(0), seed),
-        observation.NoiseKnobs(
-            sigma,
-            {name: jnp.asarray(gate) for name, gate in gates.items()},
-            number(0.2),
-            parameterisation.Bounds(number(1e-4), number(10.0)),
-        ),
+        noise,
         jnp.asarray(False),
         game.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
         {},
@@ -107,76 +103,65 @@ def make_data(dim: int) -> Array:
     return jax.random.normal(jax.random.key(1), (EXAMPLES, dim))
 
 
-def engine_run(made: game.Game, arms: Sequence[str], num: int, precision: str = "") -> Sized:
-    """As many steps of ``num`` replicas, the arms in turn, as take about `SECONDS`."""
-    engine = replicas.engine(made, num)
-    each = [make_knobs(made, arms[i % len(arms)], i) for i in range(num)]
-    knobs = engine.place(replicas.stack(each))
-    data = engine.replicate(make_data(made.observation.dim))
+def make_step(spec: GanSpec, arm: str = "global") -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The step of one replica; and its hypers, first state, data and keys."""
+    hypers = make_hypers(spec, arm, 0)
+    state = jax.jit(functools.partial(game.init, spec))(hypers)
+    data, keys = make_data(spec.observation.dim), game.streams(hypers.key)
+    return functools.partial(steps.step, spec), (hypers, state, data, keys)
+
+
+def engine_run(spec: GanSpec, arms: Sequence[str], num: int, precision: str = "") -> Program:
+    """As many steps of ``num`` replicas, the arms in turn, as take about a third of a second."""
+    engine = replicas.engine(spec, num)
+    each = [make_hypers(spec, arms[i % len(arms)], i) for i in range(num)]
+    hypers = engine.place(replicas.stack(each))
+    data = engine.replicate(make_data(spec.observation.dim))
     with _precision(precision):
-        state = engine.init(knobs)
+        state = engine.init(hypers)
 
     def run(count: int) -> None:
         nonlocal state
         with _precision(precision):
-            state, windows = engine.run(state, knobs, data, 0, count)
+            state, windows = engine.run(state, hypers, data, 0, count)
         jax.block_until_ready(windows)
 
-    count = lasting(run, least=LEAST_STEPS, most=engine.every * engine.max_windows)
-    return Sized(Program(f"{num} replicas", lambda: run(count)), count * num)
+    most = engine.every * engine.max_windows
+    return repeated(f"{num} replicas", run, num, least=LEAST_STEPS, most=most)
 
 
-def arguments(made: game.Game, arm: str) -> tuple[game.Knobs, game.State, Array, Any]:
-    """Knobs, first state, data and keys of one replica."""
-    knobs = make_knobs(made, arm, 0)
-    state = jax.jit(functools.partial(game.init, made))(knobs)
-    return knobs, state, make_data(made.observation.dim), game.streams(knobs.key)
-
-
-def jitted_step(made: game.Game) -> Sized:
+def jitted_step(spec: GanSpec) -> Program:
     """One replica's step as a jitted function, called in a Python loop."""
-    knobs, state, data, keys = arguments(made, "global")
-    step = jax.jit(functools.partial(steps.step, made), donate_argnums=1)
+    step, (hypers, state, data, keys) = make_step(spec)
+    step = jax.jit(step, donate_argnums=1)
 
     def run(count: int) -> None:
         nonlocal state
-        told = None
+        metrics = None
         for t in range(count):
-            state, told = step(knobs, state, data, keys, t)
-        jax.block_until_ready(told)
+            state, metrics = step(hypers, state, data, keys, t)
+        jax.block_until_ready(metrics)
 
-    count = lasting(run)
-    return Sized(Program("a jitted step in a Python loop", lambda: run(count)), count)
+    return repeated("a jitted step in a Python loop", run)
 
 
-def chain(mesh: jax.sharding.Mesh, rows: int, width: int, dtype: Any, precision: str = "") -> Sized:
+def matmul_chain(mesh: Mesh, rows: int, width: int, dtype: Any, precision: str = "") -> Program:
     """Dependent products [rows, width] x [width, width] on each device; counts operations."""
     kernel = jax.random.orthogonal(jax.random.key(0), width).astype(dtype)
-
-    def body(_: Array, x: Array) -> Array:
-        return x @ kernel
-
     start = jax.random.normal(jax.random.key(1), (rows, width), dtype)
-    run = looped(mesh, body, start, precision)
-    count = lasting(run)
-    flops = 2.0 * rows * width * width * count * mesh.size
+    run = repeat_on_devices(mesh, lambda _, x: x @ kernel, start, precision)
     what = f"products [{rows}, {width}] x [{width}, {width}]"
-    return Sized(Program(what, lambda: run(count)), flops)
+    return repeated(what, run, 2.0 * rows * width * width * mesh.size)
 
 
-def copying(mesh: jax.sharding.Mesh, size: int) -> Sized:
+def copying(mesh: Mesh, size: int) -> Program:
     """Copies of ``size`` float32 numbers on each device, each with a change; counts bytes."""
-    run = looped(mesh, lambda _, x: x + 1.0, jnp.zeros(size))
-    count = lasting(run)
-    amount = 8.0 * size * count * mesh.size
-    return Sized(Program("reading and writing memory", lambda: run(count)), amount)
+    run = repeat_on_devices(mesh, lambda _, x: x + 1.0, jnp.zeros(size))
+    return repeated("reading and writing memory", run, 8.0 * size * mesh.size)
 
 
-def looped(
-    mesh: jax.sharding.Mesh,
-    body: Callable[[Array, Any], Any],
-    start: Any,
-    precision: str = "",
+def repeat_on_devices(
+    mesh: Mesh, body: Body, start: Any, precision: str = ""
 ) -> Callable[[int], Any]:
     """Runs ``body`` a number of times on every device at once, each with a carry of its own.
 
@@ -191,20 +176,14 @@ def looped(
         return jax.tree.map(lambda leaf: leaf[None], own)
 
     split = PartitionSpec(replicas.AXIS)
+    specs: Any = {"in_specs": (split, PartitionSpec()), "out_specs": split}
     compiled = jax.jit(
-        jax.shard_map(
-            on_device,
-            mesh=mesh,
-            in_specs=(split, PartitionSpec()),
-            out_specs=split,
-            check_vma=False,
-        ),
-        donate_argnums=0,
+        jax.shard_map(on_device, mesh=mesh, check_vma=False, **specs), donate_argnums=0
     )
     many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (mesh.size, *leaf.shape)), start)
     carry = jax.device_put(many, NamedSharding(mesh, split))
 
-    def run(count: int) -> None:
+    def run(count: int) -> Any:
         nonlocal carry
         with _precision(precision):
             carry = compiled(carry, count)
@@ -213,40 +192,147 @@ def looped(
     return run
 
 
-def lasting(run: Callable[[int], Any], least: int = 1, most: int = 2**30) -> int:
-    """How many rounds, at least and at most so many, take about `SECONDS`; compiles first."""
-    run(1)
-    count, seconds = 1, 0.0
-    while seconds < 0.2 * SECONDS and count < most:
-        count = min(2 * count, most)
-        start = time.perf_counter()
-        run(count)
-        seconds = time.perf_counter() - start
-    return min(max(round(count * SECONDS / seconds), least), most)
-
-
-def in_turns(sized: Mapping[str, Sized], repeats: int) -> Seconds:
-    """Runs all programs once a round, after one run each that is not timed."""
-    for one in sized.values():
-        one.program.run()
-    rounds = [[timed(one.program) for one in sized.values()] for _ in range(repeats)]
-    amounts = np.array([one.amount for one in sized.values()])
-    return dict(zip(sized, (np.array(rounds) / amounts).T, strict=True))
-
-
-def ratio(what: str, above: np.ndarray, below: np.ndarray, target: float | None = None) -> Ratio:
-    """The ratio of two programs' times, round by round."""
-    found = spread(what, above / below)
-    judged = "" if target is None else verdict(found.low, found.high, target)
-    return found._replace(seconds=float(np.median(above)), target=target, verdict=judged)
-
-
-def spread(what: str, values: np.ndarray) -> Ratio:
-    """Median and quartiles of a number, round by round."""
-    low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
-    return Ratio(what, median, low, high, 0.0, None, "")
-
-
 def _precision(name: str) -> Any:
     """How exactly float32 numbers are multiplied; "" leaves it to the backend."""
     return jax.default_matmul_precision(name or None)  # pyright: ignore[reportArgumentType]
+
+
+class Work(NamedTuple):
+    """What one step of one replica has to do at the least.
+
+    Attributes:
+        flops: of its matrix products and convolutions.
+        bytes: read and written, if each product reads its operands and writes its result once, and
+            Adam reads gradient, parameter and moments and writes all but the first.
+    """
+
+    flops: float
+    bytes: float
+
+
+def work(spec: GanSpec, arm: str = "global") -> Work:
+    """What a step has to do, counted product by product in its trace."""
+    step, arguments = make_step(spec, arm)
+    counts = [*products(jax.make_jaxpr(step)(*arguments, jnp.asarray(0)).jaxpr)]
+    state = arguments[1]
+    parameters = networks.num_params({"all": (state.player, state.discriminator)})
+    moved = sum(number for _, number in counts) + 28.0 * parameters
+    return Work(sum(flops for flops, _ in counts), moved)
+
+
+def counted_by_xla(spec: GanSpec, arm: str = "global") -> float:
+    """All operations of one step, lowered alone, by XLA's own count."""
+    step, arguments = make_step(spec, arm)
+    analysis: Any = jax.jit(step).lower(*arguments, jnp.asarray(0)).compile().cost_analysis()
+    return float(analysis["flops"])
+
+
+def products(jaxpr: Any) -> Iterator[tuple[float, float]]:
+    """Operations and bytes of each matrix product and convolution, inner functions included."""
+    for equation in jaxpr.eqns:
+        for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                yield from products(getattr(inner, "jaxpr", inner))
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            left, right, result = (v.aval for v in (*equation.invars, *equation.outvars))
+            moved = sum(each.size * each.dtype.itemsize for each in (left, right, result))
+            numbers = equation.params["dimension_numbers"]
+            if equation.primitive.name == "dot_general":
+                (contracted, _), _ = numbers
+                summed = float(np.prod([left.shape[axis] for axis in contracted]))
+            else:
+                summed = right.size / right.shape[numbers.rhs_spec[0]]
+            yield 2.0 * result.size * summed, float(moved)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def parts(spec: GanSpec, mesh: Mesh) -> dict[str, Program]:
+    """Programs that run a part of a step over and over, counted in replica-steps."""
+    step, (hypers, state, data, keys) = make_step(spec)
+
+    def moves(t: Array, state: State) -> State:
+        now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
+        state, _ = steps.move_discriminator(spec, hypers, state, data, now, t)
+        return steps.move_generator(spec, hypers, state, state, now, t)[0]
+
+    def whole(t: Array, state: State) -> State:
+        state, metrics = step(hypers, state, data, keys, t)
+        return state._replace(window=state.window + metrics)
+
+    bodies: dict[str, tuple[Body, Any]] = {
+        PRODUCTS: linear_products(spec),
+        ADAM: _adam(spec, state),
+        DRAWS: _draws(spec, keys, data),
+        MOVES: (moves, state),
+        STEP: (whole, state),
+    }
+    return {
+        name: repeated(name, repeat_on_devices(mesh, body, start), mesh.size)
+        for name, (body, start) in bodies.items()
+    }
+
+
+def linear_products(spec: GanSpec) -> tuple[Body, Any]:
+    """The products of a step of the multilayer GAN: it with linear units, and its gradients."""
+    latent, dim = spec.generator.in_dim, spec.generator.out_dim
+    generator = networks.mlp_generator(latent, dim, widths=WIDTHS, activation="identity")
+    critic = networks.mlp_discriminator(dim, widths=WIDTHS, activation="identity")
+    keys = jax.random.split(jax.random.key(0), 4)
+    params, critic_params = generator.init(keys[0]), critic.init(keys[1])
+    z = jax.random.normal(keys[2], (spec.batch_size, latent))
+    real = jax.random.normal(keys[3], (spec.batch_size, dim))
+
+    def square(critic_params: Any, x: Array) -> Array:
+        return jnp.mean(critic.apply(critic_params, x) ** 2)
+
+    def body(_: Array, carry: Any) -> Any:
+        # The gradients of the last round enter this one, so that no product leaves the loop.
+        past = 1e-30 * sum(jnp.ravel(leaf)[0] for leaf in jax.tree.leaves(carry))
+        fake = generator.apply(params, z + past).mean
+        critic_grads = jax.grad(square)(critic_params, jnp.concatenate([real, fake]))
+        shift = 1e-30 * jnp.ravel(jax.tree.leaves(critic_grads)[0])[0]
+        loss = lambda params: square(critic_params, generator.apply(params, 2 * z + shift).mean)  # noqa: E731
+        return jax.grad(loss)(params), critic_grads
+
+    return body, jax.tree.map(jnp.zeros_like, (params, critic_params))
+
+
+def _adam(spec: GanSpec, state: State) -> tuple[Body, Any]:
+    """Both players' updates, from gradients that change with the parameters."""
+    params = state.player.network, state.discriminator
+
+    def body(t: Array, carry: Any) -> Any:
+        params, opt_state = carry
+        grads = jax.tree.map(lambda leaf: 0.1 * leaf, params)
+        return spec.optimizer.update(grads, opt_state, params, jnp.float32(1e-3), t)
+
+    return body, (params, spec.optimizer.init(params))
+
+
+def _draws(spec: GanSpec, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
+    """Latents and noise of both players, and a batch of the data."""
+    size = spec.batch_size
+
+    def body(t: Array, total: Array) -> Array:
+        now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
+        for player in ("discriminator", "generator"):
+            z = game.latent(spec, now[f"latent_{player}"], size)
+            noise = game.draws(spec, now[f"noise_{player}"], size).eps
+            total = total + jnp.sum(z) + jnp.sum(noise)
+        rows = jax.random.randint(now["data"], (size,), 0, data.shape[0])
+        return total + jnp.sum(data[rows])
+
+    return body, jnp.zeros(())
+
+
+def shares(seconds: Seconds) -> list[tuple[str, np.ndarray]]:
+    """Each part's share of a step of the engine, and what no part explains; by rounds."""
+    whole = seconds[WHOLE]
+    parts: dict[str, Any] = {name: seconds[name] / whole for name in (PRODUCTS, ADAM, DRAWS)}
+    parts["metrics and look for divergence"] = (seconds[STEP] - seconds[MOVES]) / whole
+    parts["the engine's loop, windows and groups"] = 1 - seconds[STEP] / whole
+    parts["the rest: activations, losses, noise"] = 1 - sum(parts.values())
+    return list(parts.items())

@@ -1,6 +1,6 @@
 """The multilayer GAN of ``sigmaprop bench gan`` in PyTorch, in a process of its own.
 
-    python bench_gan_torch.py OPTIONS    # as JSON: device, threads, core, compile, warm
+    python gan_torch.py OPTIONS    # as JSON: device, threads, core, compile, warm
 
 It prints one line of JSON when it is warm; then each line of its input is a number of steps, which
 it answers with the seconds that they took. It imports nothing of this project, so any interpreter

@@ -8,6 +8,7 @@ many as cores); what they are compared with is one jitted call, which XLA spread
 cores. The machine's load is recorded: on a busy one, believe the ratios less.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,18 @@ from sigmaprop import estimators, limit, objectives
 from sigmaprop.limit import truth
 from sigmaprop.noise import schedules
 
-from .timing import Program, Ratio, compare, constant, in_child, own_peak_mebibytes, report, timed
+from .parts import evaluations, normals
+from .timing import (
+    Program,
+    Ratio,
+    compare,
+    constant,
+    jitted,
+    own_peak_mebibytes,
+    peak_mebibytes,
+    report,
+    time_interleaved,
+)
 
 DIM = 64
 NUM_SAMPLES = 2**18
@@ -49,26 +61,21 @@ def _sweep(
     wrt: tuple[str, ...] = ("mean", "scale"),
     devices: Sequence[Any] | None = None,
 ) -> Program:
-    """The pathwise sweep of one objective, over all local devices."""
+    """The pathwise sweep of one objective, over all local devices.
+
+    Its truth costs nothing: the values in it do not change what the sweep computes.
+    """
     objective = _objective(name)
     sigmas = schedules.sigmas("geometric", 1.0, 1e-4, num_sigmas)
-    exact = _truth(objective, sigmas)
-    chosen = [estimators.get("pathwise")]
-    some = tuple(devices or jax.local_devices())
-    key = jax.random.key(0)
-
-    def run() -> None:
-        limit.sweep(
-            objective,
-            exact,
-            chosen,
-            key,
-            NUM_SAMPLES,
-            batch_sizes=batch_sizes,
-            wrt=wrt,
-            devices=some,
-        )
-
+    zeros, flat = np.zeros(num_sigmas), np.zeros((num_sigmas, objective.dim))
+    exact = truth.Truth(objective.point, flat[0], sigmas, flat, zeros, zeros, zeros)
+    options = {"batch_sizes": batch_sizes, "wrt": wrt}
+    options["devices"] = tuple(devices or jax.local_devices())
+    run = functools.partial(
+        *(limit.sweep, objective, exact, [estimators.get("pathwise")]),
+        *(jax.random.key(0), NUM_SAMPLES),
+        **options,
+    )
     return Program(f"{name}, {num_sigmas} sigmas", run)
 
 
@@ -79,82 +86,34 @@ def _objective(name: str) -> objectives.Objective:
     return objectives.get(name, DIM, **options)
 
 
-def _truth(objective: objectives.Objective, sigmas: np.ndarray) -> truth.Truth:
-    """A truth that costs nothing: its values do not change what the sweep computes."""
-    zeros = np.zeros(len(sigmas))
-    flat = np.zeros((len(sigmas), objective.dim))
-    return truth.Truth(objective.point, flat[0], sigmas, flat, zeros, zeros, zeros)
-
-
-def _normals(dim: int = DIM) -> Program:
-    draw = jax.jit(lambda key: jax.random.normal(key, (NUM_SAMPLES, dim), jnp.float32))
-    key = jax.random.key(0)
-    return Program("jax.random.normal", lambda: jax.block_until_ready(draw(key)))
-
-
-def _own_normals(dim: int) -> Program:
-    """The sweep's noise alone, summed so that it need not be stored."""
-    from sigmaprop.noise import normal_rows
-
-    rows = limit.make_plan(NUM_SAMPLES, (), dim).chunk
-
-    @jax.jit
-    def draw(key: jax.Array) -> jax.Array:
-        def step(total: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
-            return total + jnp.sum(normal_rows(key, first, rows, dim), axis=0), None
-
-        firsts = jnp.arange(0, NUM_SAMPLES, rows, dtype=jnp.uint32)
-        return jax.lax.scan(step, jnp.zeros(dim, jnp.float32), firsts)[0]
-
-    key = jax.random.key(0)
-    return Program("its normals", lambda: jax.block_until_ready(draw(key)))
-
-
-def _gradients(objective: objectives.Objective) -> Program:
+def _gradients(name: str) -> Program:
     """grad f alone at as many points as one sigma has, in the chunks of the sweep."""
-    rows = limit.make_plan(NUM_SAMPLES, (), objective.dim).chunk
-    point = jnp.asarray(objective.point, jnp.float32)
-    offsets = jax.random.normal(jax.random.key(1), (rows, objective.dim), jnp.float32)
-
-    @jax.jit
-    def evaluate(offsets: jax.Array) -> jax.Array:
-        def step(total: jax.Array, scale: jax.Array) -> tuple[jax.Array, None]:
-            gradients = jax.vmap(jax.grad(objective))(point + scale * offsets)
-            return total + jnp.sum(gradients, axis=0), None
-
-        scales = jnp.linspace(0.01, 1.0, NUM_SAMPLES // rows, dtype=jnp.float32)
-        return jax.lax.scan(step, jnp.zeros_like(point), scales)[0]
-
-    return Program("grad f", lambda: jax.block_until_ready(evaluate(offsets)))
+    rows = limit.make_plan(NUM_SAMPLES, (), DIM).chunk
+    return evaluations(_objective(name), ("grad",), NUM_SAMPLES, rows=rows)[0]
 
 
 def _against_normals(repeats: int) -> list[Ratio]:
-    normals = [(_normals(), 1.0)]
+    draw = lambda key: jax.random.normal(key, (NUM_SAMPLES, DIM), jnp.float32)  # noqa: E731
+    stored = [(jitted("jax.random.normal", draw, jax.random.key(0)), 1.0)]
+    alone = _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1])
+    over = "/ jax.random.normal"
     return [
-        compare(_sweep("quartic", NUM_SIGMAS), normals, repeats, 1.5),
-        compare(
-            _sweep("quartic", 1, (1,)),
-            normals,
-            repeats,
-            0.9,
-            "quartic, 1 sigma with second moments / jax.random.normal",
-        ),
-        compare(
-            _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1]),
-            normals,
-            repeats,
-            None,
-            "quartic, 16 sigmas on one device alone / jax.random.normal",
-        ),
+        compare(sweep, stored, repeats, target, what)
+        for sweep, target, what in (
+            (_sweep("quartic", NUM_SIGMAS), 1.5, None),
+            (_sweep("quartic", 1, (1,)), 0.9, f"quartic, 1 sigma with second moments {over}"),
+            (alone, None, f"quartic, 16 sigmas on one device alone {over}"),
+        )
     ]
 
 
 def _against_parts(repeats: int) -> list[Ratio]:
     """Every objective against (its normals + sigmas x grad f alone)."""
     ratios = []
+    rows = limit.make_plan(NUM_SAMPLES, (), DIM).chunk
     for name in objectives.names():
-        objective = _objective(name)
-        parts = [(_own_normals(DIM), 1.0), (_gradients(objective), float(NUM_SIGMAS))]
+        own_normals = normals(NUM_SAMPLES, DIM, own=True, rows=rows)
+        parts = [own_normals, (_gradients(name), float(NUM_SIGMAS))]
         for wrt, target in ((("mean",), 1.25), (("mean", "scale"), None)):
             sweep = _sweep(name, NUM_SIGMAS, wrt=wrt)
             what = f"{name}, to the {' and '.join(wrt)} / (normals + {NUM_SIGMAS} x grad f)"
@@ -167,27 +126,29 @@ def _batch_sizes(repeats: int) -> list[Ratio]:
     ratios = []
     sizes = schedules.powers(2, NUM_SAMPLES)
     for name in ("quartic", "sine", "digit_classifier", "ridge_network", "ridge_network:1024"):
-        gradient = _gradients(_objective(name))
-        gradient.run()
-        seconds = np.median([timed(gradient) for _ in range(3)])
-        nanoseconds = seconds * 1e9 / NUM_SAMPLES / DIM
+        (seconds,) = time_interleaved({name: _gradients(name)}, 3).values()
+        nanoseconds = np.median(seconds) * 1e9 / NUM_SAMPLES / DIM
         what = f"{name}, {nanoseconds:.1f} ns a coordinate: {len(sizes)} batch sizes / none"
         target = 1.10 if nanoseconds > 5 else None
-        every = _sweep(name, NUM_SIGMAS, sizes)
         none = [(_sweep(name, NUM_SIGMAS), 1.0)]
-        ratios.append(compare(every, none, repeats, target, what))
+        ratios.append(compare(_sweep(name, NUM_SIGMAS, sizes), none, repeats, target, what))
     return ratios
 
 
 def _against_others(repeats: int) -> list[Ratio]:
     """How much longer other ways to write the same sweep take."""
     objective = objectives.get("quartic", DIM)
-    sweep = [(_sweep("quartic", NUM_SIGMAS), 1.0)]
-    sigmas = schedules.sigmas("geometric", 1.0, 1e-4, NUM_SIGMAS)
+    sweep = _sweep("quartic", NUM_SIGMAS)
+    sigmas = schedules.sigmas("geometric", 1.0, 1e-4, NUM_SIGMAS).astype(np.float32)
+    few = 200
+    scaled = f"Python loop over jitted jax.grad ({few} samples, scaled) / sweep"
     return [
-        compare(_numpy(objective, sigmas), sweep, repeats, None, "NumPy, in chunks / sweep"),
-        compare(_materialised(objective, sigmas), sweep, repeats, None, "all noise stored / sweep"),
-        _python_loop(objective, sweep[0][0], repeats),
+        compare(theirs, [(sweep, share)], repeats, None, what)
+        for theirs, share, what in (
+            (_numpy(objective, sigmas), 1.0, "NumPy, in chunks / sweep"),
+            (_materialised(objective, sigmas), 1.0, "all noise stored / sweep"),
+            (_python_loop(objective, few), few / (NUM_SAMPLES * NUM_SIGMAS), scaled),
+        )
     ]
 
 
@@ -199,7 +160,7 @@ def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> Program:
         totals = np.zeros((len(sigmas), objective.dim))
         for _ in range(NUM_SAMPLES // 4096):
             eps = generator.standard_normal((4096, objective.dim), np.float32)
-            for i, sigma in enumerate(sigmas.astype(np.float32)):
+            for i, sigma in enumerate(sigmas):
                 x = point + sigma * eps
                 totals[i] += (4 * x * x * x).sum(axis=0)
 
@@ -209,22 +170,17 @@ def _numpy(objective: objectives.Objective, sigmas: np.ndarray) -> Program:
 def _materialised(objective: objectives.Objective, sigmas: np.ndarray) -> Program:
     point = jnp.asarray(objective.point, jnp.float32)
 
-    @jax.jit
     def evaluate(key: jax.Array) -> jax.Array:
         eps = jax.random.normal(key, (NUM_SAMPLES, objective.dim), jnp.float32)
         gradient = jax.vmap(jax.grad(objective))
-        return jax.lax.map(
-            lambda sigma: gradient(point + sigma * eps).mean(axis=0),
-            jnp.asarray(sigmas, jnp.float32),
-        )
+        mean = lambda sigma: gradient(point + sigma * eps).mean(axis=0)  # noqa: E731
+        return jax.lax.map(mean, jnp.asarray(sigmas))
 
-    key = jax.random.key(0)
-    return Program("stored noise", lambda: jax.block_until_ready(evaluate(key)))
+    return jitted("stored noise", evaluate, jax.random.key(0))
 
 
-def _python_loop(objective: objectives.Objective, sweep: Program, repeats: int) -> Ratio:
-    """jax.grad called once a sample, from few samples: its time is proportional to their number."""
-    few = 200
+def _python_loop(objective: objectives.Objective, few: int) -> Program:
+    """jax.grad called once a sample, for few samples: its time is proportional to their number."""
     gradient = jax.jit(jax.grad(objective))
     point = jnp.asarray(objective.point, jnp.float32)
     eps = np.random.default_rng(0).standard_normal((few, objective.dim), np.float32)
@@ -234,22 +190,16 @@ def _python_loop(objective: objectives.Objective, sweep: Program, repeats: int) 
         for row in eps:
             total += np.asarray(gradient(point + 0.1 * row))
 
-    share = few / (NUM_SAMPLES * NUM_SIGMAS)
-    what = f"Python loop over jitted jax.grad ({few} samples, scaled) / sweep"
-    return compare(Program("loop", run), [(sweep, share)], repeats, None, what)
+    return Program("loop", run)
 
 
 def _memory() -> list[Ratio]:
     """Peak memory of whole processes: it must not grow with the number of samples."""
-    peaks = {count: _peak_mebibytes(count, 1000) for count in (10**5, 10**6, 10**7)}
+    peaks = {count: peak_mebibytes(__name__, count, 1000) for count in (10**5, 10**6, 10**7)}
     return [
         constant("peak memory, d = 1000: 10^7 samples / 10^5", peaks[10**7] / peaks[10**5], 1.1),
         constant("peak memory, d = 1000, 10^7 samples, in GiB", peaks[10**7] / 1024, 1.0),
     ]
-
-
-def _peak_mebibytes(num_draws: int, dim: int) -> float:
-    return float(in_child(f"{__package__}.bench", num_draws, dim))
 
 
 def _memory_child(num_draws: int, dim: int) -> None:

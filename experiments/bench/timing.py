@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich import box
 from rich.table import Table
@@ -20,6 +21,12 @@ from sigmaprop import runs
 from sigmaprop.runs.environment import environment
 
 from ..terminal import Terminal
+
+Seconds: TypeAlias = dict[Any, np.ndarray]
+"""Seconds of a unit of each program's work, by rounds."""
+
+SECONDS = 0.3
+"""How long a run of `repeated` steps should take."""
 
 _measurement = itertools.count(1)
 
@@ -45,10 +52,37 @@ class Ratio(NamedTuple):
 
 
 class Program(NamedTuple):
-    """Something to time: ``run()`` blocks until its result is there."""
+    """Something to time.
+
+    Attributes:
+        what: in words.
+        run: blocks until its result is there.
+        amount: how much one run does, in the unit that its seconds are counted by.
+    """
 
     what: str
     run: Callable[[], Any]
+    amount: float = 1.0
+
+
+def jitted(what: str, function: Callable[..., Any], *arguments: Any) -> Program:
+    """One call of a function that is compiled once."""
+    compiled = jax.jit(function)
+    return Program(what, lambda: jax.block_until_ready(compiled(*arguments)))
+
+
+def summed(what: str, function: Callable[..., Any], over: jax.Array, *arguments: Any) -> Program:
+    """The sum of ``function(one, *arguments)`` over an array's entries: nothing else is stored."""
+
+    def total(*arguments: Any) -> Any:
+        def step(sums: Any, one: jax.Array) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, function(one, *arguments)), None
+
+        shapes = jax.eval_shape(function, over[0], *arguments)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.scan(step, zeros, over)[0]
+
+    return jitted(what, total, *arguments)
 
 
 def timed(program: Program) -> float:
@@ -58,6 +92,36 @@ def timed(program: Program) -> float:
     return time.perf_counter() - start
 
 
+def calibrate_steps(run: Callable[[int], Any], *, least: int = 1, most: int = 2**30) -> int:
+    """How many steps, at least and at most so many, take about `SECONDS`; compiles first."""
+    run(1)
+    count, seconds = 1, 0.0
+    while seconds < 0.2 * SECONDS and count < most:
+        count = min(2 * count, most)
+        start = time.perf_counter()
+        run(count)
+        seconds = time.perf_counter() - start
+    return min(max(round(count * SECONDS / seconds), least), most)
+
+
+def repeated(what: str, run: Callable[[int], Any], each: float = 1.0, **bounds: int) -> Program:
+    """As many steps as take about `SECONDS`, of which ``each`` does so much."""
+    count = calibrate_steps(run, **bounds)
+    return Program(what, lambda: run(count), count * each)
+
+
+def time_interleaved(programs: Mapping[Any, Program], repeats: int) -> Seconds:
+    """Seconds of a unit of each program's work: all run once a round, after a warm-up each.
+
+    What slows the machine down for a while slows all of them: ratios within a round do not see it.
+    """
+    for program in programs.values():
+        program.run()
+    rounds = [[timed(program) for program in programs.values()] for _ in range(repeats)]
+    amounts = np.array([program.amount for program in programs.values()])
+    return dict(zip(programs, (np.array(rounds) / amounts).T, strict=True))
+
+
 def compare(
     numerator: Program,
     denominator: Sequence[tuple[Program, float]],
@@ -65,18 +129,31 @@ def compare(
     target: float | None = None,
     what: str | None = None,
 ) -> Ratio:
-    """Median of numerator / weighted sum of denominators, timed in turns after one warm-up each."""
+    """Median of numerator / weighted sum of denominators, timed in turns."""
     text = what or f"{numerator.what} / {denominator[0][0].what}"
     print(f"measurement {next(_measurement)}: {text}", file=sys.stderr, flush=True)
     programs = [numerator, *(program for program, _ in denominator)]
-    for program in programs:
-        program.run()
-    times = np.array([[timed(program) for program in programs] for _ in range(repeats)])
-    weights = np.array([weight for _, weight in denominator])
-    ratios = times[:, 0] / (times[:, 1:] @ weights)
-    low, median, high = (float(q) for q in np.percentile(ratios, [25, 50, 75]))
-    judged = "" if target is None else verdict(low, high, target)
-    return Ratio(text, median, low, high, float(np.median(times[:, 0])), target, judged)
+    above, *below = time_interleaved(dict(enumerate(programs)), repeats).values()
+    weights = [weight for _, weight in denominator]
+    return ratio(text, above, np.transpose(below) @ weights, target)
+
+
+def ratio(what: str, above: np.ndarray, below: np.ndarray, target: float | None = None) -> Ratio:
+    """The ratio of two programs' times, round by round."""
+    shares = quartiles(what, above / below)
+    judged = "" if target is None else verdict(shares.low, shares.high, target)
+    return shares._replace(seconds=float(np.median(above)), target=target, verdict=judged)
+
+
+def rate(what: str, seconds: np.ndarray, unit: float = 1.0) -> Ratio:
+    """How many times a unit of work is done in a second."""
+    return quartiles(what, unit / seconds)._replace(seconds=float(np.median(seconds)))
+
+
+def quartiles(what: str, values: np.ndarray) -> Ratio:
+    """Median and quartiles of a number, round by round."""
+    low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+    return Ratio(what, median, low, high, 0.0, None, "")
 
 
 def constant(what: str, ratio: float, target: float) -> Ratio:
@@ -106,6 +183,11 @@ def in_child(module: str, *arguments: object, path: Path | None = None) -> str:
     environ = {**os.environ, "PYTHONPATH": paths} if paths else None
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
     return result.stdout.splitlines()[-1]
+
+
+def peak_mebibytes(module: str, *arguments: object) -> float:
+    """Peak memory of a child, which prints `own_peak_mebibytes`."""
+    return float(in_child(module, *arguments))
 
 
 def own_peak_mebibytes() -> float:
@@ -141,7 +223,7 @@ def report(
         f"{os.cpu_count()} cores; {jax.local_devices()[0].device_kind}; {repeats} interleaved "
         "repeats"
     )
-    every = [ratio for ratios in sections.values() for ratio in ratios]
+    every = list(itertools.chain(*sections.values()))
     if out is not None:
         content = {
             "ratios": [ratio._asdict() for ratio in every],
@@ -157,13 +239,13 @@ def report(
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
     """The ratios for people."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    made.add_column("what", overflow="fold")
+    lines = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    lines.add_column("what", overflow="fold")
     for heading in ("ratio", "quartiles", "seconds", "target"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("verdict", no_wrap=True)
+        lines.add_column(heading, justify="right", no_wrap=True)
+    lines.add_column("verdict", no_wrap=True)
     for ratio in ratios:
-        made.add_row(
+        lines.add_row(
             ratio.what,
             f"{ratio.median:.3g}",
             f"{ratio.low:.3g} to {ratio.high:.3g}",
@@ -171,4 +253,4 @@ def table(ratios: Sequence[Ratio], title: str) -> Table:
             f"<= {ratio.target:g}" if ratio.target else "–",
             ratio.verdict or "–",
         )
-    return made
+    return lines

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sigmaprop import data
-from sigmaprop.data.options import CATALOGUE, EMBEDDED
+from sigmaprop.data import mixtures
+from sigmaprop.data.options import CATALOGUE, EMBEDDED, Entry
 
 SYNTHETIC = [name for name in EMBEDDED if name != "digits"]
 
@@ -19,7 +20,9 @@ def dataset(request) -> data.Dataset:
 
 
 def test_it_is_as_the_catalogue_says(dataset):
-    kind, shape, rows = CATALOGUE[dataset.name]
+    kind, shape, rows, meaning, maker = CATALOGUE[dataset.name]
+    assert meaning
+    assert maker
     assert (dataset.shape, dataset.dim) == (shape, int(np.prod(shape)))
     assert (dataset.x.shape, dataset.x.dtype) == ((sum(rows), dataset.dim), np.float32)
     assert tuple(map(len, dataset.splits)) == rows
@@ -92,6 +95,30 @@ def test_options_and_files_are_known_without_jax():
         "check('ring', DataOptions()); assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_record_makes_a_set_known_everywhere(monkeypatch, capsys):
+    """What docs/how-to/dataset.md promises of one record in the catalogue."""
+    from sigmaprop.experiments.cli import data as command
+
+    def toy(options: data.DataOptions) -> data.Dataset:
+        x = np.arange(8.0, dtype=np.float32).reshape(4, 2)
+        splits = data.Splits(np.arange(2), np.arange(2, 3), np.arange(3, 4))
+        return data.Dataset("toy", x, splits, (2,), None, noise_std=options.noise_std or 0.0)
+
+    monkeypatch.setattr(mixtures, "toy", toy, raising=False)
+    entry = Entry("mixture", (2,), (2, 1, 1), "four points", "mixtures.toy")
+    monkeypatch.setitem(CATALOGUE, "toy", entry)
+    made = data.load("toy", data.DataOptions(num=1, noise_std=0.5))
+    assert (made.x.shape, len(made.splits.train), made.noise_std) == ((4, 2), 1, 0.5)
+    assert "toy" in data.names()
+    assert entry.origin == "made from a fixed seed"
+    with pytest.raises(ValueError, match="resize=4 means nothing for toy"):
+        data.load("toy", data.DataOptions(resize=4))
+    with pytest.raises(ValueError, match="did you mean 'toy'"):
+        data.load("tyo")
+    command.show()
+    assert "toy" in capsys.readouterr().out
 
 
 def test_names_are_those_of_the_catalogue():

@@ -105,10 +105,12 @@ def test_parts_call_f_as_often_as_the_estimator(bench):
         assert count(label, 7) - count(label, 5) == 2 * points
 
 
-def test_chunks_hold_all_rows(bench):
-    assert bench._cut(2**16, 64) == (16, 2**12)
-    assert bench._cut(10, 64) == (1, 10)
-    program, weight = bench._normals(5000, 64)
+def test_chunks_hold_all_rows():
+    from sigmaprop.experiments.bench import parts
+
+    assert parts.cut(2**16, 64) == (16, 2**12)
+    assert parts.cut(10, 64) == (1, 10)
+    program, weight = parts.normals(5000, 64)
     program.run()
     assert weight == 5000 / 8192
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sigmaprop.experiments.bench import timing
 
 LATENT, WIDTH, DIM, BATCH = 4, 8, 3, 6
 RATES = "replica-steps a second"
@@ -25,11 +26,11 @@ def programs(monkeypatch):
         "DIM": DIM,
         "BATCH": BATCH,
         "EXAMPLES": 20,
-        "SECONDS": 1e-3,
         "LEAST_STEPS": 2,
     }
     for name, value in small.items():
         monkeypatch.setattr(bench_gan_programs, name, value)
+    monkeypatch.setattr(timing, "SECONDS", 1e-3)
     return bench_gan_programs
 
 
@@ -70,78 +71,71 @@ def _multiplications() -> int:
 
 
 def test_operations_are_those_of_the_formula(programs):
-    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
-    from sigmaprop.experiments.bench import gan_profile as bench_gan_profile
-
-    made = programs.make_game(["global"])
-    counted = bench_gan_counts.work(made)
+    made = programs.make_spec(["global"])
+    counted = programs.work(made)
     assert counted.flops == 2 * _multiplications()
-    body, start = bench_gan_profile.linear_products(made)
+    body, start = programs.linear_products(made)
     trace = jax.make_jaxpr(body)(jnp.asarray(0), start)
-    products = sum(flops for flops, _ in bench_gan_counts.products(trace.jaxpr))
+    products = sum(flops for flops, _ in programs.products(trace.jaxpr))
     assert products == counted.flops
 
 
 def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
-    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
-
     for name, value in {"WIDTHS": (64, 64), "DIM": 64, "LATENT": 32, "BATCH": 64}.items():
         monkeypatch.setattr(programs, name, value)
-    made = programs.make_game(["global"])
-    flops = bench_gan_counts.work(made).flops
+    made = programs.make_spec(["global"])
+    flops = programs.work(made).flops
     # At most 200 operations a normal draw (20 rounds of 6, then its inversion), 30 a parameter of
     # Adam's, and 40 a unit and example.
     draws = 2 * 64 * (32 + 64)
     parameters = 32 * 64 + 2 * 64 * 64 + 2 * 64 * 64 + 64 + 5 * 64 + 1
     units = 2 * 64 * (3 * 64) + 3 * 64 * (2 * 64 + 1)
     others = 200 * draws + 30 * parameters + 40 * units
-    assert flops < bench_gan_counts.counted_by_xla(made) < flops + others
+    assert flops < programs.counted_by_xla(made) < flops + others
 
 
-def test_convolutions_count_what_each_output_sums():
-    from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
-
+def test_convolutions_count_what_each_output_sums(programs):
     def convolve(x, kernel):
         numbers = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=numbers)
 
     shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((5, 8, 8, 3), (4, 4, 3, 7))]
-    (found,) = bench_gan_counts.products(jax.make_jaxpr(convolve)(*shapes).jaxpr)
+    (found,) = programs.products(jax.make_jaxpr(convolve)(*shapes).jaxpr)
     result = 5 * 4 * 4 * 7
     moved = 4 * (result + sum(math.prod(shape.shape) for shape in shapes))
     assert found == (2.0 * result * 4 * 4 * 3, moved)
 
 
-def test_times_are_taken_in_turns(programs, monkeypatch):
+def test_times_are_taken_in_turns(monkeypatch):
     # As if the machine slowed down 10 times half way: ratios taken in turns do not see it.
     durations = iter([4.0, 1.0, 4.0, 1.0, 40.0, 10.0, 40.0, 10.0])
-    monkeypatch.setattr(programs, "timed", lambda program: next(durations))
-    sized = programs.Sized(programs.Program("a", lambda: None), 2.0)
-    seconds = programs.in_turns({"a": sized, "b": sized}, 4)
+    monkeypatch.setattr(timing, "timed", lambda program: next(durations))
+    sized = timing.Program("a", lambda: None, 2.0)
+    seconds = timing.time_interleaved({"a": sized, "b": sized}, 4)
     assert seconds["a"].tolist() == [2.0, 2.0, 20.0, 20.0]
-    found = programs.ratio("a / b", seconds["a"], seconds["b"], 5.0)
+    found = timing.ratio("a / b", seconds["a"], seconds["b"], 5.0)
     assert (found.median, found.low, found.high, found.verdict) == (4.0, 4.0, 4.0, "met")
 
 
 def test_runs_last_as_long_as_they_should(programs, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(programs.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
 
     def run(count):
         clock[0] += 1e-5 * count
 
-    assert programs.lasting(run) == 100
-    assert programs.lasting(run, most=5) == 5
-    assert programs.lasting(run, least=300) == 300
+    assert timing.calibrate_steps(run) == 100
+    assert timing.calibrate_steps(run, most=5) == 5
+    assert timing.calibrate_steps(run, least=300) == 300
 
 
 def test_a_chain_multiplies_as_often_as_it_says(programs):
     from sigmaprop.generators import replicas
 
     mesh = replicas.layout(2).mesh
-    run = programs.looped(mesh, lambda _, x: x + 1.0, jnp.zeros(()))
+    run = programs.repeat_on_devices(mesh, lambda _, x: x + 1.0, jnp.zeros(()))
     assert [np.asarray(run(3)).tolist(), np.asarray(run(2)).tolist()] == [[3.0] * 2, [5.0] * 2]
-    made = programs.chain(mesh, 4, 8, jnp.float32)
+    made = programs.matmul_chain(mesh, 4, 8, jnp.float32)
     assert made.amount % (2 * 4 * 8 * 8 * 2) == 0
 
 
@@ -151,7 +145,7 @@ def test_peers_answer_and_end(programs, script):
     python = script(ANSWERS)
     with peers.torch_programs(python, "cpu") as (found, notes):
         for one in found.values():
-            one.program.run()
+            one.run()
         assert peers.PER_CORE in found
         assert all(name in found for name in peers.eager_names(found))
         assert peers.PER_CORE not in peers.eager_names(found)
@@ -233,15 +227,14 @@ def test_the_command_prints_and_writes_all_lines(sigmaprop, programs, script, mo
 
 @pytest.mark.slow
 def test_an_accelerators_lines_are_of_its_roofline(programs, monkeypatch):
-    from sigmaprop.experiments.bench import gan_accelerator as accelerator
+    from sigmaprop.experiments.bench import gan as bench_gan
 
-    monkeypatch.setattr(accelerator, "LARGE", 16)
-    monkeypatch.setattr(accelerator, "COPIED", 64)
-    monkeypatch.setattr(accelerator, "IMAGE_REPLICAS", 2)
-    monkeypatch.setattr(accelerator, "IMAGE_WIDTHS", (2,))
-    monkeypatch.setattr(accelerator, "FULL", 2)
-    sized = programs.Sized(programs.Program("PyTorch eager", lambda: None), 1.0)
-    sections, notes = accelerator.accelerator(3, [2], {"PyTorch eager": sized})
+    small = {"ACCELERATOR_LARGE": 16, "COPIED": 64, "IMAGE_WIDTHS": (2,), "FULL": 2}
+    for name, value in small.items():
+        monkeypatch.setattr(bench_gan, name, value)
+    monkeypatch.setattr(bench_gan, "IMAGE_REPLICAS", 2)
+    peer = timing.Program("PyTorch eager", lambda: None)
+    sections, notes = bench_gan.measure(bench_gan.on_an_accelerator([2]), {peer.what: peer}, 3)
     assert len(notes) == 3 * 2
     assert all("of the roofline" in note for note in notes)
     times = sections["times"]

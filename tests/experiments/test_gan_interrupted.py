@@ -223,7 +223,7 @@ def test_the_console_script_in_its_default_directory_records_no_home(tmp_path):
 
 
 def test_other_data_than_the_run_began_with_is_told(tmp_path):
-    run = runs.Run(tmp_path, "gan", None, Path("run"), _lock=-1)
+    run = runs.Run(tmp_path, "gan", None, Path("run"))
     dataset = data.load("ring")
     moved = dataset._replace(x=np.nextafter(dataset.x, np.float32(9)))
     split = dataset._replace(splits=dataset.splits._replace(train=dataset.splits.train[::-1]))
@@ -240,7 +240,7 @@ def test_other_data_than_the_run_began_with_is_told(tmp_path):
 
 
 def test_pictures_behind_the_run_are_verified(tmp_path):
-    run = runs.Run(tmp_path, "gan", None, Path("run"), _lock=-1)
+    run = runs.Run(tmp_path, "gan", None, Path("run"))
     path = run.directory / "samples-0.npz"
     with pytest.raises(runs.RunError, match=r"samples-0\.npz is missing, and no checkpoint"):
         gan_training._check_kept(run, path)

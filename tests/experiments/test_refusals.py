@@ -236,7 +236,7 @@ def test_a_damaged_classifier_cache_is_refused(
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SIGMAPROP_CACHE", str(folder))
     path = folder / f"{classifier._cache_name()}.npz"
-    stored = cache._pack({"w1": np.ones(3)})
+    stored = cache.pack({"w1": np.ones(3)})
     path.write_bytes(stored[:-40] if damage == "truncate" else b"x" + stored[1:])
     objectives._build.cache_clear()
     message = sentence(sigmaprop("limit", "--objective", "digit_classifier"))

@@ -131,6 +131,7 @@ def test_what_was_written_follows_the_umask(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.slow
 def test_temporary_files_of_the_dead_are_removed(tmp_path, monkeypatch, child):
     with child(OVERFLOW, tmp_path / "below" / "file", "SIG_DFL") as process:
         assert process.wait(timeout=20) == -signal.SIGXFSZ
@@ -217,6 +218,7 @@ for number in range(1_000_000):
 """
 
 
+@pytest.mark.slow
 def test_readers_and_killed_writers_see_whole_files_only(child, tmp_path):
     path = tmp_path / "file"
     for number in range(4):
@@ -244,6 +246,7 @@ files.write_atomic(pathlib.Path(sys.argv[1]), b"b" * 1_000_000)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "code", "num_files"), [("SIG_DFL", -signal.SIGXFSZ, 2), ("SIG_IGN", 1, 1)]
 )

@@ -36,7 +36,7 @@ def metrics() -> pa.Table:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    monkeypatch.setattr(runs, "environment", lambda seed: {"seed": seed})
+    monkeypatch.setattr("sigmaprop.runs.run.environment", lambda seed: {"seed": seed})
 
 
 def finish(directory: Path) -> Path:
@@ -62,7 +62,8 @@ def status(directory: Path) -> dict:
 HOLD = """
 import dataclasses, pathlib, signal, sys, time
 from sigmaprop import runs
-runs.environment = lambda seed: {}
+from sigmaprop.runs import run as run_module
+run_module.environment = lambda seed: {}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
 Config = dataclasses.make_dataclass("Config", [("steps", int, 1)], frozen=True)
 with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()):
@@ -128,11 +129,13 @@ def test_an_occupied_directory_is_refused(tmp_path):
 
 
 def test_a_directory_that_fills_before_it_is_locked_is_refused(tmp_path, monkeypatch):
+    take_lock = files.take_lock
+
     def late(directory):
         (directory / "letter.txt").touch()
-        return files.take_lock(directory)
+        return take_lock(directory)
 
-    monkeypatch.setattr(runs, "take_lock", late)
+    monkeypatch.setattr(files, "take_lock", late)
     assert "is not empty" in refused(runs.create, tmp_path, "limit", CONFIG)
     assert files.holder(tmp_path) is None
 
@@ -186,7 +189,7 @@ def test_a_full_disk_does_not_hide_the_error_that_ended_the_run(tmp_path, monkey
 
 
 def test_an_error_while_creating_makes_a_failed_run_and_frees_the_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "environment", lambda seed: 1 / 0)
+    monkeypatch.setattr("sigmaprop.runs.run.environment", lambda seed: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         runs.create(tmp_path / "run", "limit", CONFIG)
     assert runs.state(tmp_path / "run") == "failed"
@@ -225,6 +228,7 @@ def test_the_lock_lives_and_dies_with_its_process(child, tmp_path):
     assert "is interrupted, not complete" in refused(runs.verify, directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "reason"),
     [(signal.SIGTERM, 128 + signal.SIGTERM, "SIGTERM"), (signal.SIGINT, -signal.SIGINT, "Ctrl-C")],
@@ -267,7 +271,8 @@ def no_space(*arguments):
 APPEND = """
 import dataclasses, pathlib, sys, numpy, pyarrow
 from sigmaprop import runs
-runs.environment = lambda seed: {}
+from sigmaprop.runs import run as run_module
+run_module.environment = lambda seed: {}
 Config = dataclasses.make_dataclass("Config", [("steps", int, 1)], frozen=True)
 with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run:
     for step in range(1_000_000):
@@ -278,6 +283,7 @@ with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_readable_metrics(child, tmp_path):
     with child(APPEND, tmp_path / "run"):
         time.sleep(0.1)

@@ -17,6 +17,7 @@ import pytest
 
 from sigmaprop import runs
 from sigmaprop.runs import checkpoints, files, resuming, tables
+from sigmaprop.runs import run as run_module
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ def recorded(directory: Path) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for module in (runs, resuming):
+    for module in (run_module, resuming):
         monkeypatch.setattr(module, "environment", lambda seed: {"seed": seed, "platform": "here"})
 
 
@@ -107,7 +108,7 @@ def test_a_run_that_completes_between_two_looks_is_told_apart(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         take = files.take_lock
-        patch.setattr(resuming, "take_lock", lambda d: (patch.undo(), late(d))[1])
+        patch.setattr(files, "take_lock", lambda d: (patch.undo(), late(d))[1])
         assert runs.resume(directory, "gan", Config) == (None, [], True)
     assert files.take_lock is take
     assert files.holder(directory) is None
@@ -356,9 +357,10 @@ def test_merged_parts_go_together(tmp_path, monkeypatch):
     run = resumed(stopped(tmp_path / "run"))
     with run:
         monkeypatch.setattr(tables.shutil, "rmtree", lambda *arguments, **options: None)
-        tables.merge_parts(run)
+        tables.join_parts(run)
+        tables.drop_parts(run)
         monkeypatch.undo()
-        tables.merge_parts(run)
+        tables.drop_parts(run)
         assert recorded(run.directory) == [1, 2, 3, 4]
     assert recorded(run.directory) == [1, 2, 3, 4]
 
@@ -368,9 +370,10 @@ import dataclasses, pathlib, random, shutil, sys
 import numpy as np, pyarrow as pa
 from orbax.checkpoint import v1  # takes longer to import than the work that is killed
 from sigmaprop.runs import checkpoints, resuming
+from sigmaprop.runs import run as run_module
 from sigmaprop import runs
 print("ready", flush=True)
-runs.environment = resuming.environment = lambda seed: {}
+run_module.environment = resuming.environment = lambda seed: {}
 Config = dataclasses.make_dataclass("Config", [("steps", int, 10), ("seed", int, 3)], frozen=True)
 directory, end = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 if (directory / "config.json").exists():

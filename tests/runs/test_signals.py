@@ -28,7 +28,7 @@ def handlers() -> list:
 @pytest.fixture(autouse=True)
 def defaults(monkeypatch):
     """The handlers of a plain process, before and after."""
-    monkeypatch.setattr(runs, "environment", lambda seed: {})
+    monkeypatch.setattr("sigmaprop.runs.run.environment", lambda seed: {})
     before = handlers()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -163,8 +163,9 @@ def test_a_run_that_begins_inside_leaves_the_handler(tmp_path):
 CHUNKS = """
 import dataclasses, pathlib, signal, sys, time
 from sigmaprop import runs
+from sigmaprop.runs import run as run_module
 from sigmaprop.runs import signals
-runs.environment = lambda seed: {}
+run_module.environment = lambda seed: {}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
 Config = dataclasses.make_dataclass("Config", [("steps", int, 1)], frozen=True)
 with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run, signals.deferred() as stop:
@@ -177,6 +178,7 @@ with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run, signals.d
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],

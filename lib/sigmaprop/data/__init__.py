@@ -21,19 +21,12 @@ if TYPE_CHECKING:
     from sigmaprop.data.transforms import from_logit, logit_log_det, noise_covariance
 
 _HOMES = {
-    "DataOptions": "options",
-    "Dataset": "dataset",
-    "LinearGaussian": "linear_gaussian",
-    "Mixture": "mixtures",
-    "Splits": "dataset",
-    "check": "options",
-    "from_logit": "transforms",
-    "load": "registry",
-    "logit_log_det": "transforms",
-    "names": "options",
-    "noise_covariance": "transforms",
-    "redraw": "dataset",
-    "split": "dataset",
+    "dataset": "Dataset Splits redraw split",
+    "linear_gaussian": "LinearGaussian",
+    "mixtures": "Mixture",
+    "options": "DataOptions check names",
+    "registry": "load",
+    "transforms": "from_logit logit_log_det noise_covariance",
 }
 
 __all__ = [
@@ -52,4 +45,6 @@ __all__ = [
     "split",
 ]
 
-__getattr__, __dir__ = lazy.attach(__name__, _HOMES)
+__getattr__, __dir__ = lazy.attach(
+    __name__, {name: home for home, names in _HOMES.items() for name in names.split()}
+)

@@ -6,7 +6,6 @@ of it or nothing, and ends in the sha256 of its bytes, so damage is found before
 who may read it.
 """
 
-import contextlib
 import functools
 import hashlib
 import io
@@ -23,6 +22,10 @@ from sigmaprop.runs.files import RunError, read_regular, write_atomic
 Arrays: TypeAlias = dict[str, np.ndarray]
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+class Altered(ValueError):
+    """A file does not end in the sha256 of what is before it."""
 
 
 def directory() -> Path:
@@ -57,14 +60,50 @@ def load_or_make(
         stored = read_regular(path)
     except OSError:
         arrays = make()
-        _store(path, arrays)
+        try:
+            write_atomic(path, pack(arrays))
+        except RunError as error:
+            _warn_once(str(path.parent), reason(error))
         return arrays
-    arrays = _unpack(stored, path)
+    again = "delete it: it is made again"
+    try:
+        arrays = unpack(stored)
+    except ValueError as error:
+        raise ValueError(f"the cached file {path} is truncated or altered; {again}") from error
     if shapes is not None and not _fit(arrays, shapes):
-        raise ValueError(
-            f"the cached file {path} holds other arrays than it should; delete it: it is made again"
-        )
+        raise ValueError(f"the cached file {path} holds other arrays than it should; {again}")
     return arrays
+
+
+def pack(arrays: Arrays, *, compress: bool = False) -> bytes:
+    """The bytes of an .npz file and, behind them, their sha256: np.load reads it as it is."""
+    buffer = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **arrays)
+    body = buffer.getvalue()
+    return body + hashlib.sha256(body).digest()
+
+
+def unpack(stored: bytes) -> Arrays:
+    """The inverse of `pack`; nothing is parsed before the digest is verified.
+
+    Raises:
+        Altered: the digest is another.
+        ValueError: what it is of is no archive of arrays.
+    """
+    body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
+    if hashlib.sha256(body).digest() != digest:
+        raise Altered("it is truncated or altered")
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # what is no archive raises almost anything
+        raise ValueError("it cannot be read as arrays") from error
+
+
+def reason(error: BaseException) -> str:
+    """What the system said."""
+    cause = error.__cause__
+    return str(getattr(cause, "strerror", None) or cause or error)
 
 
 def _fit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -74,43 +113,11 @@ def _fit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     )
 
 
-def _store(path: Path, arrays: Arrays) -> None:
-    """Writes all of the file or nothing."""
-    try:
-        write_atomic(path, _pack(arrays))
-    except RunError as error:
-        _warn_once(str(path.parent), reason(error))
-
-
-def reason(error: BaseException) -> str:
-    """What the system said."""
-    cause = error.__cause__
-    return str(getattr(cause, "strerror", None) or cause or error)
-
-
 @functools.cache
 def _warn_once(folder: str, reason: str) -> None:
     """The first failure to write to a folder is told, the later ones are not."""
     warnings.warn(
         f"cannot write the cache directory {folder} ({reason}): results are made again in every "
         "process; set SIGMAPROP_CACHE to a writable directory",
-        stacklevel=4,
+        stacklevel=3,
     )
-
-
-def _pack(arrays: Arrays) -> bytes:
-    """The bytes of an .npz file and, behind them, their sha256: np.load reads it as it is."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    body = buffer.getvalue()
-    return body + hashlib.sha256(body).digest()
-
-
-def _unpack(stored: bytes, path: Path) -> Arrays:
-    """The inverse of _pack; nothing is parsed before the digest is verified."""
-    body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
-    if hashlib.sha256(body).digest() == digest:
-        # What is no archive of arrays raises almost anything.
-        with contextlib.suppress(Exception), np.load(io.BytesIO(body), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    raise ValueError(f"the cached file {path} is truncated or altered; delete it: it is made again")

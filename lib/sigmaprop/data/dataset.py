@@ -63,12 +63,13 @@ def cut(order: Int[np.ndarray, " N"], train: int, validation: int, test: int) ->
 
 def synthetic(
     name: str,
-    x: Float[np.ndarray, "N D"],
-    truth: Any,
+    clean: Float[np.ndarray, "N D"],
     noise_std: float,
+    truth: Any = None,
     labels: Int[np.ndarray, " N"] | None = None,
 ) -> Dataset:
-    """A set of `SYNTHETIC_ROWS` examples that were drawn independently."""
+    """A set of `SYNTHETIC_ROWS` examples that were drawn independently, noise added to them."""
+    x = clean + noise_std * generator(name, "noise").standard_normal(clean.shape)
     return Dataset(
         name=name,
         x=x.astype(np.float32),

@@ -46,13 +46,11 @@ class LinearGaussian(NamedTuple):
 
 def gaussian(options: DataOptions) -> Dataset:
     """N(0, std^2) in one dimension, of std 1 unless the options say otherwise."""
-    std = 1.0 if options.std is None else options.std
-    noise_std = options.noise_std or 0.0
+    std, noise_std = options.std or 1.0, options.noise_std or 0.0
     x = std * generator("gaussian", "examples").standard_normal((sum(SYNTHETIC_ROWS), 1))
-    x += noise_std * generator("gaussian", "noise").standard_normal(x.shape)
-    spread = float(np.hypot(std, noise_std))
-    truth = LinearGaussian(np.zeros(1, np.float32), np.zeros((1, 0), np.float32), spread)
-    return synthetic("gaussian", x, truth, noise_std)
+    total_std = float(np.hypot(std, noise_std))
+    truth = LinearGaussian(np.zeros(1, np.float32), np.zeros((1, 0), np.float32), total_std)
+    return synthetic("gaussian", x, noise_std, truth)
 
 
 def linear_gaussian(options: DataOptions) -> Dataset:
@@ -63,12 +61,10 @@ def linear_gaussian(options: DataOptions) -> Dataset:
     """
     noise_std = NOISE_STD if options.noise_std is None else options.noise_std
     factor = _orthonormal(options.dim, options.latent_dim)
-    num = sum(SYNTHETIC_ROWS)
-    latent = generator("linear_gaussian", "latent").standard_normal((num, options.latent_dim))
-    eps = generator("linear_gaussian", "noise").standard_normal((num, options.dim))
-    mean = np.zeros(options.dim, np.float32)
-    truth = LinearGaussian(mean, factor.astype(np.float32), noise_std)
-    return synthetic("linear_gaussian", latent @ factor.T + noise_std * eps, truth, noise_std)
+    shape = (sum(SYNTHETIC_ROWS), options.latent_dim)
+    x = generator("linear_gaussian", "latent").standard_normal(shape) @ factor.T
+    truth = LinearGaussian(np.zeros(options.dim, np.float32), factor.astype(np.float32), noise_std)
+    return synthetic("linear_gaussian", x, noise_std, truth)
 
 
 def _orthonormal(dim: int, num: int) -> Float[np.ndarray, "dim num"]:

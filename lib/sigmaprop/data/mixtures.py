@@ -41,23 +41,22 @@ class Mixture(NamedTuple):
         """One draw, [D]."""
         key_component, key_noise = jax.random.split(key)
         component = jax.random.randint(key_component, (), 0, len(self.means))
-        return Isotropic(jnp.asarray(self.means)[component], jnp.asarray(self.std)).sample(
-            key_noise
-        )
+        mean = jnp.asarray(self.means)[component]
+        return Isotropic(mean, jnp.asarray(self.std)).sample(key_noise)
 
 
 def ring(options: DataOptions) -> Dataset:
     """8 components on the circle of radius 1, the first at (1, 0)."""
     angle = 2.0 * np.pi * np.arange(8) / 8.0
     means = np.column_stack([np.cos(angle), np.sin(angle)])
-    return _mixture("ring", means, _or(options.std, RING_STD), options)
+    return _mixture("ring", means, options.std or RING_STD, options)
 
 
 def grid(options: DataOptions) -> Dataset:
     """25 components at {-4, -2, 0, 2, 4}^2."""
     side = np.arange(-4.0, 5.0, 2.0)
     means = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-    return _mixture("grid", means, _or(options.std, GRID_STD), options)
+    return _mixture("grid", means, options.std or GRID_STD, options)
 
 
 def spirals(options: DataOptions) -> Dataset:
@@ -65,33 +64,24 @@ def spirals(options: DataOptions) -> Dataset:
 
     The square root makes the points about equally dense along an arm.
     """
-    std, noise_std = _or(options.std, SPIRALS_STD), _or(options.noise_std, 0.0)
     rng = generator("spirals", "examples")
     num = sum(SYNTHETIC_ROWS)
     arm = rng.integers(2, size=num)
     radius = np.sqrt(rng.random(num))
     angle = np.pi * (2.0 * _TURNS * radius + arm)
     curve = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    x = _noised("spirals", curve + std * rng.standard_normal((num, 2)), noise_std)
-    return synthetic("spirals", x, None, noise_std, arm)
+    x = curve + (options.std or SPIRALS_STD) * rng.standard_normal((num, 2))
+    return synthetic("spirals", x, options.noise_std or 0.0, labels=arm)
 
 
 def _mixture(
     name: str, means: Float[np.ndarray, "K D"], std: float, options: DataOptions
 ) -> Dataset:
     """Draws of a mixture; its truth includes the noise that was asked for."""
-    noise_std = _or(options.noise_std, 0.0)
+    noise_std = options.noise_std or 0.0
     rng = generator(name, "examples")
     num = sum(SYNTHETIC_ROWS)
     component = rng.integers(len(means), size=num)
     x = means[component] + std * rng.standard_normal((num, means.shape[1]))
     truth = Mixture(means.astype(np.float32), float(np.hypot(std, noise_std)))
-    return synthetic(name, _noised(name, x, noise_std), truth, noise_std, component)
-
-
-def _noised(name: str, x: Float[np.ndarray, "N D"], noise_std: float) -> Float[np.ndarray, "N D"]:
-    return x + noise_std * generator(name, "noise").standard_normal(x.shape)
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
+    return synthetic(name, x, noise_std, truth, component)

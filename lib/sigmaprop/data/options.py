@@ -51,35 +51,59 @@ class DataOptions:
 
 
 class Entry(NamedTuple):
-    """A line of the catalogue.
+    """All that is known of a data set without loading it; one record makes one known everywhere.
 
     Attributes:
         kind: decides which options mean something.
         shape: of one example; linear_gaussian's follows its option dim.
         rows: to train on, to validate and to test.
+        meaning: one line.
+        maker: "module.function" in this package; it is called with the options. None: an image set
+            that is read from the file which `sigmaprop data prepare` writes.
     """
 
     kind: Kind
     shape: tuple[int, ...]
     rows: tuple[int, int, int]
+    meaning: str
+    maker: str | None = None
 
+    @property
+    def origin(self) -> str:
+        """Where the examples come from."""
+        if self.maker is None:
+            return "tensorflow-datasets, once prepared"
+        return "scikit-learn" if self.kind == "image" else "made from a fixed seed"
+
+
+_GREY, _COLOUR = (28, 28, 1), (32, 32, 3)
+_MNIST, _CIFAR = (50_000, 10_000, 10_000), (40_000, 10_000, 10_000)
 
 CATALOGUE: dict[str, Entry] = {
-    "ring": Entry("mixture", (2,), SYNTHETIC_ROWS),
-    "grid": Entry("mixture", (2,), SYNTHETIC_ROWS),
-    "spirals": Entry("mixture", (2,), SYNTHETIC_ROWS),
-    "gaussian": Entry("gaussian", (1,), SYNTHETIC_ROWS),
-    "linear_gaussian": Entry("linear_gaussian", (8,), SYNTHETIC_ROWS),
-    "digits": Entry("image", (8, 8), (1_197, 300, 300)),
-    "mnist": Entry("image", (28, 28, 1), (50_000, 10_000, 10_000)),
-    "fashion_mnist": Entry("image", (28, 28, 1), (50_000, 10_000, 10_000)),
-    "kmnist": Entry("image", (28, 28, 1), (50_000, 10_000, 10_000)),
-    "cifar10": Entry("image", (32, 32, 3), (40_000, 10_000, 10_000)),
-    "cifar100": Entry("image", (32, 32, 3), (40_000, 10_000, 10_000)),
-    "svhn_cropped": Entry("image", (32, 32, 3), (63_257, 10_000, 26_032)),
+    "ring": Entry("mixture", (2,), SYNTHETIC_ROWS, "8 Gaussians on a circle", "mixtures.ring"),
+    "grid": Entry("mixture", (2,), SYNTHETIC_ROWS, "25 Gaussians in a square", "mixtures.grid"),
+    "spirals": Entry("mixture", (2,), SYNTHETIC_ROWS, "two thick spirals", "mixtures.spirals"),
+    "gaussian": Entry("gaussian", (1,), SYNTHETIC_ROWS, "N(0, 1)", "linear_gaussian.gaussian"),
+    "linear_gaussian": Entry(
+        kind="linear_gaussian",
+        shape=(8,),
+        rows=SYNTHETIC_ROWS,
+        meaning="a Gaussian plane and white noise",
+        maker="linear_gaussian.linear_gaussian",
+    ),
+    "digits": Entry(
+        "image", (8, 8), (1_197, 300, 300), "small handwritten digits", "images.digits_images"
+    ),
+    "mnist": Entry("image", _GREY, _MNIST, "handwritten digits"),
+    "fashion_mnist": Entry("image", _GREY, _MNIST, "pieces of clothing"),
+    "kmnist": Entry("image", _GREY, _MNIST, "cursive Japanese characters"),
+    "cifar10": Entry("image", _COLOUR, _CIFAR, "photographs of 10 classes"),
+    "cifar100": Entry("image", _COLOUR, _CIFAR, "photographs of 100 classes"),
+    "svhn_cropped": Entry("image", _COLOUR, (63_257, 10_000, 26_032), "house numbers"),
 }
+"""Every listed data set; what else is prepared loads too."""
 
-EMBEDDED = ("ring", "grid", "spirals", "gaussian", "linear_gaussian", "digits")
+EMBEDDED = tuple(name for name, entry in CATALOGUE.items() if entry.maker is not None)
 """The sets that need no preparation."""
 
 _EVERYWHERE = frozenset({"num", "noise_std", "split_seed"})
@@ -129,20 +153,21 @@ def check(name: str, options: DataOptions) -> None:
 
 def _check_values(options: DataOptions) -> None:
     """Refuses a value that no data set takes."""
-    _require(options.num is None or options.num >= 1, "num", options.num, "at least 1")
-    _require(options.dim >= 1, "dim", options.dim, "at least 1")
-    _require(options.resize is None or options.resize >= 1, "resize", options.resize, "at least 1")
-    seed = options.split_seed
-    _require(seed is None or seed >= 0, "split_seed", seed, "at least 0")
-    inside = 0 <= options.latent_dim <= options.dim
-    _require(inside, "latent_dim", options.latent_dim, f"0 to dim = {options.dim}")
-    for name in ("std", "noise_length"):
-        value = getattr(options, name)
-        _require(value is None or 0 < value < math.inf, name, value, "positive and finite")
-    noise = options.noise_std
-    _require(noise is None or 0 <= noise < math.inf, "noise_std", noise, "0 or more, and finite")
-    alpha = options.logit
-    _require(alpha is None or 0 < alpha < 0.5, "logit", alpha, "above 0 and below .5")
+    inf = math.inf
+    for option, inside, wanted in (
+        ("num", lambda value: value >= 1, "at least 1"),
+        ("dim", lambda value: value >= 1, "at least 1"),
+        ("resize", lambda value: value >= 1, "at least 1"),
+        ("split_seed", lambda value: value >= 0, "at least 0"),
+        ("latent_dim", lambda value: 0 <= value <= options.dim, f"0 to dim = {options.dim}"),
+        ("std", lambda value: 0 < value < inf, "positive and finite"),
+        ("noise_length", lambda value: 0 < value < inf, "positive and finite"),
+        ("noise_std", lambda value: 0 <= value < inf, "0 or more, and finite"),
+        ("logit", lambda value: 0 < value < 0.5, "above 0 and below .5"),
+    ):
+        value = getattr(options, option)
+        if value is not None and not inside(value):
+            raise ValueError(f"{option} is {shown(value)}; it must be {wanted}")
 
 
 def _check_together(name: str, options: DataOptions) -> None:
@@ -157,8 +182,3 @@ def _check_together(name: str, options: DataOptions) -> None:
         )
     if kind(name) == "linear_gaussian" and options.noise_std == 0:
         raise ValueError(f"noise_std=0 gives {name} no density; set it above 0 (its default is .1)")
-
-
-def _require(holds: bool, option: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise ValueError(f"{option} is {shown(value)}; it must be {wanted}")

@@ -16,20 +16,15 @@ from urllib.parse import urlparse
 
 from sigmaprop.runs.files import RunError, open_regular, sha256
 
+_FASHION_MNIST = """
+c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte.gz
+bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte.gz
+5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b  t10k-images-idx3-ubyte.gz
+0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34  t10k-labels-idx1-ubyte.gz
+"""
 CONTENT: dict[str, dict[str, str]] = {
     "fashion_mnist": {
-        "train-images-idx3-ubyte.gz": (
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-        ),
-        "train-labels-idx1-ubyte.gz": (
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-        ),
-        "t10k-images-idx3-ubyte.gz": (
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-        ),
-        "t10k-labels-idx1-ubyte.gz": (
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-        ),
+        file: digest for digest, file in map(str.split, _FASHION_MNIST.strip().splitlines())
     }
 }
 """sha256 of what is inside the gzip files, by data set and file."""
@@ -50,10 +45,10 @@ def hand_over(name: str, source: Path, downloads: Path, records: Mapping[str, An
     from etils import epath
     from tensorflow_datasets.core.download import resource
 
-    found = {url: source / PurePosixPath(urlparse(url).path).name for url in records}
-    for url, file in found.items():
+    files = {url: source / PurePosixPath(urlparse(url).path).name for url in records}
+    for url, file in files.items():
         verify(name, file, records[url].checksum)
-    for url, file in found.items():
+    for url, file in files.items():
         target = downloads / resource.get_dl_fname(url, records[url].checksum)
         shutil.copyfile(file, target)
         resource.write_info_file(
@@ -77,18 +72,17 @@ def verify(name: str, file: Path, checksum: str) -> None:
         RunError: it is missing, or neither its bytes nor its content are the original's.
     """
     try:
-        found, expected = sha256(file), checksum
-        if found != expected and file.name in CONTENT.get(name, {}):
-            content = _content_digest(file)
-            if content is not None:
-                found, expected = content, CONTENT[name][file.name]
+        digest, expected = sha256(file), checksum
+        known = CONTENT.get(name, {})
+        if digest != expected and file.name in known and (inner := _content_digest(file)):
+            digest, expected = inner, known[file.name]
     except OSError as error:
         raise RunError(
             f"cannot read {file} ({error.strerror}); give --from the folder with {name}'s files"
         ) from error
-    if found != expected:
+    if digest != expected:
         raise RunError(
-            f"{file} is not the original of {name}: its sha256 begins {found[:16]}, expected "
+            f"{file} is not the original of {name}: its sha256 begins {digest[:16]}, expected "
             f"{expected[:16]}; get the file anew"
         )
 

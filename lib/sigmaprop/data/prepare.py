@@ -7,6 +7,7 @@ import contextlib
 import errno
 import importlib.util
 import io
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,10 @@ def prepare(name: str, source: Path | None = None, directory: Path | None = None
         RunError: TensorFlow or an original file is missing, a file is not the original, the
             network cannot be reached, or the file cannot be written.
     """
-    _check_name(name)
+    if name in EMBEDDED:
+        raise ValueError(f"{name} needs no preparation; load it as it is")
+    if not store.is_name(name):
+        raise _unknown(name)
     for module in ("tensorflow", "importlib_resources"):
         if importlib.util.find_spec(module) is None:
             raise RunError(
@@ -54,12 +58,8 @@ def prepare(name: str, source: Path | None = None, directory: Path | None = None
         return store.write(name, _through_tfds(name, source, Path(folder)), directory)
 
 
-def _check_name(name: str) -> None:
-    """Refuses what is no image set that tensorflow-datasets could have."""
-    if name in EMBEDDED:
-        raise ValueError(f"{name} needs no preparation; load it as it is")
-    if not store.is_name(name):
-        raise unknown("image set", name, (set_ for set_ in CATALOGUE if set_ not in EMBEDDED))
+def _unknown(name: str) -> ValueError:
+    return unknown("image set", name, (listed for listed in CATALOGUE if listed not in EMBEDDED))
 
 
 def _through_tfds(name: str, source: Path | None, folder: Path) -> store.Prepared:
@@ -73,7 +73,9 @@ def _through_tfds(name: str, source: Path | None, folder: Path) -> store.Prepare
         tfds.disable_progress_bar()
         originals.hand_over(name, source, downloads, builder.url_infos or {})
     _run(name, builder, downloads)
-    return collect(name, {part: builder.as_data_source(part) for part in _parts(name, builder)})
+    if missing := [part for part in _PARTS if part not in builder.info.splits]:
+        raise ValueError(f"{name} has no split {missing[0]!r}; choose another image set")
+    return collect(name, {part: builder.as_data_source(part) for part in _PARTS})
 
 
 def _builder(name: str, folder: Path) -> Any:
@@ -83,8 +85,7 @@ def _builder(name: str, folder: Path) -> Any:
     try:
         builder: Any = tfds.builder(name, data_dir=folder, file_format="array_record")
     except ValueError as error:
-        listed = (set_ for set_ in CATALOGUE if set_ not in EMBEDDED)
-        raise unknown("image set", name, listed) from error
+        raise _unknown(name) from error
     if not _has_labelled_images(builder.info.features):
         raise ValueError(f"{name} has no labelled images of one size; choose another image set")
     return builder
@@ -96,12 +97,9 @@ def _has_labelled_images(features: Any) -> bool:
 
     if not isinstance(features, kinds.FeaturesDict) or {"image", "label"} - set(features):
         return False
-    image: Any = features["image"]
-    return isinstance(image, kinds.Image) and None not in _shape(image)
-
-
-def _shape(feature: Any) -> tuple[int | None, ...]:
-    return feature.shape
+    image = features["image"]
+    shape: Any = image.shape
+    return isinstance(image, kinds.Image) and None not in shape
 
 
 def _run(name: str, builder: Any, downloads: Path) -> None:
@@ -110,7 +108,9 @@ def _run(name: str, builder: Any, downloads: Path) -> None:
     from tensorflow_datasets.core.download import download_manager, util
 
     try:
-        _reach(builder, downloads)
+        # tensorflow-datasets would try for minutes where there is no network.
+        if builder.url_infos and not any(downloads.iterdir()):
+            requests.head(next(iter(builder.url_infos)), timeout=20)
         # What it prints is about the temporary folder; its progress bars go elsewhere.
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare(download_dir=downloads)
@@ -132,23 +132,6 @@ def _run(name: str, builder: Any, downloads: Path) -> None:
         ) from error
 
 
-def _reach(builder: Any, downloads: Path) -> None:
-    """Fails at once without a network; tensorflow-datasets would try for minutes."""
-    import requests
-
-    if not any(downloads.iterdir()):
-        for url in list(builder.url_infos or {})[:1]:
-            requests.head(url, timeout=20)
-
-
-def _parts(name: str, builder: Any) -> tuple[str, ...]:
-    """The names of the two splits that are used."""
-    missing = [part for part in _PARTS if part not in builder.info.splits]
-    if missing:
-        raise ValueError(f"{name} has no split {missing[0]!r}; choose another image set")
-    return _PARTS
-
-
 def collect(name: str, parts: dict[str, Sequence[dict[str, Any]]]) -> store.Prepared:
     """The arrays of examples that are read one by one.
 
@@ -159,25 +142,17 @@ def collect(name: str, parts: dict[str, Sequence[dict[str, Any]]]) -> store.Prep
     Raises:
         ValueError: the images are not uint8, or not of one size, or a part has none.
     """
-    sources = list(parts.values())
-    for part, source in parts.items():
-        if not len(source):
-            raise ValueError(
-                f"{name} has no example in its split {part!r}; choose another image set"
-            )
+    sources, another = list(parts.values()), "choose another image set"
+    if empty := [part for part, source in parts.items() if not len(source)]:
+        raise ValueError(f"{name} has no example in its split {empty[0]!r}; {another}")
     first = sources[0][0]["image"]
     if first.dtype != np.uint8:
-        raise ValueError(f"{name} has images of {first.dtype}, not uint8; choose another image set")
+        raise ValueError(f"{name} has images of {first.dtype}, not uint8; {another}")
     count = sum(len(source) for source in sources)
     images, labels = np.empty((count, *first.shape), np.uint8), np.empty(count, np.int32)
-    row = 0
-    for source in sources:
-        for example in source:
-            if example["image"].shape != first.shape:
-                raise ValueError(
-                    f"{name} has images of {example['image'].shape} beside {first.shape}; choose "
-                    "another image set"
-                )
-            images[row], labels[row] = example["image"], example["label"]
-            row += 1
+    for row, example in enumerate(itertools.chain(*sources)):
+        shape = example["image"].shape
+        if shape != first.shape:
+            raise ValueError(f"{name} has images of {shape} beside {first.shape}; {another}")
+        images[row], labels[row] = example["image"], example["label"]
     return store.Prepared(images, labels, len(sources[0]))

@@ -1,19 +1,11 @@
 """Loading a data set by its name."""
 
-from collections.abc import Callable
+import importlib
 
-from . import images, linear_gaussian, mixtures
+from . import images
 from .dataset import Dataset, split
-from .options import DataOptions, check
+from .options import CATALOGUE, DataOptions, check
 
-_MAKERS: dict[str, Callable[[DataOptions], Dataset]] = {
-    "ring": mixtures.ring,
-    "grid": mixtures.grid,
-    "spirals": mixtures.spirals,
-    "gaussian": linear_gaussian.gaussian,
-    "linear_gaussian": linear_gaussian.linear_gaussian,
-    "digits": images.digits_images,
-}
 _DEFAULTS = DataOptions()
 
 
@@ -29,8 +21,13 @@ def load(name: str, options: DataOptions = _DEFAULTS) -> Dataset:
         RunError: the set is not prepared, or its file was altered.
     """
     check(name, options)
-    make = _MAKERS.get(name)
-    dataset = images.prepared_images(name, options) if make is None else make(options)
+    maker = CATALOGUE[name].maker if name in CATALOGUE else None
+    if maker is None:
+        dataset = images.prepared_images(name, options)
+    else:
+        module, _, function = maker.rpartition(".")
+        make = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        dataset = make(options)
     if options.split_seed is not None:
         dataset = dataset._replace(splits=split(dataset, options.split_seed))
     return dataset if options.num is None else _subset(dataset, options.num)

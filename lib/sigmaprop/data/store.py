@@ -4,8 +4,6 @@ The files lie in the folder ``datasets`` of `cache.directory` and end in the sha
 They hold all that training needs, so a file can be carried to another machine; np.load reads it.
 """
 
-import hashlib
-import io
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -19,19 +17,12 @@ from . import cache
 
 FEWEST_TRAIN = 6
 """Training images; a sixth of them is held out to validate."""
-_DIGEST_SIZE = hashlib.sha256().digest_size
 _LONGEST = 200
 """Characters of a name, which is also that of a file."""
 
 
 class Prepared(NamedTuple):
-    """What a prepared file holds.
-
-    Attributes:
-        images: training images, then test images, uint8 [N, H, W, C].
-        labels: int32 [N].
-        num_train: how many of them are training images.
-    """
+    """What a prepared file holds: images to train on, those to test, and how many train."""
 
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int[np.ndarray, " N"]
@@ -44,12 +35,7 @@ def is_name(name: str) -> bool:
 
 
 def path(name: str, directory: Path | None = None) -> Path:
-    """Where the file of a set lies.
-
-    Args:
-        name: of the set.
-        directory: the cache directory. None: the one in use.
-    """
+    """Where the file of a set lies, below a cache directory; None: the one in use."""
     root = cache.directory() if directory is None else directory
     return root / "datasets" / f"{name.replace('/', '-')}.npz"
 
@@ -63,11 +49,9 @@ def write(name: str, prepared: Prepared, directory: Path | None = None) -> Path:
     Raises:
         RunError: it cannot be written.
     """
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **prepared._asdict())
-    body, file = buffer.getvalue(), path(name, directory)
+    file = path(name, directory)
     try:
-        write_atomic(file, body + hashlib.sha256(body).digest())
+        write_atomic(file, cache.pack(prepared._asdict(), compress=True))
     except RunError as error:
         raise RunError(
             f"cannot write {file} ({cache.reason(error)}); choose another --out or make room for it"
@@ -92,49 +76,26 @@ def read(name: str, directory: Path | None = None) -> Prepared:
         raise RunError(
             f"cannot read {file} ({error.strerror}); restore it or set SIGMAPROP_CACHE"
         ) from error
-    body, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
-    if hashlib.sha256(body).digest() != digest:
-        raise RunError(
-            f"{file} is truncated or altered; delete it and run `sigmaprop data prepare {name}`"
-        )
+    anew = f"delete it and run `sigmaprop data prepare {name}`"
     try:
-        return _checked(_parsed(body))
+        return _checked(cache.unpack(stored))
+    except cache.Altered as error:
+        raise RunError(f"{file} is truncated or altered; {anew}") from error
     except ValueError as error:
-        raise RunError(
-            f"{file} is no prepared image set: {error}; delete it and run `sigmaprop data prepare "
-            f"{name}`"
-        ) from error
-
-
-def _parsed(body: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file.
-
-    Raises:
-        ValueError: it is none, or holds other arrays than `Prepared`.
-    """
-    try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # what is no archive raises almost anything
-        raise ValueError("it cannot be read as arrays") from error
-    if set(arrays) != set(Prepared._fields):
-        raise ValueError(f"it must hold exactly {', '.join(Prepared._fields)}")
-    return arrays
+        raise RunError(f"{file} is no prepared image set: {error}; {anew}") from error
 
 
 def _checked(arrays: dict[str, np.ndarray]) -> Prepared:
-    """The set that these arrays make.
-
-    Raises:
-        ValueError: a shape, a type or a number is none that a set of images can have.
-    """
+    """The set that these arrays make; ValueError for what no set of images can have."""
+    if set(arrays) != set(Prepared._fields):
+        raise ValueError(f"it must hold exactly {', '.join(Prepared._fields)}")
     images, labels, num_train = (arrays[name] for name in Prepared._fields)
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"images is {_told(images)}; it must be uint8 [N, H, W, C]")
+        raise ValueError(f"images is {_described(images)}; it must be uint8 [N, H, W, C]")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise ValueError(f"labels is {_told(labels)}; it must be integers [{len(images)}]")
+        raise ValueError(f"labels is {_described(labels)}; it must be integers [{len(images)}]")
     if num_train.dtype.kind not in "iu" or num_train.shape != ():
-        raise ValueError(f"num_train is {_told(num_train)}; it must be an integer []")
+        raise ValueError(f"num_train is {_described(num_train)}; it must be an integer []")
     if not FEWEST_TRAIN <= num_train < len(images):
         raise ValueError(
             f"num_train is {num_train} of {len(images)} images; it must be {FEWEST_TRAIN} or more "
@@ -143,6 +104,5 @@ def _checked(arrays: dict[str, np.ndarray]) -> Prepared:
     return Prepared(images, labels, int(num_train))
 
 
-def _told(array: np.ndarray) -> str:
-    """Type and shape of an array."""
+def _described(array: np.ndarray) -> str:
     return f"{array.dtype} {list(array.shape)}"

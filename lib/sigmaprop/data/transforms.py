@@ -115,8 +115,8 @@ def noise_covariance(
 
 def _correlation(size: int, length: float) -> Float[np.ndarray, "S S"]:
     """Correlations along one side."""
-    place = np.arange(size)
-    return np.exp(-0.5 * ((place[:, None] - place) / length) ** 2)
+    pixel = np.arange(size)
+    return np.exp(-0.5 * ((pixel[:, None] - pixel) / length) ** 2)
 
 
 def _root(size: int, length: float) -> Float[np.ndarray, "S S"]:

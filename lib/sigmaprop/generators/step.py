@@ -69,9 +69,9 @@ def step(
     before = state
     seen = _Losses(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
     for turn in range(game.discriminator_steps):
-        state, seen = _move_discriminator(game, knobs, state, data, _at(keys, t, turn), t)
+        state, seen = move_discriminator(game, knobs, state, data, _at(keys, t, turn), t)
     judge = before if game.simultaneous else state
-    state, own = _move_generator(game, knobs, state, judge, _at(keys, t, 0), t)
+    state, own = move_generator(game, knobs, state, judge, _at(keys, t, 0), t)
     told = jnp.stack([seen.loss, own.loss, seen.real, seen.fake, *own.told])
     finite = jnp.isfinite(seen.loss) & jnp.isfinite(own.loss) & _finite(state)
     alive = finite & (before.diverged_at == NOT_DIVERGED)
@@ -129,9 +129,10 @@ def _at(keys: Keys, t: Array, turn: int) -> Keys:
     return {name: jax.random.fold_in(key, turn) for name, key in found.items()}
 
 
-def _move_discriminator(
+def move_discriminator(
     game: Game, knobs: Knobs, state: State, data: Array, keys: Keys, t: Array
 ) -> tuple[State, _Losses]:
+    """The discriminator's move against the generator of ``state``."""
     size = game.batch_size
     z = latent(game, keys["latent_discriminator"], size)
     noise = draws(game, keys["noise_discriminator"], size)
@@ -161,7 +162,7 @@ def _move_discriminator(
     return moved, seen
 
 
-def _move_generator(
+def move_generator(
     game: Game, knobs: Knobs, state: State, judge: State, keys: Keys, t: Array
 ) -> tuple[State, _Own]:
     """The generator's move against the discriminator of ``judge``."""

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from sigmaprop.names import shortened
+from sigmaprop.runs import state
 from sigmaprop.runs.files import RunError, read_json
-from sigmaprop.runs.lifecycle import state
 
 _RESUMABLE = ("gan",)
 """Commands whose runs keep checkpoints; the numbers of all others are written at their end."""

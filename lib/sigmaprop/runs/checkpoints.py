@@ -14,28 +14,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sigmaprop.runs.files import (
-    RunError,
-    absolute,
-    exists,
-    read_json,
-    remedy,
-    verify_manifest,
-    write_json,
-    write_manifest,
-    writing,
-)
-from sigmaprop.runs.orbax_errors import is_passing, quiet, reason, system_code
+from sigmaprop.runs import files, orbax_io
+from sigmaprop.runs.files import RunError
+from sigmaprop.runs.orbax_io import reason
 
 if TYPE_CHECKING:
     import jax
 
 Tree = TypeVar("Tree")
 
-_FOLDER = "checkpoints"
-_SAVING = ".saving"
-_STATE = "state"
-_LEAVES = "leaves.json"
+_FOLDER, _SAVING, _STATE, _LEAVES = "checkpoints", ".saving", "state", "leaves.json"
 
 
 def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
@@ -58,25 +46,30 @@ def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
         TypeError: if a leaf is of another type.
         ValueError: if ``keep`` is less than 1.
     """
+    import jax
+    import numpy as np
+
     if keep < 1:
         raise ValueError(f"keep is {keep}; give 1 or more")
     leaves = _by_name(tree)
-    _check_types(leaves)
+    for name, leaf in leaves.items():
+        if not isinstance(leaf, jax.Array | np.ndarray | bool | int | float):
+            raise TypeError(f"{name} is of type {type(leaf).__name__}; save arrays and numbers")
     target = _path(directory, step)
     temporary = target.parent / _SAVING
     try:
-        with writing(target):
+        with files.writing(target):
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            _look_for_room(temporary, leaves)
-        _write(temporary, target, leaves)
-        with writing(target):
+            orbax_io.look_for_room(temporary, leaves)
+            _write(temporary, target, leaves)
             shutil.rmtree(target, ignore_errors=True)
             os.replace(temporary, target)
-            _sync(target.parent)
+            files.sync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _remove_others(Path(directory), step, keep)
+    kept = [other for other in steps(directory) if other <= step][-keep:]
+    _remove(directory, set(steps(directory)) - set(kept))
     return target
 
 
@@ -111,32 +104,36 @@ def latest(
     for index, step in enumerate(usable):
         path = _path(directory, step)
         try:
-            verify_manifest(path)
-            kept = read_json(path / _LEAVES)
+            files.verify_manifest(path)
+            kept = files.read_json(path / _LEAVES)
             if kept == wanted:
                 return step, _load(path, abstract)
         except Exception as error:  # orbax raises almost anything
-            if is_passing(error):
-                raise _unread(path, error) from error
+            if orbax_io.is_passing(error):
+                raise RunError(
+                    f"cannot read checkpoint {path} ({reason(error)}); it may be whole, so none "
+                    "before it is taken: mend the cause and resume again"
+                ) from error
             rest = "none before it is left" if index + 1 == len(usable) else "the one before counts"
             say(f"checkpoint {path} is damaged ({reason(error)}); {rest}")
         else:
-            raise _other_arrays(path, kept, wanted)
+            name = next(n for n in [*wanted, *kept] if wanted.get(n) != kept.get(n))
+            raise RunError(
+                f"{path} is of another program: {name} is {kept.get(name, 'absent')} there and "
+                f"{wanted.get(name, 'absent')} here; use the version that wrote it or start a new "
+                "run"
+            )
     return None
 
 
 def steps(directory: Path) -> list[int]:
     """The steps of the checkpoints that have a manifest, ascending; it is not verified."""
-    found = (Path(directory) / _FOLDER).glob("*/manifest.json")
-    return sorted(int(path.parent.name) for path in found if _is_step(path.parent.name))
+    manifests = (Path(directory) / _FOLDER).glob("*/manifest.json")
+    return sorted(int(path.parent.name) for path in manifests if _is_step(path.parent.name))
 
 
 def drop_after(directory: Path, step: int) -> None:
-    """Removes the checkpoints of later steps, of a future that the run leaves.
-
-    Raises:
-        RunError: if one of them cannot be removed.
-    """
+    """Removes the checkpoints of later steps, of a future that the run leaves."""
     _remove(directory, [other for other in steps(directory) if other > step])
 
 
@@ -145,7 +142,7 @@ def remove_unfinished(directory: Path) -> None:
     folder = Path(directory) / _FOLDER
     shutil.rmtree(folder / _SAVING, ignore_errors=True)
     for path in folder.glob("*"):
-        if _is_step(path.name) and not exists(path / "manifest.json"):
+        if _is_step(path.name) and not files.exists(path / "manifest.json"):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -166,15 +163,6 @@ def _by_name(tree: Any) -> dict[str, Any]:
     return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves}
 
 
-def _check_types(leaves: dict[str, Any]) -> None:
-    import jax
-    import numpy as np
-
-    for name, leaf in leaves.items():
-        if not isinstance(leaf, jax.Array | np.ndarray | bool | int | float):
-            raise TypeError(f"{name} is of type {type(leaf).__name__}; save arrays and numbers")
-
-
 def _described(leaves: dict[str, Any]) -> dict[str, str]:
     """Dtype and shape of each leaf, or its type, by name."""
     return {
@@ -183,50 +171,28 @@ def _described(leaves: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _stored(leaves: dict[str, Any]) -> dict[str, Any]:
-    """The leaves that orbax stores: it refuses those without elements."""
-    return {name: leaf for name, leaf in leaves.items() if 0 not in getattr(leaf, "shape", ())}
-
-
-def _look_for_room(folder: Path, leaves: dict[str, Any]) -> None:
-    """Fails at once where the disk is full: orbax does so late, in many lines."""
-    size = sum(getattr(leaf, "nbytes", 8) for leaf in leaves.values())
-    if hasattr(os, "posix_fallocate"):
-        with open(folder / "room", "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size + 2**16)
-        (folder / "room").unlink()
-
-
 def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
     """State, description and manifest, on disk when this returns."""
-    from orbax.checkpoint import v1 as ocp
-
     try:
-        with quiet():
-            ocp.save(str(absolute(folder / _STATE)), _stored(leaves))
-    except Exception as error:  # orbax raises almost anything
-        code = system_code(error)
-        rest = "the checkpoints before it are whole" if code is None else remedy(code)
+        orbax_io.save(folder / _STATE, leaves)
+    except Exception as error:
+        code = orbax_io.system_code(error)
+        rest = "the checkpoints before it are whole" if code is None else files.remedy(code)
         raise RunError(f"cannot write {target} ({reason(error)}); {rest}") from error
-    write_json(folder / _LEAVES, _described(leaves))
-    paths = sorted(path for path in folder.rglob("*"))
-    write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
-    with writing(target):
-        for path in (*paths, folder):
-            _sync(path)
+    files.write_json(folder / _LEAVES, _described(leaves))
+    paths = sorted(folder.rglob("*"))
+    files.write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
+    for path in (*paths, folder):
+        files.sync(path)
 
 
 def _load(path: Path, abstract: Any) -> Any:
     """The state that a verified checkpoint holds."""
     import jax
-    from orbax.checkpoint import v1 as ocp
 
     leaves = _by_name(abstract)
-    with quiet():
-        found = ocp.load(
-            str(absolute(path / _STATE)), {n: _target(leaf) for n, leaf in _stored(leaves).items()}
-        )
-    placed = [_placed(found.get(name), leaf) for name, leaf in leaves.items()]
+    arrays = orbax_io.load(path / _STATE, {n: _target(leaf) for n, leaf in leaves.items()})
+    placed = [_placed(arrays.get(name), leaf) for name, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(abstract), placed)
 
 
@@ -246,61 +212,27 @@ def _sharding(leaf: Any) -> "jax.sharding.Sharding | None":
     return getattr(leaf, "sharding", None) if getattr(leaf, "committed", True) else None
 
 
-def _placed(found: Any, leaf: Any) -> Any:
+def _placed(array: Any, leaf: Any) -> Any:
     """A leaf as orbax made it, or anew where it has no elements or may lie anywhere."""
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    if found is None:
+    if array is None:
         empty = np.zeros if isinstance(leaf, np.ndarray) else jnp.zeros
         return empty(leaf.shape, leaf.dtype)
-    if not isinstance(found, jax.Array) or _sharding(leaf) is not None:
-        return found
-    if jnp.issubdtype(found.dtype, jax.dtypes.prng_key):
-        data = jnp.asarray(np.asarray(jax.random.key_data(found)))
-        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(found))
-    return jnp.asarray(np.asarray(found))
-
-
-def _remove_others(directory: Path, step: int, keep: int) -> None:
-    """Removes later steps, and all but ``keep`` of the others."""
-    there = steps(directory)
-    kept = [other for other in there if other <= step][-keep:]
-    _remove(directory, set(there) - set(kept))
+    if not isinstance(array, jax.Array) or _sharding(leaf) is not None:
+        return array
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        data = jnp.asarray(np.asarray(jax.random.key_data(array)))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(array))
+    return jnp.asarray(np.asarray(array))
 
 
 def _remove(directory: Path, there: Iterable[int]) -> None:
     """Removes checkpoints, each of which counts or does not count at every moment."""
-    with writing(directory):
+    with files.writing(directory):
         for other in there:
             path = _path(directory, other)
             (path / "manifest.json").unlink()
             shutil.rmtree(path)
-
-
-def _unread(path: Path, error: BaseException) -> RunError:
-    """The error for a checkpoint that may well be whole."""
-    return RunError(
-        f"cannot read checkpoint {path} ({reason(error)}); it may be whole, so none before it is "
-        "taken: mend the cause and resume again"
-    )
-
-
-def _other_arrays(path: Path, kept: dict[str, str], wanted: dict[str, str]) -> RunError:
-    """The error for a checkpoint of another program."""
-    differing = (n for n in [*wanted, *kept] if wanted.get(n) != kept.get(n))
-    name = next(differing)
-    return RunError(
-        f"{path} is of another program: {name} is {kept.get(name, 'absent')} there and "
-        f"{wanted.get(name, 'absent')} here; use the version that wrote it or start a new run"
-    )
-
-
-def _sync(path: Path) -> None:
-    """Makes a file, or the names in a directory, last through a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -29,8 +29,7 @@ _NUMERICS = (
 _ORDER = (
     *(("device", name) for name in ("backend", "kind", "count")),
     *(("cpu", name) for name in ("model", "cores")),
-    *(("versions", name) for name in ("jax", "jaxlib", "python")),
-    *(("versions", name) for name in _PACKAGES[2:]),
+    *(("versions", name) for name in ("jax", "jaxlib", "python", *_PACKAGES[2:])),
 )
 
 
@@ -48,7 +47,7 @@ def environment(seed: int | None) -> dict[str, Any]:
     import jax
 
     devices = jax.devices()
-    found = {
+    content = {
         "schema": 1,
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in _PACKAGES},
         "platform": platform.platform(),
@@ -65,7 +64,7 @@ def environment(seed: int | None) -> dict[str, Any]:
         "seed": seed,
         "argv": list(sys.argv),
     }
-    return without_home(found)
+    return without_home(content)
 
 
 def without_home(content: Any) -> Any:
@@ -85,8 +84,8 @@ def without_home(content: Any) -> Any:
 def _homes() -> re.Pattern[str]:
     """Home directories, where a path begins and up to the end of a name in it."""
     own = os.path.expanduser("~")
-    own = {place.rstrip("/") for place in (own, os.path.realpath(own)) if place.startswith("/")}
-    named = [re.escape(place) for place in sorted(own - {""}, key=len, reverse=True)]
+    own = {path.rstrip("/") for path in (own, os.path.realpath(own)) if path.startswith("/")}
+    named = [re.escape(path) for path in sorted(own - {""}, key=len, reverse=True)]
     places = "|".join([*named, r"/(?:home|Users)/[^/\s:;,\"']+", "/root"])
     return re.compile(rf"(?<![\w.~/-])(?:{places})(?![^/\s:;,\"'])")
 
@@ -105,45 +104,40 @@ def environment_differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
         One sentence per difference: devices, CPU, jax, jaxlib, python, other packages, flags, git,
         platform. Empty where nothing differs.
     """
+    pairs = zip(_entries(a, b), _entries(b, a), strict=True)
     return [
         f"{name} was {_show(old)} and is now {_show(new)}"
-        for name, old, new in _pairs(a, b)
+        for (name, old), (_, new) in pairs
         if old != new
     ]
 
 
-def _pairs(a: dict[str, Any], b: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """(Name, old, new) for every entry that can change the numbers, most important first."""
-    a, b = without_home(a), without_home(b)  # older records have the paths themselves
+def _entries(record: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What can change the numbers, by name, most important first; the names of both records."""
+    record = without_home(record)  # older records have the paths themselves
     for section, name in _ORDER:
         label = name if section == "versions" else f"{section} {name}"
-        yield label, _entry(a, section, name), _entry(b, section, name)
-    yield "x64", a.get("x64"), b.get("x64")
+        yield label, _entry(record, section, name)
+    yield "x64", record.get("x64")
     for section in ("numerics", "flags"):
-        both = [found.get(section) for found in (a, b)]
+        both = [each.get(section) for each in (record, other)]
         names: set[str] = {name for each in both if isinstance(each, dict) for name in each}
         for name in sorted(names):
             if "CACHE" not in name:
-                yield name, _entry(a, section, name), _entry(b, section, name)
-    yield "the checkout", _checkout(a), _checkout(b)
-    yield "platform", a.get("platform"), b.get("platform")
+                yield name, _entry(record, section, name)
+    commit = _entry(record, "git", "commit")
+    dirty = _entry(record, "git", "dirty")
+    yield "the checkout", f"{commit} with uncommitted changes" if dirty else commit
+    yield "platform", record.get("platform")
 
 
-def _entry(environment: dict[str, Any], section: str, name: str) -> Any:
+def _entry(record: dict[str, Any], section: str, name: str) -> Any:
     """One entry, None where the section or the entry is missing."""
-    found = environment.get(section)
-    return found.get(name) if isinstance(found, dict) else None
-
-
-def _checkout(environment: dict[str, Any]) -> str | None:
-    """Commit and dirty flag in words."""
-    commit = _entry(environment, "git", "commit")
-    dirty = _entry(environment, "git", "dirty")
-    return f"{commit} with uncommitted changes" if dirty else commit
+    content = record.get(section)
+    return content.get(name) if isinstance(content, dict) else None
 
 
 def _show(value: Any) -> str:
-    """A value in a sentence."""
     if value is None:
         return "unset"
     text = str(value)

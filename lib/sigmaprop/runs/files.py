@@ -1,7 +1,8 @@
 """Whole files or none: atomic writes, strict JSON, checksums, and the lock of a run directory.
 
 Whatever is read is a regular file, opened by `open_regular`: a FIFO or a device that lies in the
-place of one of our files is refused, where a plain ``open`` would wait for ever.
+place of one of our files is refused, where a plain ``open`` would wait for ever. What the system
+refuses ends in a `RunError`, except where a docstring says OSError.
 """
 
 import errno
@@ -42,11 +43,7 @@ class RunError(ValueError):
 
 
 def absolute(path: Path) -> Path:
-    """The path from the root, links in it left alone: it means the same from every directory.
-
-    Raises:
-        RunError: if it is relative to a working directory that was removed.
-    """
+    """The path from the root, links in it left alone: it means the same from every directory."""
     try:
         return Path(path).absolute()
     except OSError as error:
@@ -93,11 +90,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a regular file.
-
-    Args:
-        path: of the file.
-        most: bytes that it may have, None for any number.
+    """The bytes of a regular file, at most so many; None: any number.
 
     Raises:
         OSError: if it is no regular file, cannot be read, or is larger.
@@ -114,16 +107,11 @@ def unreadable(path: Path, error: OSError) -> RunError:
 
 
 def remedy(code: int | None) -> str:
-    """What a user can do where a file in a run directory cannot be written.
-
-    Args:
-        code: the system's number of the error; None where it gave none.
-    """
+    """What a user can do where the system's error ``code`` keeps a run from being written."""
     if code in _NO_ROOM:
         return "make room for it or choose another --run-dir"
-    if code == errno.ENAMETOOLONG:
-        return "choose another --run-dir, of a shorter name"
-    return "choose another --run-dir"
+    shorter = ", of a shorter name" if code == errno.ENAMETOOLONG else ""
+    return f"choose another --run-dir{shorter}"
 
 
 @contextmanager
@@ -158,25 +146,27 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    _sync(path.parent)
+    with suppress(OSError):  # not every file system can
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Makes a file, or the names in a directory, last through a power cut, or raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Writes a whole file or nothing: temporary name, fsync, rename.
-
-    Raises:
-        RunError: if it cannot be written; an older file of this name stays as it was.
-    """
+    """Writes a whole file or nothing; see `atomic`."""
     with atomic(Path(path)) as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON that `read_json` reads back.
-
-    Raises:
-        RunError: if it cannot be written.
-    """
+    """Writes JSON that `read_json` reads back, whole or not at all."""
     write_atomic(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -197,11 +187,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_manifest(directory: Path, names: Iterable[str]) -> None:
-    """Writes ``manifest.json`` with the sha256 of the files ``names`` below ``directory``.
-
-    Raises:
-        RunError: if one of them is missing.
-    """
+    """Writes ``manifest.json`` with the sha256 of the files ``names``, which must be there."""
     try:
         digests = {name: sha256(directory / name) for name in names}
     except OSError as error:
@@ -225,52 +211,46 @@ def verify_manifest(directory: Path) -> None:
 
 
 def read_manifest(directory: Path) -> dict[str, str]:
-    """The sha256 of each file that ``manifest.json`` lists; the files are not looked at.
-
-    Raises:
-        RunError: if the manifest is missing or was altered.
-    """
+    """The sha256 of each file that ``manifest.json`` lists; only the manifest is verified."""
     path = directory / "manifest.json"
     return unsealed(read_json(path), path)
 
 
 def verify_file(path: Path, digest: str) -> None:
-    """Recomputes the checksum of a file.
-
-    Raises:
-        RunError: if it was altered, is missing or cannot be read.
-    """
+    """Raises a RunError if a file was altered, is missing or cannot be read."""
     try:
-        found = sha256(path)
+        same = sha256(path) == digest
     except OSError as error:
         if error.errno in _NOT_THERE:
             raise RunError(f"{path} is missing; restore it or repeat the run") from None
         raise unreadable(path, error) from error
-    if found != digest:
+    if not same:
         raise RunError(f"{path} was altered after it was written; restore it or repeat the run")
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a regular file, in hexadecimal.
-
-    Raises:
-        OSError: if it is none, or cannot be read.
-    """
+    """The SHA-256 of a regular file, in hexadecimal; OSError if it cannot be read."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal; RunError if it cannot be read."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def sealed(digests: Mapping[str, str]) -> dict[str, Any]:
     """Digests of files by name, with a checksum of their own."""
-    return {"schema": 1, "files": dict(digests), "checksum": _checksum(digests)}
+    text = json.dumps(dict(digests), sort_keys=True)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return {"schema": 1, "files": dict(digests), "checksum": checksum}
 
 
 def unsealed(content: Any, path: Path) -> dict[str, str]:
-    """The digests that `sealed` made a content of.
-
-    Raises:
-        RunError: naming ``path``, where it is not as it was made.
-    """
+    """The digests that `sealed` made a content of; a RunError that names ``path`` otherwise."""
     digests = content.get("files") if isinstance(content, dict) else None
     if not isinstance(digests, dict) or content != sealed(digests):
         raise RunError(f"{path} was altered after it was written; restore it or repeat the run")
@@ -284,8 +264,8 @@ def remove_temporary(directory: Path) -> None:
     """
     for folder, _, names in os.walk(directory):
         for name in names:
-            found = _TEMPORARY.fullmatch(name)
-            if found and not _lives(int(found["pid"])):
+            match = _TEMPORARY.fullmatch(name)
+            if match and not _lives(int(match["pid"])):
                 with suppress(OSError):
                     os.unlink(os.path.join(folder, name))
 
@@ -322,9 +302,8 @@ def holder(directory: Path) -> str | None:
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _pid(descriptor)
     except OSError:
@@ -340,16 +319,6 @@ def held(directory: Path, pid: str) -> RunError:
         f"--run-dir {directory} is held by a living process (pid {pid}); "
         "wait until it ends or choose another"
     )
-
-
-def _sync(directory: Path) -> None:
-    """Makes a rename last through a power cut, where the file system knows how."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -368,10 +337,6 @@ def _check_regular(mode: int, path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a FIFO, socket or device and no file", str(path))
 
 
-def _checksum(digests: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
-
-
 def _lives(pid: int) -> bool:
     """Whether a process of that number lives; this one itself counts as one."""
     try:
@@ -379,17 +344,19 @@ def _lives(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
+        pass
     return True
 
 
 def _flock(descriptor: int) -> None:
     """Locks, with patience for somebody who only looks."""
-    for _ in range(5):
-        with suppress(BlockingIOError):
+    for attempt in range(6):
+        try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(0.02)
-    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt == 5:
+                raise
+            time.sleep(0.02)
 
 
 def _pid(descriptor: int) -> str:

@@ -46,11 +46,7 @@ def read(spec: str) -> bytes:
 
 
 def sha256(spec: str) -> str:
-    """The SHA-256 of the file that a spec names, in hexadecimal.
-
-    Raises:
-        ValueError: as `read` does.
-    """
+    """The SHA-256 of the file that a spec names, in hexadecimal; raises as `read` does."""
     return hashlib.sha256(read(spec)).hexdigest()
 
 
@@ -78,45 +74,36 @@ def check(directory: Path, specs: Iterable[str], remedy: str) -> list[Path]:
         RunError: naming the file that differs, is not recorded, or lies in the directory itself.
     """
     own = [spec for spec in specs if is_own(spec)]
-    record = _record(directory) if own else {}
-    return [_checked(directory, spec, record.get(spec), remedy) for spec in own]
+    sources = Path(directory) / SOURCES
+    record = read_json(sources) if own and exists(sources) else {}
+    return [
+        _checked(directory, spec, record.get(spec) if isinstance(record, dict) else None, remedy)
+        for spec in own
+    ]
 
 
 def _checked(directory: Path, spec: str, recorded: Any, remedy: str) -> Path:
-    path, home = split(spec)[0], Path(os.path.realpath(directory))
-    rest = remedy.replace("{spec}", shown_spec(spec))
+    """The file of one spec, refused unless it is what was recorded."""
+    path, sources = split(spec)[0], Path(directory) / SOURCES
+    rest = remedy.replace("{spec}", shown(spec, 300))
     digest = recorded.get("sha256") if isinstance(recorded, dict) else None
-    if path.is_relative_to(home):
+    if path.is_relative_to(os.path.realpath(directory)):
         raise RunError(f"{path}, which {directory} names, came with it and is not run; {rest}")
     if not isinstance(digest, str):
         raise RunError(
-            f"{path}, which {directory} names, is not run: {Path(directory) / SOURCES} does not "
-            f"record it; {rest}"
+            f"{path}, which {directory} names, is not run: {sources} does not record it; {rest}"
         )
     try:
         same = sha256(spec) == digest
     except ValueError as error:
-        where = f"what the run used stands in {Path(directory) / SOURCES}"
-        raise RunError(f"{error}; {where}; {rest}") from error
+        raise RunError(f"{error}; what the run used stands in {sources}; {rest}") from error
     if not same:
         raise RunError(
-            f"{path} is not what {directory} used and is not run; that stands in "
-            f"{Path(directory) / SOURCES}; {rest}"
+            f"{path} is not what {directory} used and is not run; that stands in {sources}; {rest}"
         )
     return path
 
 
-def _record(directory: Path) -> dict[str, Any]:
-    path = Path(directory) / SOURCES
-    found = read_json(path) if exists(path) else {}
-    return found if isinstance(found, dict) else {}
-
-
-def shown_spec(spec: str) -> str:
-    """A spec in a sentence, its middle left out where it is long."""
-    return shown(spec, 300)
-
-
 def refused(spec: str, reason: str) -> ValueError:
-    """The error for a function that cannot be used."""
-    return ValueError(f"objective {shown_spec(spec)}: {reason}")
+    """The error for a function that cannot be used; the middle of a long spec is left out."""
+    return ValueError(f"objective {shown(spec, 300)}: {reason}")

@@ -3,24 +3,13 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sigmaprop.runs import checkpoints, tables
+from sigmaprop.runs import checkpoints, files, tables
 from sigmaprop.runs.configs import load_config
 from sigmaprop.runs.environment import environment, environment_differences
-from sigmaprop.runs.files import (
-    RunError,
-    absolute,
-    exists,
-    held,
-    holder,
-    read_json,
-    remove_temporary,
-    sha256,
-    take_lock,
-    write_json,
-)
-from sigmaprop.runs.lifecycle import Run, read_environment, state, verify_seals, write_status
+from sigmaprop.runs.files import RunError
+from sigmaprop.runs.run import Run, read_environment, state, verify_seals, write_status
 
 RESUMES = "resumes.json"
 """The environment of each process that went on with the run, in the order in which they did."""
@@ -62,19 +51,22 @@ def resume(directory: Path, command: str, config_type: type) -> Resumed:
     check_begun(named)
     if state(named) == "complete":
         return Resumed(None, [])
-    lock = take_lock(named)
+    lock = files.take_lock(named)
     try:
         if state(named) == "complete":  # it ended between the two looks
             os.close(lock)
             return Resumed(None, [])
         seals = verify_seals(named)
         config = load_config(named, config_type, command=command)
-        run = Run(absolute(named), command, config, named, lock, seals=dict(seals or {}))
+        run = Run.locked(named, lock, command, config)
+        run.seals |= seals or {}
         differences = _record_environment(run)
-        _tidy(run)
+        files.remove_temporary(run.directory)
+        checkpoints.remove_unfinished(run.directory)
+        tables.remove_unfinished(run.directory)
         if seals is None:
             tables.seal_parts(run)  # before the status, which tells that it was done
-        write_status(run, "running", None)
+        write_status(run, "running")
     except BaseException:
         os.close(lock)
         raise
@@ -87,17 +79,14 @@ def check_begun(directory: Path) -> None:
     Raises:
         RunError: saying what is there instead.
     """
-    if not exists(Path(directory) / "config.json"):
-        raise _nothing(Path(directory))
-
-
-def _nothing(directory: Path) -> RunError:
-    """Why a directory without a config cannot be resumed."""
-    if (pid := holder(directory)) is not None:
-        return held(directory, pid)
+    directory = Path(directory)
+    if files.exists(directory / "config.json"):
+        return
+    if (pid := files.holder(directory)) is not None:
+        raise files.held(directory, pid)
     if not directory.is_dir():
-        return RunError(f"{directory} is no directory; name the directory of a run")
-    return RunError(
+        raise RunError(f"{directory} is no directory; name the directory of a run")
+    raise RunError(
         f"{directory} is empty: it holds no config.json, so there is nothing to resume; "
         "start a new run"
     )
@@ -107,36 +96,22 @@ def _record_environment(run: Run) -> list[str]:
     """Adds the present environment to `RESUMES`; returns how it differs from the run's first."""
     present = environment(getattr(run.config, "seed", None))
     first = run.directory / "environment.json"
-    if not exists(first):  # stopped before it was written, so before the first number
+    if not files.exists(first):  # stopped before it was written, so before the first number
         run.seals.pop(first.name, None)
-        write_status(run, "running", None)  # before: nothing may lie there under another's seal
-        write_json(first, present)
+        write_status(run, "running")  # before: nothing may lie there under another's seal
+        files.write_json(first, present)
     for path in (run.directory / "config.json", first):
-        run.seals.setdefault(path.name, sha256(path))
+        run.seals.setdefault(path.name, files.digest(path))
     path = run.directory / RESUMES
-    before = _resumes(path) if exists(path) else []
+    before = []
+    if files.exists(path):
+        content = files.read_json(path)
+        before = content.get("resumes") if isinstance(content, dict) else None
+        if not isinstance(before, list):
+            raise RunError(f"{path} holds no list of resumes; restore it or delete it")
     differences = environment_differences(read_environment(run.directory), present)
-    now = {
-        "time": datetime.now(UTC).isoformat(),
-        "differences": differences,
-        "environment": present,
-    }
-    write_json(path, {"schema": 1, "resumes": [*before, now]})
+    time = datetime.now(UTC).isoformat()
+    entry = {"time": time, "differences": differences, "environment": present}
+    files.write_json(path, {"schema": 1, "resumes": [*before, entry]})
     run.extra.append(RESUMES)
     return differences
-
-
-def _resumes(path: Path) -> list[Any]:
-    """The resumes before this one."""
-    content = read_json(path)
-    found = content.get("resumes") if isinstance(content, dict) else None
-    if not isinstance(found, list):
-        raise RunError(f"{path} holds no list of resumes; restore it or delete it")
-    return found
-
-
-def _tidy(run: Run) -> None:
-    """Removes what a process that was killed left half-written."""
-    remove_temporary(run.directory)
-    checkpoints.remove_unfinished(run.directory)
-    tables.remove_unfinished(run.directory)

@@ -1,48 +1,83 @@
-"""Run directories: config, environment, status, lock, metrics, manifest.
+"""Run directories: made, owned by one process, sealed, verified and read.
 
 A run directory holds ``config.json``, ``environment.json``, ``status.json``, ``lock``,
 ``metrics.parquet`` (``metrics/part-*.parquet`` while running) and, once complete, ``manifest.json``
 with the sha256 of what a replay relies on; where a run has them, ``checkpoints`` and
 ``resumes.json``. Every file is written under a temporary name and then renamed: it is whole or
-absent. Until there is a manifest, ``status.json`` seals config and environment and
-``metrics/manifest.json`` the parts. Nothing that is read names the directory: it can be moved.
+absent. Until there is a manifest, ``status.json`` seals config, environment and whatever else is
+finished, and ``metrics/manifest.json`` the parts; a run that goes on verifies them first. Nothing
+that is read names the directory: it can be moved.
 """
 
+import dataclasses
 import hashlib
-import itertools
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from sigmaprop.runs import configs
-from sigmaprop.runs.configs import load_command, load_config
+from sigmaprop.names import shown
+from sigmaprop.runs import configs, files
 from sigmaprop.runs.environment import environment
-from sigmaprop.runs.files import (
-    RunError,
-    absolute,
-    exists,
-    held,
-    holder,
-    take_lock,
-    verify_manifest,
-    write_atomic,
-    writing,
-)
-from sigmaprop.runs.lifecycle import (
-    Run,
-    read_environment,
-    state,
-    write_status,
-)
-from sigmaprop.runs.tables import (
-    read_metrics,
-)
+from sigmaprop.runs.files import RunError
+from sigmaprop.runs.signals import Terminated, sigterm_raises
+from sigmaprop.runs.tables import drop_parts, join_parts, read_metrics
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+State = Literal["running", "complete", "interrupted", "failed"]
+
+
+@dataclasses.dataclass
+class Run(os.PathLike[str]):
+    """A run that this process owns; a context manager that records how it ended.
+
+    It stands for its directory wherever a path is taken.
+
+    Attributes:
+        directory: where its files lie, from the root.
+        command: the experiment's name.
+        config: its frozen dataclass.
+        named: the directory as the user named it, for sentences.
+        extra: further files, relative to ``directory``, for the manifest.
+        seals: sha256 of the files, relative to ``directory``, that are finished.
+    """
+
+    directory: Path
+    command: str
+    config: Any
+    named: Path
+    extra: list[str] = dataclasses.field(default_factory=list)
+    seals: dict[str, str] = dataclasses.field(default_factory=dict)
+    _held: ExitStack = dataclasses.field(default_factory=ExitStack)
+
+    @classmethod
+    def locked(cls, named: Path, lock: int, command: str, config: Any) -> "Run":
+        """A run whose directory's lock this process has taken, and gives back when it ends."""
+        run = cls(files.absolute(named), command, config, named)
+        run._held.callback(os.close, lock)
+        return run
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
+
+    def __enter__(self) -> "Run":
+        self._held.enter_context(sigterm_raises())
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        with self._held:
+            try:
+                if error is None:
+                    _complete(self)
+                else:
+                    _record(self, error)
+            except BaseException as failure:
+                _record(self, failure)
+                raise
 
 
 class Finished(NamedTuple):
@@ -58,11 +93,10 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
     """Makes a run directory, locks it, and writes config, environment and status.
 
     Args:
-        directory: new or empty, relative to the present working directory or absolute; None makes
-            ``root/<command>-<UTC time>``.
+        directory: see `new_directory`.
         command: the experiment's name.
         config: a frozen dataclass; `sigmaprop.runs.configs` says of what.
-        root: where fresh directories go.
+        root: see `new_directory`.
 
     Returns:
         The run, to be entered with ``with``.
@@ -73,9 +107,9 @@ def create(directory: Path | None, command: str, config: Any, *, root: Path = Pa
     """
     text = configs.dump(command, config)
     named = new_directory(directory, command, root=root)
-    run = Run(absolute(named), command, config, named, take_lock(named))
+    run = Run.locked(named, files.take_lock(named), command, config)
     if _occupied(named):  # by a process that came first, between look and lock
-        os.close(run._lock)
+        run._held.close()
         raise _refusal(named)
     try:
         _begin(run, text)
@@ -89,25 +123,20 @@ def new_directory(directory: Path | None, name: str, *, root: Path = Path("runs"
     """A directory for one run, or for several side by side: the one given, or a fresh one.
 
     Args:
-        directory: new or empty; None makes ``root/<name>-<UTC time>``.
-        name: what the fresh one is called after.
-        root: where fresh directories go.
+        directory: new or empty, relative to the present working directory or absolute.
+        name, root: where there is none given, it is ``root/<name>-<UTC time>``.
 
     Raises:
         RunError: if the directory is occupied or cannot be written.
     """
-    return _fresh(Path(root), name) if directory is None else _vacant(Path(directory))
-
-
-def _begin(run: Run, config: str) -> None:
-    """Status, config and environment; what is there of the last two is sealed at every moment."""
-    write_status(run, "running", None)
-    found = json.dumps(environment(getattr(run.config, "seed", None)), indent=2, allow_nan=False)
-    texts = {"config.json": config, "environment.json": found + "\n"}
-    run.seals |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    write_status(run, "running", None)
-    for name, text in texts.items():
-        write_atomic(run.directory / name, text)
+    if directory is None:
+        return _fresh_below(Path(root), f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    directory = Path(directory)
+    with files.writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    if _occupied(directory):
+        raise _refusal(directory)
+    return directory
 
 
 def include(run: Run, path: Path) -> None:
@@ -126,6 +155,34 @@ def include(run: Run, path: Path) -> None:
     run.extra.append(path.as_posix())
 
 
+def seal(run: Run, *paths: Path) -> None:
+    """Records the sha256 of finished files, which must be there, for `verify_seals`."""
+    for path in paths:
+        run.seals[path.relative_to(run.directory).as_posix()] = files.digest(path)
+    write_status(run, "running")
+
+
+def state(directory: Path) -> State:
+    """How a run stands; one that says "running" while no process holds its lock was interrupted.
+
+    Raises:
+        RunError: if ``directory`` is no run directory or its status is damaged.
+    """
+    path = Path(directory) / "status.json"
+    alive = files.holder(path.parent) is not None  # first: a run may end between the two looks
+    if not files.exists(path):
+        raise RunError(f"{directory} is no run directory: it holds no status.json; choose another")
+    content = files.read_json(path)
+    status = content.get("status") if isinstance(content, dict) else None
+    for known in get_args(State):
+        if status == known:
+            return "interrupted" if known == "running" and not alive else known
+    raise RunError(
+        f"{path} is damaged: status is {shown(status)}, not one of "
+        f"{', '.join(get_args(State))}; repeat the run"
+    )
+
+
 def verify(directory: Path) -> None:
     """Recomputes the checksums of a complete run.
 
@@ -138,63 +195,125 @@ def verify(directory: Path) -> None:
             f"{directory} is {status}, not complete, so it has no manifest to verify; "
             "let it end or repeat it"
         )
-    verify_manifest(directory)
+    files.verify_manifest(directory)
 
 
 def load(directory: Path, config_type: type, *, command: str | None = None) -> Finished:
-    """Reads a complete run after verifying it, for a replay or a report.
-
-    Raises:
-        RunError: as ``verify``, ``load_config`` and ``read_metrics`` do.
-    """
+    """Reads a complete run for a replay or a report; raises as `verify` and the readers do."""
     directory = Path(directory)
     verify(directory)
     return Finished(
-        load_command(directory),
-        load_config(directory, config_type, command=command),
+        configs.load_command(directory),
+        configs.load_config(directory, config_type, command=command),
         read_environment(directory),
         read_metrics(directory),
     )
 
 
-def _fresh(root: Path, command: str) -> Path:
-    """A new directory under ``root``, named after command and time."""
-    name = f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    with writing(root):
+def read_environment(directory: Path) -> dict[str, Any]:
+    """What ``environment.json`` holds; a RunError if it is missing or damaged."""
+    path = Path(directory) / "environment.json"
+    content = files.read_json(path)
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is no record of an environment; restore it or repeat the run")
+    return content
+
+
+def write_status(run: Run, status: State, reason: str | None = None) -> None:
+    """Records how the run stands, and the sha256 of what is finished."""
+    content = {"schema": 1, "status": status, "reason": reason, "pid": os.getpid()}
+    content |= {"time": datetime.now(UTC).isoformat(), "sealed": files.sealed(run.seals)}
+    files.write_json(run.directory / "status.json", content)
+
+
+def verify_seals(directory: Path) -> dict[str, str] | None:
+    """Verifies config and environment, which decide what a run that goes on computes and says.
+
+    Returns:
+        The sha256 of finished files by name; None for a run of a version that recorded none.
+
+    Raises:
+        RunError: if one of the two was altered or is missing, or ``status.json`` is damaged.
+    """
+    path = directory / "status.json"
+    content = files.read_json(path)
+    if not isinstance(content, dict) or "sealed" not in content:
+        return None
+    seals = files.unsealed(content["sealed"], path)
+    for name in ("config.json", "environment.json"):
+        # A process may have ended between the seal and the environment.
+        if name in seals and (name == "config.json" or files.exists(directory / name)):
+            files.verify_file(directory / name, seals[name])
+    return seals
+
+
+def _begin(run: Run, config: str) -> None:
+    """Status, config and environment; what is there of the last two is sealed at every moment."""
+    write_status(run, "running")
+    present = environment(getattr(run.config, "seed", None))
+    texts = {
+        "config.json": config,
+        "environment.json": json.dumps(present, indent=2, allow_nan=False) + "\n",
+    }
+    run.seals |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    write_status(run, "running")
+    for name, text in texts.items():
+        files.write_atomic(run.directory / name, text)
+
+
+def _record(run: Run, error: BaseException) -> None:
+    """Writes how ``error`` ended the run; a full disk must not hide the error itself."""
+    with suppress(RunError):
+        if isinstance(error, Terminated):
+            write_status(run, "interrupted", "SIGTERM")
+        elif isinstance(error, KeyboardInterrupt):
+            write_status(run, "interrupted", "Ctrl-C")
+        else:
+            write_status(run, "failed", f"{type(error).__name__}: {error}"[:1000])
+
+
+def _complete(run: Run) -> None:
+    """Joins the metrics, writes the manifest, then the status, and only then removes the parts.
+
+    A run killed in between still holds the parts, and can be resumed from any checkpoint.
+    """
+    join_parts(run)
+    metrics = ["metrics.parquet"] if (run.directory / "metrics.parquet").exists() else []
+    files.write_manifest(run.directory, ["config.json", "environment.json", *metrics, *run.extra])
+    write_status(run, "complete")
+    drop_parts(run)
+
+
+def _fresh_below(root: Path, name: str) -> Path:
+    """A new directory of this name, with a number behind it where it is taken."""
+    with files.writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            directory = root / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
+        directory, number = root / name, 1
+        while True:
+            try:
                 directory.mkdir()
                 return directory
-    raise AssertionError("unreachable")
-
-
-def _vacant(directory: Path) -> Path:
-    """The directory, made if need be; refused unless empty."""
-    with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    if _occupied(directory):
-        raise _refusal(directory)
-    return directory
+            except FileExistsError:
+                number += 1
+                directory = root / f"{name}-{number}"
 
 
 def _occupied(directory: Path) -> bool:
     """Whether it holds more than a lock: a process that died at once leaves only that."""
-    with writing(directory):
+    with files.writing(directory):
         return any(name != "lock" for name in os.listdir(directory))
 
 
 def _refusal(directory: Path) -> RunError:
     """Why an occupied directory cannot be used."""
-    if (pid := holder(directory)) is not None:
-        return held(directory, pid)
-    if not exists(directory / "status.json"):
+    if (pid := files.holder(directory)) is not None:
+        return files.held(directory, pid)
+    if not files.exists(directory / "status.json"):
         return RunError(f"--run-dir {directory} is not empty; choose a new or empty directory")
     try:
-        found = state(directory)
+        status = state(directory)
     except RunError:
-        found = "its status.json is damaged"
+        status = "its status.json is damaged"
     return RunError(
-        f"--run-dir {directory} already holds a run ({found}); choose another or delete it"
+        f"--run-dir {directory} already holds a run ({status}); choose another or delete it"
     )

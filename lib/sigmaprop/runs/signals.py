@@ -2,11 +2,19 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sigmaprop.runs.lifecycle import Terminated, terminate
+
+class Terminated(SystemExit):
+    """SIGTERM arrived inside a run; the process ends with status 143."""
+
+
+def terminate(number: int, frame: Any) -> None:
+    """The handler of SIGTERM inside a run."""
+    raise Terminated(128 + number)
+
 
 _DEFAULTS: dict[int, tuple[Any, ...]] = {
     signal.SIGINT: (signal.default_int_handler,),
@@ -33,11 +41,12 @@ class Stop:
         """
         number, self.requested = self.requested, None
         if number == signal.SIGTERM:
-            raise Terminated(128 + number)
+            terminate(number, None)
         if number is not None:
             raise KeyboardInterrupt
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def handle(self, number: int, frame: Any) -> None:
+        """The handler that sets the flag; a second Ctrl-C raises at once."""
         if number == signal.SIGINT and self.requested is not None:
             raise KeyboardInterrupt
         self.requested = self.requested or number
@@ -58,21 +67,27 @@ def deferred() -> Iterator[Stop]:
         ...         stop.raise_if_requested()
     """
     stop = Stop()
-    replaced = _install(stop._handle)
-    try:
+    with _instead_of_defaults(dict.fromkeys(_DEFAULTS, stop.handle)):
         yield stop
-    finally:
-        for number, handler in replaced.items():
-            signal.signal(number, handler)
     stop.raise_if_requested()
 
 
-def _install(handler: Callable[[int, Any], None]) -> dict[int, Any]:
-    """Replaces the default handlers; returns them by signal."""
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    found = {number: signal.getsignal(number) for number in _DEFAULTS}
-    replaced = {n: before for n, before in found.items() if before in _DEFAULTS[n]}
+def sigterm_raises() -> AbstractContextManager[None]:
+    """Inside, SIGTERM raises `Terminated`."""
+    return _instead_of_defaults({signal.SIGTERM: terminate})
+
+
+@contextmanager
+def _instead_of_defaults(handlers: Mapping[int, Any]) -> Iterator[None]:
+    """Inside, these handlers stand where Python's own, or `terminate`, stood before."""
+    replaced = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in handlers}
+        replaced = {n: handler for n, handler in before.items() if handler in _DEFAULTS[n]}
     for number in replaced:
-        signal.signal(number, handler)
-    return replaced
+        signal.signal(number, handlers[number])
+    try:
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)

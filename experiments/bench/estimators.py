@@ -205,8 +205,8 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
             ratios.append(
                 _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
             )
-        _, *evaluations = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
-        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluations]
+        _, *evaluated = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
+        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluated]
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
         ratios.append(compare(plain, parts, repeats, None, what))

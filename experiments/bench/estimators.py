@@ -118,42 +118,35 @@ def _evaluated(estimator: Estimator, noise_dim: int) -> list[_Evaluated]:
 def _every_estimator(name: str, repeats: int) -> list[Ratio]:
     """Each label of one objective; a target for pathwise."""
     objective = objectives.get(name, DIM)
-    target = _TARGET if name in TARGET_OBJECTIVES else None
+    targets = {"pathwise": _TARGET if name in TARGET_OBJECTIVES else None}
     return [
-        _against_parts(
-            *(objective, _diagonal(objective), label, repeats),
-            target=target if label == "pathwise" else None,
-        )
-        for label in _labels()
+        _against_parts(objective, label, repeats, target=targets.get(label)) for label in _labels()
     ]
 
 
 def _against_parts(
     objective: objectives.Objective,
-    gaussian: Gaussian,
     label: str,
     repeats: int,
+    what: str | None = None,
     *,
+    gaussian: Gaussian | None = None,
     noise: str = "iid",
     samples: int | None = None,
     target: float | None = None,
-    what: str | None = None,
 ) -> Ratio:
-    """One estimate against its parts.
+    """One estimate against its parts, of a diagonal Gaussian unless another is given.
 
     Without a number of samples there are as many, a power of two, as evaluate about as many points
     as a plain estimator does.
     """
     estimator = known.of_label(label, noise)
+    gaussian = gaussian or _diagonal(objective)
     points = sum(part.points for part in _evaluated(estimator, gaussian.noise_dim))
     samples = samples or max(2, NUM_SAMPLES >> (points - 1).bit_length())
-    return compare(
-        _estimate(objective, gaussian, label, samples, noise),
-        _parts(objective, gaussian, estimator, samples),
-        repeats,
-        target,
-        f"{objective.name}: {what or label}",
-    )
+    ours = _estimate(objective, gaussian, label, samples, noise)
+    parts = _parts(objective, gaussian, estimator, samples)
+    return compare(ours, parts, repeats, target, f"{objective.name}: {what or label}")
 
 
 def _diagonal(objective: objectives.Objective) -> Diagonal:
@@ -200,13 +193,12 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
     for name in OBJECTIVES:
         objective = objectives.get(name, DIM)
         gaussian = _diagonal(objective)
-        for noise in ("antithetic", "orthogonal", "sobol"):
-            what = f"pathwise, {noise}"
-            ratios.append(
-                _against_parts(objective, gaussian, "pathwise", repeats, noise=noise, what=what)
-            )
-        _, *evaluations = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
-        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluations]
+        ratios += [
+            _against_parts(objective, "pathwise", repeats, f"pathwise, {noise}", noise=noise)
+            for noise in ("antithetic", "orthogonal", "sobol")
+        ]
+        _, *evaluated = _parts(objective, gaussian, known.of_label("pathwise"), NUM_SAMPLES)
+        parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluated]
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
         ratios.append(compare(plain, parts, repeats, None, what))
@@ -227,9 +219,9 @@ def _families(repeats: int) -> list[Ratio]:
     ]
     return [
         _against_parts(
-            *(objective, gaussian, label, repeats),
+            *(objective, label, repeats, f"{label}, {type(gaussian).__name__}"),
+            gaussian=gaussian,
             samples=samples,
-            what=f"{label}, {type(gaussian).__name__}",
         )
         for gaussian, samples in families
         for label in ("pathwise", "score_function")
@@ -240,7 +232,7 @@ def _exact_price(repeats: int) -> Ratio:
     """Price's rule with whole Hessians, which it takes up to 32 dimensions."""
     objective = objectives.get("sine", min(DIM, EXACT_DIM))
     what = f"bonnet_price, exact, d = {objective.dim}"
-    return _against_parts(objective, _diagonal(objective), "bonnet_price", repeats, what=what)
+    return _against_parts(objective, "bonnet_price", repeats, what)
 
 
 def _memory() -> list[Ratio]:

@@ -58,12 +58,9 @@ class Case(NamedTuple):
     """One GAN at one precision with one number of replicas.
 
     Attributes:
-        name: in words.
-        spec: the GAN.
-        num: of replicas.
+        needed: what a step of it has to do at the least.
         peaks: names of the chains of products of its kind; the fastest is the peak.
-        target: largest ratio aimed at of its time to its limit.
-        eager: the same to PyTorch's best eager process.
+        target, eager: largest ratio aimed at of its time to its limit, and to PyTorch's best.
         precision: of its products, as JAX names it.
         peer: whether it is the GAN that PyTorch computes.
     """
@@ -71,6 +68,7 @@ class Case(NamedTuple):
     name: str
     spec: programs.GanSpec
     num: int
+    needed: programs.Work
     peaks: tuple[str, ...]
     target: float | None
     eager: float | None
@@ -83,12 +81,8 @@ class Bench(NamedTuple):
 
     Attributes:
         limit: what the cases are compared with, in words, and in fewer of them.
-        cases: by which the report goes.
-        limits: chains of products, and copies, by name.
-        steps: further programs that are counted in replica-steps.
-        parts: of a step.
-        unit: what limits are counted in.
-        notes: of the report.
+        limits: chains of products, and copies, counted in ``unit``.
+        steps, parts: further programs that are counted in replica-steps; parts of a step.
     """
 
     limit: tuple[str, str]
@@ -159,21 +153,25 @@ def measure(
         sections[f"parts of a step of {PROFILED} replicas"] = [
             quartiles(what, values) for what, values in programs.shares(seconds)
         ]
-    words = [
-        _in_words(case.name, seconds[case.name], bounds[case.name], short) for case in bench.cases
-    ]
-    return sections, [*bench.notes, *words]
+    notes = [*bench.notes]
+    for case in bench.cases:
+        own, bound = seconds[case.name], bounds[case.name]
+        speed, share = np.median(1 / own), np.median(bound / own)
+        notes.append(f"{case.name}: {speed:,.0f} replica-steps/s, {share:.0%} of {short}")
+    return sections, notes
 
 
 def on_a_cpu(numbers: Sequence[int]) -> Bench:
     """The multilayer GAN against products of its own kind, of all arms, and in its parts."""
     spec = programs.make_spec(["global"])
+    needed = programs.work(spec)
     devices = {num: replicas.layout(num).mesh.size for num in numbers}
     peaks = {count: _peaks(count) for count in set(devices.values())}
     names = {count: tuple(chains)[: len(ROWS)] for count, chains in peaks.items()}
     cases = [
         Case(
-            *("1 replica" if num == 1 else f"{num} replicas", spec, num, names[devices[num]]),
+            *("1 replica" if num == 1 else f"{num} replicas", spec, num, needed),
+            peaks=names[devices[num]],
             target=None if num == 1 else 1 / _OF_PEAK,
             eager=1 / (_EAGER_ALONE if num == 1 else _EAGER),
         )
@@ -188,10 +186,9 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
     }
     profiled = programs.engine_run(spec, ["global"], PROFILED)
     parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
-    flops = programs.work(spec).flops
     note = (
-        f"the products of a step: {flops / 1e6:.1f} million operations by formula; all of a step "
-        f"by XLA's count: {programs.counted_by_xla(spec) / 1e6:.1f} million"
+        f"the products of a step: {needed.flops / 1e6:.1f} million operations by formula; "
+        f"all of a step by XLA's count: {programs.counted_by_xla(spec) / 1e6:.1f} million"
     )
     return Bench(
         ("its products at the peak", "the peak"),
@@ -216,9 +213,11 @@ def on_an_accelerator(numbers: Sequence[int]) -> Bench:
         image = {"image": IMAGE, "widths": IMAGE_WIDTHS}
         for kind, options in {"MLP": {}, f"DCGAN {IMAGE[0]}x{IMAGE[1]}": image}.items():
             spec = programs.make_spec(["global"], dtype=dtype, **options)
+            needed = programs.work(spec)
             cases += [
                 Case(
-                    *(f"{kind}, {precision}, {num} replicas", spec, num, (peak,)),
+                    *(f"{kind}, {precision}, {num} replicas", spec, num, needed),
+                    peaks=(peak,),
                     target=1 / _OF_ROOFLINE if num >= FULL else None,
                     eager=1 / _EAGER_ON_ACCELERATOR if num >= FULL else None,
                     precision=matmul,
@@ -247,9 +246,8 @@ def _fastest(seconds: Seconds, names: Sequence[str]) -> str | None:
 
 def _bound(case: Case, seconds: Seconds) -> np.ndarray:
     """The least seconds of a replica-step: of its products, or of its bytes where they count."""
-    needed = programs.work(case.spec)
-    products = needed.flops * seconds[_fastest(seconds, case.peaks)]
-    return np.maximum(products, needed.bytes * seconds.get(_MEMORY, 0.0))
+    products = case.needed.flops * seconds[_fastest(seconds, case.peaks)]
+    return np.maximum(products, case.needed.bytes * seconds.get(_MEMORY, 0.0))
 
 
 def _against_peers(seconds: Seconds, cases: Sequence[Case], eager: Sequence[str]) -> list[Ratio]:
@@ -275,8 +273,3 @@ def _against_one_arm(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
         for every, one in names
         if every in seconds
     ]
-
-
-def _in_words(name: str, own: np.ndarray, bound: np.ndarray, limit: str) -> str:
-    steps, share = np.median(1 / own), np.median(bound / own)
-    return f"{name}: {steps:,.0f} replica-steps/s, {share:.0%} of {limit}"

@@ -100,6 +100,15 @@ def test_a_run_goes_from_running_to_complete(tmp_path):
     assert finished.environment["seed"] == CONFIG.seed
 
 
+def test_a_run_stands_for_its_directory(tmp_path):
+    with runs.create(tmp_path / "run", "limit", CONFIG) as run:
+        runs.append_part(run, 1, metrics())
+        assert Path(run) == run.directory
+        assert runs.read_metrics(run).equals(runs.read_metrics(run.directory))
+        runs.drop_parts_after(run.directory, -1)
+        assert not list((run.directory / "metrics").glob("*.parquet"))
+
+
 def test_fresh_directories_never_collide(tmp_path):
     names = set()
     for _ in range(3):

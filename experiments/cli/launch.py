@@ -43,7 +43,6 @@ class Experiment(NamedTuple):
             are drawn, and of all.
         summary: ``(directory, claims, terminal)``, prints what was found.
         unit: what progress counts.
-        resumable: whether `sigmaprop resume` can go on with a run that was stopped.
         concluded: ``run directory -> claims`` of a complete run; None where they are only printed
             when it ends.
     """
@@ -60,7 +59,6 @@ class Experiment(NamedTuple):
     write_report: Callable[[Path, tuple[Path, ...], Callable[[int, int], None]], None]
     summary: Callable[[Path, list[Any], Terminal], None]
     unit: str = "samples"
-    resumable: bool = False
     concluded: Callable[[Path], list[Any]] | None = None
 
 
@@ -98,11 +96,6 @@ def resume(experiment: Experiment, directory: Path) -> int:
     terminal = Terminal()
     if runs.state(directory) == "complete":
         return _draw_missing(experiment, directory, terminal)
-    if not experiment.resumable:
-        raise runs.RunError(
-            f"{directory} is a run of `sigmaprop {experiment.command}`, which keeps no checkpoints;"
-            f" start anew with `sigmaprop {experiment.command} --config {directory}`"
-        )
     found = runs.resume(directory, experiment.command, experiment.config)
     if found.run is None:  # it has just ended
         return _draw_missing(experiment, directory, terminal)
@@ -243,9 +236,7 @@ def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
         with run:
             yield run
     except (KeyboardInterrupt, runs.Terminated) as error:
-        again = f"start anew with `sigmaprop {experiment.command} --config {run.named}`"
-        if experiment.resumable:
-            again = f"go on with `sigmaprop resume {run.named}`"
+        again = f"go on with `sigmaprop resume {run.named}`"
         error.add_note(f"{run.named} is marked interrupted; {again}")
         raise
 

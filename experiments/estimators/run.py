@@ -12,7 +12,6 @@ each.
 """
 
 import itertools
-import json
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,9 +24,10 @@ from sigmaprop import estimators, objectives, runs
 from sigmaprop.comparison import Setting, studies
 from sigmaprop.comparison import logistic_study as logistic
 from sigmaprop.comparison.rows import KEYS, TIMED, VALUES, Row, columns
-from sigmaprop.statistics import Claim, as_json
+from sigmaprop.statistics import Claim
 
-from ..estimators.config import EstimatorsConfig
+from .. import parts
+from .config import EstimatorsConfig
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in Row._fields[:3]]
@@ -114,10 +114,13 @@ def run(
     directory: runs.Run,
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Claim]:
-    """Runs the chosen studies, writes metrics and conclusions, and returns the claims."""
-    rows, claims = [], []
+    """Runs the studies that are left, writes metrics and conclusions, and returns the claims."""
+    done = parts.recorded(directory)
     for number, name in enumerate(config.studies, 1):
         named = _named(f"{name}, study {number} of {len(config.studies)}", progress)
+        if number <= len(done):
+            named("measured before the run was stopped")
+            continue
         named("starting")
         tools = studies.Tools(
             studies.stream(jax.random.key(config.seed), name),
@@ -126,12 +129,10 @@ def run(
             config.replicates,
         )
         found = _STUDIES[name](config, plan, tools)
-        rows += found.rows
-        claims += found.claims
-    runs.write_metrics(directory, pa.table(columns(rows), schema=SCHEMA))
-    path = directory.directory / "conclusions.json"
-    runs.write_atomic(path, json.dumps([as_json(claim) for claim in claims], indent=1))
-    runs.include(directory, path)
+        done.append(found.claims)
+        parts.record(directory, number, pa.table(columns(found.rows), schema=SCHEMA), found.claims)
+    claims = [claim for of_study in done for claim in of_study]
+    parts.conclude(directory, claims)
     return claims
 
 

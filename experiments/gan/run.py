@@ -266,6 +266,5 @@ EXPERIMENT = Experiment(
     write_report=_report,
     summary=_summary,
     unit="replica-steps",
-    resumable=True,
     concluded=gan_comparison.compare,
 )

@@ -27,9 +27,10 @@ from sigmaprop.gaussians import Isotropic
 from sigmaprop.limit import conclusions, truth
 from sigmaprop.limit import table as limit_table
 from sigmaprop.noise import schedules
-from sigmaprop.statistics import Claim, as_json
+from sigmaprop.statistics import Claim
 
-from ..limit.config import LimitConfig
+from .. import parts
+from .config import LimitConfig
 
 _LOOK_SAMPLES = 2**16
 _STREAMS = {"noise": 1, "reference": 2, "picture": 3}
@@ -106,8 +107,12 @@ def choose_estimators(config: LimitConfig) -> tuple[Estimator, ...]:
 
 def total_draws(config: LimitConfig, plan: Plan) -> int:
     """Draws of the whole run, references included: what a progress bar counts to."""
-    references = sum(not objective.has_closed_form for objective in plan.objectives)
-    return len(plan.objectives) * config.num_samples + references * config.reference_samples
+    return sum(_draws(config, objective) for objective in plan.objectives)
+
+
+def _draws(config: LimitConfig, objective: objectives.Objective) -> int:
+    """Draws of one objective, its reference included."""
+    return config.num_samples + (not objective.has_closed_form) * config.reference_samples
 
 
 def run(
@@ -116,7 +121,7 @@ def run(
     directory: runs.Run,
     progress: Callable[[str, int], None] = lambda what, draws: None,
 ) -> list[Claim]:
-    """Measures everything, writes metrics and conclusions, and returns the claims.
+    """Measures what was not measured yet, writes metrics and conclusions, returns the claims.
 
     Args:
         config: the options, as recorded.
@@ -124,21 +129,26 @@ def run(
         directory: the run directory to write into.
         progress: called with what is being done and the draws done since the last call.
     """
-    tables, claims = [], []
+    found = parts.recorded(directory)
     for number, objective in enumerate(plan.objectives, 1):
         named = _named(f"{objective.name}, {number} of {len(plan.objectives)}", progress)
-        evidence = measure(objective, config, plan, named)
-        named("concluding", 0)
-        if evidence is not None:
-            claims += conclusions.conclude(evidence)
-            tables.append(pa.table(limit_table.columns(evidence, objective.dim), schema=SCHEMA))
-        tables.append(exact_rows(objective, config, plan))
-        if objective.name == "digit_classifier":
-            _write_picture(directory, objective, config)
-    runs.write_metrics(directory, pa.concat_tables(tables))
-    path = directory.directory / "conclusions.json"
-    runs.write_atomic(path, json.dumps([as_json(claim) for claim in claims], indent=1))
-    runs.include(directory, path)
+        pictured = objective.name == "digit_classifier"
+        if number <= len(found):
+            named("measured before the run was stopped", _draws(config, objective))
+        else:
+            evidence = measure(objective, config, plan, named)
+            named("concluding", 0)
+            if pictured:
+                _write_picture(directory, objective, config)
+            found.append([] if evidence is None else conclusions.conclude(evidence))
+            exact = exact_rows(objective, config, plan)
+            rows = {} if evidence is None else limit_table.columns(evidence, objective.dim)
+            table = pa.concat_tables([pa.table(rows, schema=SCHEMA), exact]) if rows else exact
+            parts.record(directory, number, table, found[-1])
+        if pictured:
+            runs.include(directory, directory.directory / "picture.json")
+    claims = [claim for of_part in found for claim in of_part]
+    parts.conclude(directory, claims)
     return claims
 
 
@@ -298,7 +308,6 @@ def _write_picture(
         },
     }
     runs.write_atomic(path, json.dumps(content))
-    runs.include(directory, path)
 
 
 def _picture_estimates(

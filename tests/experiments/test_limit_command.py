@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from sigmaprop.experiments.limit import run as limit
 from sigmaprop.experiments.limit.config import LIMIT_PRESETS, LimitConfig
 
 from sigmaprop import objectives, runs
+from sigmaprop.runs.environment import environment
 
 FILES = {"config.json", "environment.json", "status.json", "manifest.json", "conclusions.json"}
 KEYS = list(limit.limit_table.KEYS)
@@ -138,7 +140,7 @@ def test_a_replay_is_identical(sigmaprop, finished, tmp_path):
 
 def test_a_replay_names_changes_of_the_environment_first(sigmaprop, finished, monkeypatch):
     def elsewhere(seed):
-        found = launch.runs.environment(seed)
+        found = environment(seed)
         return found | {"device": found["device"] | {"count": 99}}
 
     monkeypatch.setattr(launch, "environment", elsewhere)
@@ -161,15 +163,15 @@ def test_a_replay_lists_the_numbers_that_differ(sigmaprop, finished, monkeypatch
 
 
 def test_a_replay_sees_one_bit(sigmaprop, finished, tmp_path, monkeypatch):
-    write = runs.write_metrics
+    write = runs.append_part
 
-    def nudged(run, table):
+    def nudged(run, step, table):
         values = table["value"].to_numpy().copy()
         values[0] = np.nextafter(values[0], np.inf)
         index = table.schema.get_field_index("value")
-        write(run, table.set_column(index, "value", [values]))
+        write(run, step, table.set_column(index, "value", [values]))
 
-    monkeypatch.setattr(runs, "write_metrics", nudged)
+    monkeypatch.setattr(runs, "append_part", nudged)
     ended = sigmaprop("replay", finished)
     assert ended.status == 1
     assert "different: 1 of " in ended.out
@@ -201,7 +203,7 @@ def test_a_stopped_run_says_where_it_lies(
     monkeypatch.setattr(limit, "run", stop)
     ended = sigmaprop("limit", *tiny, "--run-dir", "run")
     assert ended.status == status
-    assert ended.err.startswith(f"sigmaprop: {word}; run is marked interrupted; start anew")
+    assert ended.err.startswith(f"sigmaprop: {word}; run is marked interrupted; go on with")
     assert runs.state(tmp_path / "run") == "interrupted"
 
 
@@ -236,3 +238,57 @@ def test_a_picture_holds_nothing_where_a_batch_is_too_small_for_its_estimator():
         assert found.shape == (len(limit.PICTURE_SIGMAS), len(limit.PICTURE_BATCHES), 2)
         shown = np.any(found != 0, axis=(0, 2))
         assert list(shown) == [batch >= needs for batch in limit.PICTURE_BATCHES]
+
+
+def test_a_run_that_was_stopped_goes_on_behind_its_last_objective(sigmaprop, tiny, monkeypatch):
+    """To the same numbers and claims, and without measuring again what it has."""
+    from sigmaprop.experiments.limit import run as limit
+
+    assert tiny[:4] == ["--objective", "quartic", "--dim", "3"]
+    words = ["limit", "--objective", "quartic", "digit_classifier", "sine", *tiny[4:]]
+    assert sigmaprop(*words, "--run-dir", "whole").status == 0
+    measure, measured = limit.measure, []
+
+    def stop(objective, *arguments):
+        if objective.name == "sine" and "stopped" not in measured:
+            measured.append("stopped")
+            raise KeyboardInterrupt
+        measured.append(objective.name)
+        return measure(objective, *arguments)
+
+    monkeypatch.setattr(limit, "measure", stop)
+    ended = sigmaprop(*words, "--run-dir", "part")
+    assert ended.status == 130
+    assert "go on with `sigmaprop resume part`" in ended.err
+    assert "after 2 of 3 objectives" in sigmaprop("report", "part").out
+    ended = sigmaprop("resume", "part")
+    assert ended.status == 0, ended.err
+    assert measured == ["quartic", "digit_classifier", "stopped", "sine"]
+    for name in ("conclusions.json", "picture.json"):
+        assert Path("part", name).read_bytes() == Path("whole", name).read_bytes()
+    first, second = (runs.read_metrics(Path(name)) for name in ("whole", "part"))
+    assert runs.compare_tables(first, second, keys=KEYS) == []
+    assert second.schema.metadata is None
+    assert "complete already" in sigmaprop("resume", "part").out
+    assert sigmaprop("replay", "part", "--run-dir", "again").status == 0
+
+
+def test_a_part_that_was_altered_is_not_gone_on_with(sigmaprop, tiny, monkeypatch):
+    from sigmaprop.experiments.limit import run as limit
+
+    measure = limit.measure
+
+    def stop(objective, *arguments):
+        if objective.name == "sine":
+            raise KeyboardInterrupt
+        return measure(objective, *arguments)
+
+    monkeypatch.setattr(limit, "measure", stop)
+    words = ["limit", "--objective", "quartic", "sine", *tiny[2:], "--run-dir", "a"]
+    assert sigmaprop(*words).status == 130
+    (part,) = Path("a/metrics").glob("part-*.parquet")
+    part.write_bytes(part.read_bytes()[:-9] + b"different")
+    ended = sigmaprop("resume", "a")
+    assert ended.status == 2
+    assert part.name in ended.err
+    assert "Traceback" not in ended.err

@@ -7,8 +7,8 @@ from sigmaprop.names import shortened
 from sigmaprop.runs import state
 from sigmaprop.runs.files import RunError, read_json
 
-_RESUMABLE = ("gan",)
-"""Commands whose runs keep checkpoints; the numbers of all others are written at their end."""
+_PARTS = {"limit": ("objective", "objectives"), "estimators": ("studies", "studies")}
+"""Commands whose runs are recorded by parts: the option that lists these, and their name."""
 
 
 def notice(directory: Path, called: str = "") -> str:
@@ -27,7 +27,7 @@ def notice(directory: Path, called: str = "") -> str:
     content = read_json(directory / "config.json")
     command, config = _entry(content, "command"), _entry(content, "config")
     called = called or directory.resolve().name
-    where = _where(directory, config)
+    where = _where(directory, str(command), config)
     if status == "running":
         text = f"{called} is still running{where}"
         wait = "this is what there is so far"
@@ -36,9 +36,7 @@ def notice(directory: Path, called: str = "") -> str:
     if status == "failed":
         reason = shortened(str(_entry(read_json(directory / "status.json"), "reason")), 200)
         how = f"failed{where} ({' '.join(reason.split())})"
-    again = f"start anew with `sigmaprop {command} --config {called}`"
-    if command in _RESUMABLE:
-        again = f"go on with `sigmaprop resume {called}`"
+    again = f"go on with `sigmaprop resume {called}`"
     numbers = "" if has_numbers(directory) else ", before its first numbers were written"
     return f"{called} {how}{numbers}: {again}"
 
@@ -48,11 +46,14 @@ def has_numbers(directory: Path) -> bool:
     return (directory / "metrics.parquet").exists() or bool(_steps(directory))
 
 
-def _where(directory: Path, config: Any) -> str:
-    """The last recorded step in words, empty where nothing tells it."""
+def _where(directory: Path, command: str, config: Any) -> str:
+    """The last recorded step, or the parts that are recorded, in words; empty before the first."""
     recorded = max(_steps(directory), default=0)
     if not recorded:
         return ""
+    if command in _PARTS:
+        option, noun = _PARTS[command]
+        return f" after {recorded} of {len(_entry(config, option))} {noun}"
     if type(steps := _entry(config, "steps")) is not int or steps < 1:
         return ""
     group, step = divmod(recorded - 1, steps)

@@ -80,7 +80,8 @@ def join_parts(directory: Directory) -> None:
         RunError: if a part is damaged or has other columns, or the result cannot be written.
     """
     if parts := _whole_parts(directory):
-        _write(Path(directory) / "metrics.parquet", _read(parts))
+        tables = (table.replace_schema_metadata(None) for table in _read(parts))
+        _write(Path(directory) / "metrics.parquet", tables)
 
 
 def drop_parts(directory: Directory) -> None:
@@ -149,6 +150,17 @@ def damage(directory: Directory, steps: Sequence[int]) -> Damage | None:
                 raise
             return Damage(step, str(error).partition(";")[0])
     return None
+
+
+def read_parts(directory: Directory) -> dict[int, "pa.Table"]:
+    """The parts that were recorded, by their step; none where there are none.
+
+    Raises:
+        RunError: if one of them is damaged or was altered.
+    """
+    paths = _whole_parts(directory) if (Path(directory) / _FOLDER).is_dir() else []
+    steps = [_step(path.name) or 0 for path in paths]
+    return dict(zip(steps, _read(paths), strict=True))
 
 
 def read_metrics(directory: Directory) -> "pa.Table":

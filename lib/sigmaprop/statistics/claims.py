@@ -87,6 +87,20 @@ def as_json(one: Claim) -> dict[str, Any]:
     return {name: _known(value) for name, value in row.items()}
 
 
+def from_json(row: dict[str, Any]) -> Claim:
+    """What `as_json` made.
+
+    Raises:
+        KeyError, TypeError: it is something else.
+    """
+    numbers: dict[str, Any] = {
+        name: math.nan if value is None else value for name, value in row.items()
+    }
+    measured = {k: math.nan if v is None else v for k, v in row["measured"].items()}
+    numbers["measured"] = Interval(**measured)
+    return Claim(**numbers)
+
+
 def _known(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _known(one) for name, one in value.items()}

@@ -19,6 +19,7 @@ from sigmaprop.runs.environment import environment, environment_differences
 from sigmaprop.runs.own_sources import SOURCES
 
 from .. import progress, streams
+from ..forecast import Forecast
 from ..terminal import Terminal
 
 SHOWN_DIFFERENCES = 20
@@ -42,6 +43,7 @@ class Experiment(NamedTuple):
         write_report: ``(directory, run directories, tell)``; tell takes the number of figures that
             are drawn, and of all.
         summary: ``(directory, claims, terminal)``, prints what was found.
+        forecast: ``(config, plan) -> Forecast``, what a run will take.
         unit: what progress counts.
         concluded: ``run directory -> claims`` of a complete run; None where they are only printed
             when it ends.
@@ -58,6 +60,7 @@ class Experiment(NamedTuple):
     timed: Sequence[str]
     write_report: Callable[[Path, tuple[Path, ...], Callable[[int, int], None]], None]
     summary: Callable[[Path, list[Any], Terminal], None]
+    forecast: Callable[[Any, Any], Forecast]
     unit: str = "samples"
     concluded: Callable[[Path], list[Any]] | None = None
 
@@ -85,6 +88,14 @@ def launch(
     with _run(experiment, runs.create(run_dir, experiment.command, config)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
+    return 0
+
+
+def forecast(experiment: Experiment, config: Any) -> int:
+    """``--dry-run``: says what a run would take; 0, the exit status."""
+    terminal = Terminal()
+    plan = _prepared(experiment, config)
+    terminal.say(experiment.forecast(config, plan).sentence)
     return 0
 
 

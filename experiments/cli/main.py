@@ -24,7 +24,7 @@ from sigmaprop.names import shortened, shown, unknown
 from .. import streams
 from ..advise.config import AdviseConfig
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
-from ..gan.config import GAN_PRESETS, GanConfig, swept
+from ..gan.config import GAN_PRESETS, GROUPS, SWEEPABLE, GanConfig, swept
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from . import arguments as words
 from .tiny import cut
@@ -72,6 +72,8 @@ class LimitCommand:
     given beside it win."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,8 @@ class EstimatorsCommand:
     given beside it win."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +134,8 @@ class GanCommand:
     given beside it win."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +218,29 @@ class ReportCommand:
 
 
 @dataclasses.dataclass(frozen=True)
+class RunsCommand:
+    """List runs: status, command, main number, size and age, the latest first.
+
+    A directory that cannot be read gets a line that says why.
+    """
+
+    directory: Positional[Path] = Path("runs")
+    """Directory that holds them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareCommand:
+    """Print the options in which runs of one command differ, then their main numbers.
+
+    Numbers come with their intervals, in a column for each run. To overlay the runs in figures use
+    `sigmaprop report RUN RUN --out DIR`.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run directories, complete, two or more."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ListCommand:
     """List objectives, estimators, noise schemes, schedules and presets."""
 
@@ -222,6 +251,56 @@ class DoctorCommand:
 
     Exit status 1 where JAX starts no device, with the reason.
     """
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchLimit:
+    """Time the sweep over sigma and batch size against its noise, its gradients, and other ways."""
+
+    repeats: int = 7
+    """Interleaved repeats of each measurement, >= 3; medians are reported."""
+    out: Path | None = None
+    """File for the results as JSON. None: print only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchEstimators(BenchLimit):
+    """Time every estimator against its noise and evaluations of f, and against other libraries."""
+
+    optax_path: Path | None = None
+    """Directory that holds optax 0.2.6, the last with its monte_carlo module
+    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchGan(BenchLimit):
+    """Time steps of many GANs against the peak of their matrix products, and against PyTorch."""
+
+    replicas: tuple[int, ...] | None = None
+    """Numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
+    torch_python: Path | None = None
+    """A Python that has PyTorch. None: this one, if it does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataList:
+    """List every data set: what it is, its shape, where it comes from, whether it is ready."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataPrepare:
+    """Make an image set ready for training without TensorFlow: one compact file with a checksum.
+
+    It downloads through tensorflow-datasets (extra `prepare`), or with --from reads the original
+    files from a directory, without network. The file can be carried to another machine.
+    """
+
+    name: Positional[str]
+    """The set, a name in tensorflow-datasets."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Directory of the original files, as published or compressed anew. None: download."""
+    out: Path | None = None
+    """Directory for the file. None: the cache, where training looks for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -318,9 +397,27 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in _COMMANDS:
         raise UserError(unknown("command", name, _COMMANDS))
     command, action = _COMMANDS[name]
+    if {"-h", "--help"} & set(rest) and (kind := _KINDS.get((name, *rest[:1]))):
+        _parse(kind, ["--help"], name=f"{name} {rest[0]}")
+    if "--help-all" in rest:
+        _parse(command, ["--help"], default=_default(name, rest), name=name)
     if not {"-h", "--help"} & set(rest):
         _refuse(lambda: words.check(name, command, rest))
     return action(words.with_flags(command, rest))
+
+
+def _default(name: str, arguments: list[str]) -> Any:
+    """What the options of a command start from, for its help; none where it has no presets."""
+    found = {
+        "limit": (LimitConfig, LIMIT_PRESETS, LimitCommand, LimitOptions),
+        "estimators": (EstimatorsConfig, ESTIMATORS_PRESETS, EstimatorsCommand, EstimatorsOptions),
+        "gan": (GanConfig, GAN_PRESETS, GanCommand, GanCommandOptions),
+    }.get(name)
+    if found is None:
+        return tyro.MISSING
+    config, presets, command, options = found
+    base, _ = _starting_point(arguments, name, config, presets)
+    return command(options(**vars(base)))
 
 
 def _version(more: list[str]) -> int:
@@ -401,7 +498,7 @@ def _limit(arguments: list[str]) -> int:
     default = LimitCommand(LimitOptions(**vars(base)))
     command = _parse(LimitCommand, arguments, default=default, name="limit")
     config = _refuse(lambda: LimitConfig(**vars(command.limit)))
-    return _launch("limit", config, command.run_dir, base, origin)
+    return _launch("limit", config, command, base, origin)
 
 
 def _estimators(arguments: list[str]) -> int:
@@ -409,17 +506,22 @@ def _estimators(arguments: list[str]) -> int:
     default = EstimatorsCommand(EstimatorsOptions(**vars(base)))
     command = _parse(EstimatorsCommand, arguments, default=default, name="estimators")
     config = _refuse(lambda: EstimatorsConfig(**vars(command.estimators)))
-    return _launch("estimators", config, command.run_dir, base, origin)
+    return _launch("estimators", config, command, base, origin)
 
 
 def _gan(arguments: list[str]) -> int:
     base, origin = _starting_point(arguments, "gan", GanConfig, GAN_PRESETS)
+    if {"-h", "--help"} & set(arguments):
+        from .help import compact
+
+        print("\n".join(compact("gan", GanCommand, base, GROUPS, SWEEPABLE)))
+        return 0
     default = GanCommand(GanCommandOptions(**vars(base)))
     command = _parse(GanCommand, arguments, default=default, name="gan")
     options = vars(command.gan)
     sweep = _refuse(lambda: _without_overridden(options["sweep"], arguments))
     config = _refuse(lambda: GanConfig(**(options | {"sweep": sweep})))
-    return _launch("gan", config, command.run_dir, base, origin)
+    return _launch("gan", config, command, base, origin)
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
@@ -475,12 +577,15 @@ def _data(arguments: list[str]) -> int:
     return _report_user_errors(lambda: _refuse(lambda: data.prepare(name, source, out)))
 
 
-def _launch(name: str, config: Any, run_dir: Path | None, base: Any, origin: Path | None) -> int:
+def _launch(name: str, config: Any, command: Any, base: Any, origin: Path | None) -> int:
     _start_jax(deterministic=getattr(config, "deterministic", False))
     from . import launch, registry
 
     changed = None if origin is None else (base, origin)
     experiment = registry.get(name)
+    if command.dry_run:
+        return _report_user_errors(lambda: launch.forecast(experiment, config))
+    run_dir = command.run_dir
     return _report_user_errors(lambda: launch.launch(experiment, config, run_dir, changed))
 
 
@@ -563,6 +668,20 @@ def _report(arguments: list[str]) -> int:
     return _report_user_errors(
         lambda: launch.report(registry.of_run(command.runs[0]), command.runs, command.out)
     )
+
+
+def _runs(arguments: list[str]) -> int:
+    command = _parse(RunsCommand, arguments, name="runs")
+    from . import runs
+
+    return _report_user_errors(lambda: runs.show(command.directory))
+
+
+def _compare(arguments: list[str]) -> int:
+    command = _parse(CompareCommand, arguments, name="compare")
+    from . import runs
+
+    return _report_user_errors(lambda: runs.compare(command.runs))
 
 
 def _list(arguments: list[str]) -> int:
@@ -699,6 +818,14 @@ _OF_A_NAME = (
 """Errors that another name on the command line would mend."""
 _BACKENDS = "xla_bridge.py"
 """The file of JAX that starts devices."""
+_KINDS: dict[tuple[str, ...], type] = {
+    ("bench", "limit"): BenchLimit,
+    ("bench", "estimators"): BenchEstimators,
+    ("bench", "gan"): BenchGan,
+    ("data", "list"): DataList,
+    ("data", "prepare"): DataPrepare,
+}
+"""What a command does by its first word: each has a help of its own."""
 _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "demo": (DemoCommand, _demo),
     "limit": (LimitCommand, _limit),
@@ -708,6 +835,8 @@ _COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "data": (DataCommand, _data),
     "advise": (AdviseCommand, _advise),
     "list": (ListCommand, _list),
+    "runs": (RunsCommand, _runs),
+    "compare": (CompareCommand, _compare),
     "replay": (ReplayCommand, _replay),
     "report": (ReportCommand, _report),
     "bench": (BenchCommand, _bench),

@@ -98,6 +98,7 @@ _EXPERIMENTS = {
         timed=(),
         write_report=_limit_report,
         summary=print_claims,
+        forecast=limit.forecast,
     ),
     "estimators": Experiment(
         command="estimators",
@@ -109,6 +110,7 @@ _EXPERIMENTS = {
         keys=estimators.KEYS,
         values=estimators.VALUES,
         timed=estimators.TIMED,
+        forecast=estimators.forecast,
         write_report=_estimators_report,
         summary=print_claims,
     ),

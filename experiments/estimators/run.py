@@ -26,7 +26,9 @@ from sigmaprop.comparison import logistic_study as logistic
 from sigmaprop.comparison.rows import KEYS, TIMED, VALUES, Row, columns
 from sigmaprop.statistics import Claim
 
-from .. import parts
+from .. import parts as recording
+from ..forecast import COMPILING, DRAWING, NANOSECONDS, Forecast
+from ..terminal import counted
 from .config import EstimatorsConfig
 
 SCHEMA = pa.schema(
@@ -108,6 +110,28 @@ def total_work(config: EstimatorsConfig, plan: Plan) -> None:
     del config, plan
 
 
+def forecast(config: EstimatorsConfig, plan: Plan) -> Forecast:
+    """Counts the cells of every study; a program each, which is timed three times."""
+    grid = len(plan.objectives) * len(config.gaussian) * len(plan.settings)
+    sizes = {
+        "grid": (grid, len(plan.sigmas) * max(config.num_samples) * (config.dim or 64)),
+        "variance_curves": (12, 2**15),
+        "dimension": (6 * len(config.dims), 256 * max(config.dims)),
+        "coupling": (4, 4096),
+        "learning_sigma": (6, 6 * 2048 * 8),
+        "piecewise_linear": (6, 2**14 * 8),
+        "logistic": (len(config.logistic_estimators), 50 * 31 * config.steps * config.seeds / 8),
+    }
+    own = [sizes[name] for name in config.studies]
+    programs = sum(count for count, _ in own)
+    nanoseconds = NANOSECONDS["draw"] + 4 * NANOSECONDS["evaluation"]
+    work = sum(count * size * config.replicates for count, size in own)
+    seconds = 1e-9 * nanoseconds * work + programs * COMPILING / 2 + 10 * DRAWING
+    held = 4 * 8 * max(size for _, size in own) / 2**20
+    parts = (counted(len(own), "part"), counted(programs, "cell"))
+    return Forecast(parts, programs, held, seconds)
+
+
 def run(
     config: EstimatorsConfig,
     plan: Plan,
@@ -115,7 +139,7 @@ def run(
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Claim]:
     """Runs the studies that are left, writes metrics and conclusions, and returns the claims."""
-    done = parts.recorded(directory)
+    done = recording.recorded(directory)
     for number, name in enumerate(config.studies, 1):
         named = _named(f"{name}, study {number} of {len(config.studies)}", progress)
         if number <= len(done):
@@ -130,9 +154,11 @@ def run(
         )
         found = _STUDIES[name](config, plan, tools)
         done.append(found.claims)
-        parts.record(directory, number, pa.table(columns(found.rows), schema=SCHEMA), found.claims)
+        recording.record(
+            directory, number, pa.table(columns(found.rows), schema=SCHEMA), found.claims
+        )
     claims = [claim for of_study in done for claim in of_study]
-    parts.conclude(directory, claims)
+    recording.conclude(directory, claims)
     return claims
 
 

@@ -348,6 +348,43 @@ def _check_sigmas(config: GanConfig) -> None:
         )
 
 
+GROUPS = {
+    "data": ("dataset", "data", "redraw_split", "held_out"),
+    "sigma": (
+        *("arm", "placement", "sigma", "sigma_last", "sigma_schedule", "sigma_start"),
+        *("sigma_floor", "sigma_ceiling", "parameterisation", "rank"),
+    ),
+    "gradients": (
+        "gradient",
+        "sigma_gradient",
+        "noise_samples",
+        "entropy_weight",
+        "entropy_burn_in",
+    ),
+    "the game": (
+        *("loss", "r1", "r2", "gradient_penalty", "roth", "penalty_points", "spectral_norm"),
+        *("instance_noise", "instance_noise_last"),
+    ),
+    "networks": (
+        *("generator", "discriminator", "widths", "discriminator_widths", "channels"),
+        *("activation", "discriminator_activation", "output", "dropout", "latent_dim", "latent"),
+        "dtype",
+    ),
+    "optimisers": (
+        *("batch_size", "learning_rate", "discriminator_learning_rate", "sigma_learning_rate"),
+        *("optimizer", "sigma_optimizer", "b1", "b2", "momentum", "momentum_last"),
+        *("momentum_steps", "learning_rate_decay", "learning_rate_smallest"),
+        *("discriminator_steps", "simultaneous", "ema_decay"),
+    ),
+    "the run": (
+        *("steps", "seeds", "seed", "metrics_every", "checkpoint_seconds", "replica_chunk"),
+        *("deterministic", "tensorboard"),
+    ),
+    "measurements": ("evaluations", "eval_samples", "gap_evaluations", "gap_sigmas", "gap_samples"),
+}
+"""Headings of the help, with the options below them."""
+
+
 GAN_PRESETS = {
     "digits": GanConfig(r1=0.1),
     "demo": GanConfig(r1=0.1, steps=400, gap_evaluations=1, gap_samples=1024),

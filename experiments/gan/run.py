@@ -31,6 +31,7 @@ from sigmaprop.runs import signals
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
 from ..cli.launch import Experiment
+from ..forecast import COMPILING, DRAWING, FLOPS, Forecast
 from ..terminal import Terminal, counted
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
@@ -240,6 +241,28 @@ def _headline(config: GanConfig, plan: Plan) -> str:
     return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
 
 
+def forecast(config: GanConfig, plan: Plan) -> Forecast:
+    """Counts from shapes: three copies of every weight, and the products of a step."""
+    elements = flops = 0
+    for group in plan.groups:
+        options = group.replicas[0].cell.options
+        sizes = [
+            sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0))))
+            for net in (group.game.generator, group.game.discriminator)
+        ]
+        examples = options.batch_size * (2 * options.discriminator_steps + 1)
+        flops += len(group.replicas) * 6 * (options.batch_size * sizes[0] + examples * sizes[1])
+        elements += len(group.replicas) * 4 * sum(sizes)
+    seconds = config.steps * flops / FLOPS + COMPILING * (2 + 4 * len(plan.groups))
+    held = 4 * (elements + plan.dataset.x.size) / 2**20
+    parts = (
+        counted(len(plan.cells), "cell"),
+        counted(config.seeds, "seed"),
+        f"{config.steps:,} steps",
+    )
+    return Forecast(parts, len(plan.groups), held, seconds + 12 * DRAWING)
+
+
 def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]) -> None:
     from sigmaprop.reporting import gan as report
 
@@ -265,6 +288,7 @@ EXPERIMENT = Experiment(
     timed=(),
     write_report=_report,
     summary=_summary,
+    forecast=forecast,
     unit="replica-steps",
     concluded=gan_comparison.compare,
 )

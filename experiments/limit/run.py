@@ -29,7 +29,9 @@ from sigmaprop.limit import table as limit_table
 from sigmaprop.noise import schedules
 from sigmaprop.statistics import Claim
 
-from .. import parts
+from .. import parts as recording
+from ..forecast import COMPILING, DRAWING, NANOSECONDS, Forecast
+from ..terminal import counted
 from .config import LimitConfig
 
 _LOOK_SAMPLES = 2**16
@@ -115,6 +117,27 @@ def _draws(config: LimitConfig, objective: objectives.Objective) -> int:
     return config.num_samples + (not objective.has_closed_form) * config.reference_samples
 
 
+def forecast(config: LimitConfig, plan: Plan) -> Forecast:
+    """Counts draws, sigmas and coordinates; memory is that of a chunk and of group sums."""
+    sizes, seconds, held = plan.batch_sizes, 0.0, 0.0
+    for objective in plan.objectives:
+        cut = limit.make_plan(config.num_samples, sizes, objective.dim, chunk=config.chunk)
+        coordinates = _draws(config, objective) * objective.dim
+        work = len(plan.chosen) * len(plan.sigmas) * NANOSECONDS["evaluation"]
+        seconds += 1e-9 * coordinates * (NANOSECONDS["draw"] + work)
+        groups = cut.num_groups * len(plan.sigmas) * len(plan.chosen) * objective.dim
+        held = max(held, 4 * (6 * cut.chunk * objective.dim + 2 * groups) / 2**20)
+    num = len(plan.objectives)
+    seconds += num * (2 * COMPILING + 6 * DRAWING) + DRAWING
+    parts = (
+        counted(num, "objective"),
+        counted(len(plan.chosen), "estimator"),
+        counted(len(plan.sigmas), "sigma"),
+        counted(len(plan.batch_sizes), "batch size"),
+    )
+    return Forecast(parts, 2 * num, held, seconds)
+
+
 def run(
     config: LimitConfig,
     plan: Plan,
@@ -129,7 +152,7 @@ def run(
         directory: the run directory to write into.
         progress: called with what is being done and the draws done since the last call.
     """
-    found = parts.recorded(directory)
+    found = recording.recorded(directory)
     for number, objective in enumerate(plan.objectives, 1):
         named = _named(f"{objective.name}, {number} of {len(plan.objectives)}", progress)
         pictured = objective.name == "digit_classifier"
@@ -144,11 +167,11 @@ def run(
             exact = exact_rows(objective, config, plan)
             rows = {} if evidence is None else limit_table.columns(evidence, objective.dim)
             table = pa.concat_tables([pa.table(rows, schema=SCHEMA), exact]) if rows else exact
-            parts.record(directory, number, table, found[-1])
+            recording.record(directory, number, table, found[-1])
         if pictured:
             runs.include(directory, directory.directory / "picture.json")
     claims = [claim for of_part in found for claim in of_part]
-    parts.conclude(directory, claims)
+    recording.conclude(directory, claims)
     return claims
 
 

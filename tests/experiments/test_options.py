@@ -13,6 +13,7 @@ POSITIONAL = {
     "report": ["run"],
     "bench": ["limit"],
     "data": ["prepare", "mnist"],
+    "compare": ["a", "b"],
 }
 """A word for each place that a command cannot do without."""
 
@@ -20,7 +21,7 @@ POSITIONAL = {
 def shown(sigmaprop, monkeypatch, command: str) -> dict[str, str]:
     """The options that help shows, each with how it describes its values."""
     monkeypatch.setenv("COLUMNS", "80")  # one column of options
-    ended = sigmaprop(command, "--help")
+    ended = sigmaprop(command, "--help-all")
     assert ended.status == 0
     lines = re.findall(r"^[│ ] {0,2}(--\w[\w.-]*) *(.*)$", ended.out, re.MULTILINE)
     assert len(lines) == len(dict(lines))

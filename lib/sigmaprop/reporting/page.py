@@ -225,7 +225,7 @@ def write(target: Path, page: Page) -> None:
             commands=[(run.label, command(run)) for run in page.runs],
             machine=machine(page.runs[0].environment),
             environments=[
-                (run.label or run.name, [(k, _word(v)) for k, v in flat(run.environment).items()])
+                (run.label or run.name, [(k, word(v)) for k, v in flat(run.environment).items()])
                 for run in page.runs
             ],
         )
@@ -312,7 +312,7 @@ def _options(runs: Sequence[Run]) -> Table | None:
         return None
     configs = [flat(run.config) for run in runs]
     rows = [
-        [Cell(f"--{name.replace('_', '-')}"), *(Cell(_word(c.get(name))) for c in configs)]
+        [Cell(f"--{name.replace('_', '-')}"), *(Cell(word(c.get(name))) for c in configs)]
         for name in differences(configs)
     ]
     return Table("Options that differ", ["option", *(run.name for run in runs)], rows)
@@ -393,7 +393,8 @@ def data_uri(kind: str, content: str | bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """The value of an option as a command line writes it."""
     if isinstance(value, list):
         return shlex.join(map(str, value))
     return "default" if value is None else str(value)

@@ -115,7 +115,14 @@ def test_marks_are_only_on_lines_that_need_them():
     """A line that carries a mark names the network, a GPU or the checkout for a reason."""
     marked = [step for page in PAGES for step in steps(page) if step.needs]
     reasons = {
-        "network": ("pip install", "data prepare", "make", "--preset fashion", "goodfellow2014"),
+        "network": (
+            "pip install",
+            "data prepare",
+            "make",
+            "--preset fashion",
+            "goodfellow2014",
+            "mnist",
+        ),
         "gpu": ("cuda", "tpu", "gpu"),
         "checkout": ("make", "bash .ci/run", "pip install"),
     }

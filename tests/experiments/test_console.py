@@ -129,7 +129,7 @@ def test_a_signal_ends_a_run_cleanly(tmp_path, tiny, number, status, reason):
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "run is marked interrupted; start anew with `sigmaprop limit --config run`" in stderr
+    assert "run is marked interrupted; go on with `sigmaprop resume run`" in stderr
     assert "Traceback" not in stderr
     assert runs.state(tmp_path / "run") == "interrupted"
     assert reason in (tmp_path / "run" / "status.json").read_text()
@@ -169,7 +169,7 @@ def test_two_devices_and_three_give_the_same_bits(tmp_path):
 def test_a_process_uses_every_core_unless_told_otherwise(tmp_path):
     """What JAX reads at its start is set before it starts."""
     code = (
-        "import os; from sigmaprop.experiments import __main__ as m; m._prepare_jax(); import jax; "
+        "import os; from sigmaprop.experiments.cli import main as m; m._prepare_jax(); import jax; "
     )
     code += "print(jax.local_device_count(), jax.config.jax_compilation_cache_dir)"
     bare = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS" and not k.startswith("JAX_")}

@@ -8,12 +8,14 @@ import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 from scipy import stats
-from sigmaprop.experiments.gan import comparison as gan_comparison
 
-from sigmaprop.reporting import gan_results, gan_scores, gan_series
+from sigmaprop.generators import compare as gan_comparison
+from sigmaprop.generators import results as gan_results
+from sigmaprop.generators import scores as gan_scores
+from sigmaprop.reporting import gan_terminal
 from sigmaprop.runs.files import RunError
 
-from ..reporting import test_gan_made_up as made_up
+from ..reporting import made_up_gan as made_up
 
 
 def with_values(metric, values, of="x", weights="last"):
@@ -39,7 +41,7 @@ def compared(path, **options):
 def printed(directory, found, width=80):
     """The tables as a terminal shows them."""
     console = Console(width=width, file=io.StringIO())
-    for table in gan_comparison.terminal_tables(directory, found):
+    for table in gan_terminal.tables(directory, found):
         console.print(table)
     return console.file.getvalue()
 
@@ -245,13 +247,13 @@ def test_only_the_last_fifth_counts(tmp_path):
 
 def test_the_comparison_survives_json(tmp_path):
     found = compared(tmp_path, diverged=dict.fromkeys(range(4, 8), 3), mixture=True)
-    again = gan_scores.from_json(gan_comparison.as_json(found))
+    again = gan_scores.from_json(gan_scores.as_json(found))
     assert repr(again) == repr(found)
 
 
 def test_older_files_are_read(tmp_path):
     """Before levels, bounds and counts stood in it, and with a number that is not read any more."""
-    content = gan_comparison.as_json(compared(tmp_path))
+    content = gan_scores.as_json(compared(tmp_path))
     for score in (score for one in content for score in one["scores"]):
         for name in ("coverage", "missed", "diverged", "floored"):
             del score[name]
@@ -273,14 +275,14 @@ def test_no_sentence_on_sigma_by_chance(tmp_path):
     arms = ("zero", "global", "per_pixel")
     directory = made_up.make_run(tmp_path / "run", arms=arms, swept=swept, compare=False)
     run = gan_results.measured(directory)
-    series = run.series[gan_series.Key("sigma")]
+    series = run.series[gan_results.Key("sigma")]
     found = gan_comparison.compare(directory)
     wrong = 0
     for _ in range(300):
         slopes = generator.normal(0, 0.01, (len(series.value), 1))
         value = np.exp(slopes * series.step)
         own = run._replace(
-            series={**run.series, gan_series.Key("sigma"): series._replace(value=value)}
+            series={**run.series, gan_results.Key("sigma"): series._replace(value=value)}
         )
         told = {one.direction for one in gan_comparison._with_directions(own, found)}
         assert told <= {"", "unclear", "falling", "rising"}

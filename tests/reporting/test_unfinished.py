@@ -103,13 +103,15 @@ def test_words_for_every_state(tmp_path):
     assert unfinished.notice(directory) == ""
 
 
-def test_a_run_without_checkpoints_starts_anew(tmp_path):
+def test_a_run_that_is_measured_part_by_part_says_how_many_it_has(tmp_path):
     (tmp_path / "config.json").write_text(configs.dump("limit", LimitConfig()))
     write_status(tmp_path, "interrupted")
     assert unfinished.notice(tmp_path, "r") == (
-        "r was interrupted, before its first numbers were written: "
-        "start anew with `sigmaprop limit --config r`"
+        "r was interrupted, before its first numbers were written: go on with `sigmaprop resume r`"
     )
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "part-000000002.parquet").touch()
+    assert "r was interrupted after 2 of 6 objectives: go on" in unfinished.notice(tmp_path, "r")
 
 
 def test_the_command_draws_it_too(sigmaprop, tmp_path):

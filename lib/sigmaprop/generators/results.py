@@ -122,7 +122,8 @@ def measured(directory: Path) -> Measured:
     try:
         config = dict(read_json(directory / "config.json")["config"])
         cells = _cells(read_json(directory / "replicas.json"))
-        content = read_json(reference) if reference.exists() else {"distances": {}}
+        whole = (directory / "metrics.parquet").exists()  # else it has not come so far
+        content = read_json(reference) if whole or reference.exists() else {"distances": {}}
         real, ideal = content["distances"], dict(content.get("ideal", {}))
         per_seed = tuple(one["distances"] for one in content.get("per_seed", ()))
         num = sum(len(cell.replicas) for cell in cells)

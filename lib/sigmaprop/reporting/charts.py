@@ -190,7 +190,7 @@ class _Panel:
             x, shown, markevery=_every(shown, place) if self.spec.sparse else None, **options
         )
         key = f"k{place}"
-        line.set_gid(f"{key}-{len(self.canvas.panels)}-{run}")
+        line.set_gid(f"{key}-{len(self.canvas.panels)}-{run}{'s' * ghost}")
         if np.isfinite(own["low"]).any():
             ends = own["low"].to_numpy(float), own["high"].to_numpy(float)
             self.axes.fill_between(x, *ends, color=look.colour, alpha=0.13, linewidth=0)

@@ -124,7 +124,7 @@ def test_marks_are_only_on_lines_that_need_them():
             "mnist",
         ),
         "gpu": ("cuda", "tpu", "gpu"),
-        "checkout": ("make", "bash .ci/run", "pip install"),
+        "checkout": ("make", "bash .ci/run", "pip install", "pre-commit"),
     }
     for step in marked:
         assert any(reason in step.text for reason in reasons[step.needs]), step.text
@@ -138,3 +138,35 @@ def test_figures_and_pages_that_are_linked_exist():
 
 def test_the_readme_explains_how_its_lines_are_made_small():
     assert "SIGMAPROP_TINY=1" in README.read_text()
+
+
+def test_the_readme_is_short():
+    assert len(README.read_bytes()) < 9000
+
+
+def test_every_page_is_linked_from_the_readme_or_from_a_page_that_it_links():
+    def links(page):
+        found = re.findall(r"\]\(([A-Za-z.][^)#:]*\.md)\)", page.read_text())
+        return {(page.parent / path).resolve() for path in found}
+
+    near = links(README)
+    reached = near | {path for page in near for path in links(page)}
+    pages = {page for page in PAGES if page != README and "design" not in page.parts}
+    assert {page.resolve() for page in pages} <= reached
+
+
+def test_prose_is_wrapped():
+    """Tables and code may be wide, and a line that is one long link."""
+    for page in PAGES:
+        code = False
+        for line in page.read_text().splitlines():
+            code ^= line.startswith("```")
+            free = code or line.startswith(("|", "    ", "```", "!["))
+            assert free or len(line) <= 100 or "design" in page.parts, f"{page.name}: {line}"
+
+
+def test_the_afternoon_is_twelve_files_of_fewer_than_3000_lines():
+    page = (ROOT / "docs" / "reading.md").read_text()
+    files = [ROOT / path for path in re.findall(r"^\| \d+ \| `([^`]+)` \|", page, re.MULTILINE)]
+    assert len(files) == len(set(files)) == 12
+    assert sum(len(path.read_text().splitlines()) for path in files) < 3000

@@ -73,7 +73,7 @@ def cpu(
     repeats: int, numbers: Sequence[int], others: Mapping[str, Sized]
 ) -> tuple[dict[str, list[Ratio]], list[str]]:
     """The sections of a CPU's report, and its notes."""
-    made = programs.make_game(["global"])
+    made = programs.make_spec(["global"])
     numbers = sorted(set(numbers))
     engines = {_replicas(n): programs.engine_run(made, ["global"], n) for n in numbers}
     steps = engines | _all_arms(numbers) | {_STEP_IN_LOOP: programs.jitted_step(made)}
@@ -113,7 +113,7 @@ def _devices(num: int) -> int:
 def _all_arms(numbers: Iterable[int]) -> dict[str, Sized]:
     """Replicas of all arms in one program, where there are as many as arms."""
     arms = list(observation.ARMS)
-    mixed = programs.make_game(arms)
+    mixed = programs.make_spec(arms)
     return {
         f"{_replicas(n)} of all arms": programs.engine_run(mixed, arms, n)
         for n in numbers

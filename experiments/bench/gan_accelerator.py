@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop.generators import game, replicas
+from sigmaprop.generators import gan, replicas
 
 from . import gan_counts as counts
 from . import gan_peers as peers
@@ -45,7 +45,7 @@ class _Case(NamedTuple):
     """One GAN at one precision with one number of replicas."""
 
     name: str
-    made: game.Game
+    made: gan.GanSpec
     precision: _Precision
     num: int
 
@@ -92,7 +92,7 @@ def _cases(numbers: Sequence[int]) -> Iterator[_Case]:
             f"DCGAN {IMAGE[0]}x{IMAGE[1]}": {"image": IMAGE, "widths": IMAGE_WIDTHS},
         }
         for kind, options in kinds.items():
-            made = programs.make_game(["global"], dtype=precision.dtype, **options)
+            made = programs.make_spec(["global"], dtype=precision.dtype, **options)
             for num in numbers:
                 if not options or num <= IMAGE_REPLICAS:
                     name = f"{kind}, {precision.name}, {num} replicas"

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop.generators import game, networks
+from sigmaprop.generators import gan, networks
 from sigmaprop.generators import step as steps
 
 from .gan_programs import arguments
@@ -27,22 +27,22 @@ class Work(NamedTuple):
     bytes: float
 
 
-def work(made: game.Game, arm: str = "global") -> Work:
+def work(made: gan.GanSpec, arm: str = "global") -> Work:
     """What a step has to do, counted product by product in its trace."""
-    knobs, state, data, keys = arguments(made, arm)
+    hypers, state, data, keys = arguments(made, arm)
     step = functools.partial(steps.step, made)
-    trace = jax.make_jaxpr(step)(knobs, state, data, keys, jnp.asarray(0))
+    trace = jax.make_jaxpr(step)(hypers, state, data, keys, jnp.asarray(0))
     found = [*products(trace.jaxpr)]
     parameters = networks.num_params({"all": (state.player, state.discriminator)})
     moved = sum(number for _, number in found) + 28.0 * parameters
     return Work(sum(flops for flops, _ in found), moved)
 
 
-def counted_by_xla(made: game.Game, arm: str = "global") -> float:
+def counted_by_xla(made: gan.GanSpec, arm: str = "global") -> float:
     """All operations of one step, lowered alone, by XLA's own count."""
-    knobs, state, data, keys = arguments(made, arm)
+    hypers, state, data, keys = arguments(made, arm)
     lowered = jax.jit(functools.partial(steps.step, made)).lower(
-        knobs, state, data, keys, jnp.asarray(0)
+        hypers, state, data, keys, jnp.asarray(0)
     )
     analysis: Any = lowered.compile().cost_analysis()
     return float(analysis["flops"])

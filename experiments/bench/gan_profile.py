@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop.generators import game, networks
+from sigmaprop.generators import gan, networks
 from sigmaprop.generators import step as steps
 
 from . import gan_programs as programs
@@ -25,15 +25,15 @@ STEP = "the step in a bare loop"
 Body = Callable[[Array, Any], Any]
 
 
-def parts(made: game.Game, mesh: jax.sharding.Mesh) -> dict[str, Sized]:
+def parts(made: gan.GanSpec, mesh: jax.sharding.Mesh) -> dict[str, Sized]:
     """Programs that run a part of a step over and over, counted in replica-steps."""
-    knobs, state, data, keys = programs.arguments(made, "global")
+    hypers, state, data, keys = programs.arguments(made, "global")
     bodies: dict[str, tuple[Body, Any]] = {
         PRODUCTS: linear_products(made),
         ADAM: _adam(made, state),
         DRAWS: _draws(made, keys, data),
-        MOVES: (_moves(made, knobs, data, keys), state),
-        STEP: (_step(made, knobs, data, keys), state),
+        MOVES: (_moves(made, hypers, data, keys), state),
+        STEP: (_step(made, hypers, data, keys), state),
     }
     return {name: _repeated(name, mesh, body, start) for name, (body, start) in bodies.items()}
 
@@ -44,7 +44,7 @@ def _repeated(name: str, mesh: jax.sharding.Mesh, body: Body, start: Any) -> Siz
     return Sized(Program(name, lambda: run(count)), count * mesh.size)
 
 
-def linear_products(made: game.Game) -> tuple[Body, Any]:
+def linear_products(made: gan.GanSpec) -> tuple[Body, Any]:
     """The products of a step of the multilayer GAN: it with linear units, and its gradients."""
     widths, latent, dim = programs.WIDTHS, made.generator.in_dim, made.generator.out_dim
     generator = networks.mlp_generator(latent, dim, widths=widths, activation="identity")
@@ -70,7 +70,7 @@ def linear_products(made: game.Game) -> tuple[Body, Any]:
     return body, jax.tree.map(jnp.zeros_like, params)
 
 
-def _adam(made: game.Game, state: game.State) -> tuple[Body, Any]:
+def _adam(made: gan.GanSpec, state: gan.State) -> tuple[Body, Any]:
     """Both players' updates, from gradients that change with the parameters."""
     params = state.player.network, state.discriminator
     start = params, made.optimizer.init(params)
@@ -83,7 +83,7 @@ def _adam(made: game.Game, state: game.State) -> tuple[Body, Any]:
     return body, start
 
 
-def _draws(made: game.Game, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
+def _draws(made: gan.GanSpec, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
     """Latents and noise of both players, and a batch of the data."""
     size = made.batch_size
 
@@ -91,8 +91,8 @@ def _draws(made: game.Game, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
         now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
         total = carry
         for player in ("discriminator", "generator"):
-            z = game.latent(made, now[f"latent_{player}"], size)
-            noise = game.draws(made, now[f"noise_{player}"], size).eps
+            z = gan.latent(made, now[f"latent_{player}"], size)
+            noise = gan.draws(made, now[f"noise_{player}"], size).eps
             total = total + jnp.sum(z) + jnp.sum(noise)
         rows = jax.random.randint(now["data"], (size,), 0, data.shape[0])
         return total + jnp.sum(data[rows])
@@ -100,20 +100,20 @@ def _draws(made: game.Game, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
     return body, jnp.zeros(())
 
 
-def _moves(made: game.Game, knobs: game.Knobs, data: Array, keys: steps.Keys) -> Body:
+def _moves(made: gan.GanSpec, hypers: gan.Hypers, data: Array, keys: steps.Keys) -> Body:
 
-    def body(t: Array, state: game.State) -> game.State:
+    def body(t: Array, state: gan.State) -> gan.State:
         now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
-        state, _ = steps._move_discriminator(made, knobs, state, data, now, t)
-        return steps._move_generator(made, knobs, state, state, now, t)[0]
+        state, _ = steps._move_discriminator(made, hypers, state, data, now, t)
+        return steps._move_generator(made, hypers, state, state, now, t)[0]
 
     return body
 
 
-def _step(made: game.Game, knobs: game.Knobs, data: Array, keys: steps.Keys) -> Body:
+def _step(made: gan.GanSpec, hypers: gan.Hypers, data: Array, keys: steps.Keys) -> Body:
 
-    def body(t: Array, state: game.State) -> game.State:
-        state, told = steps.step(made, knobs, state, data, keys, t)
+    def body(t: Array, state: gan.State) -> gan.State:
+        state, told = steps.step(made, hypers, state, data, keys, t)
         return state._replace(window=state.window + told)
 
     return body

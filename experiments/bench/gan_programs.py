@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from sigmaprop.generators import (
-    game,
+    gan,
     losses,
     networks,
     observation,
@@ -53,13 +53,13 @@ class Sized(NamedTuple):
     amount: float
 
 
-def make_game(
+def make_spec(
     arms: Sequence[str],
     *,
     image: tuple[int, ...] | None = None,
     dtype: str = "float32",
     widths: tuple[int, ...] | None = None,
-) -> game.Game:
+) -> gan.GanSpec:
     """The multilayer GAN for these arms, or a DCGAN of images."""
     name, shape = ("mlp", (DIM,)) if image is None else ("dcgan", image)
     widths = (WIDTHS if image is None else (64,)) if widths is None else widths
@@ -76,25 +76,25 @@ def make_game(
     )
     adam = optimizers.get("adam")
     loss = losses.get("non_saturating")
-    return game.Game(generator, discriminator, noise, loss, adam, adam, BATCH)
+    return gan.GanSpec(generator, discriminator, noise, loss, adam, adam, BATCH)
 
 
-def make_knobs(made: game.Game, arm: str, seed: int) -> game.Knobs:
+def make_hypers(made: gan.GanSpec, arm: str, seed: int) -> gan.Hypers:
     """A replica of an arm; what learns starts at .2."""
     scheduled = arm == "scheduled"
     sigma = schedule.given("linear" if scheduled else "constant", SIGMAS.get(arm, 0.0), 0.1, 1000)
     gates = observation.gates(arm, made.observation.components)
     number = functools.partial(jnp.asarray, dtype=jnp.float32)
-    return game.Knobs(
+    return gan.Hypers(
         jax.random.fold_in(jax.random.key(0), seed),
-        observation.NoiseKnobs(
+        observation.NoiseHypers(
             sigma,
             {name: jnp.asarray(gate) for name, gate in gates.items()},
             number(0.2),
             parameterisation.Bounds(number(1e-4), number(10.0)),
         ),
         jnp.asarray(False),
-        game.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
+        gan.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
         {},
         schedule.given("constant", 0.0, 0.0, 1),
         number(0.0),
@@ -107,42 +107,42 @@ def make_data(dim: int) -> Array:
     return jax.random.normal(jax.random.key(1), (EXAMPLES, dim))
 
 
-def engine_run(made: game.Game, arms: Sequence[str], num: int, precision: str = "") -> Sized:
+def engine_run(made: gan.GanSpec, arms: Sequence[str], num: int, precision: str = "") -> Sized:
     """As many steps of ``num`` replicas, the arms in turn, as take about `SECONDS`."""
     engine = replicas.engine(made, num)
-    each = [make_knobs(made, arms[i % len(arms)], i) for i in range(num)]
-    knobs = engine.place(replicas.stack(each))
+    each = [make_hypers(made, arms[i % len(arms)], i) for i in range(num)]
+    hypers = engine.place(replicas.stack(each))
     data = engine.replicate(make_data(made.observation.dim))
     with _precision(precision):
-        state = engine.init(knobs)
+        state = engine.init(hypers)
 
     def run(count: int) -> None:
         nonlocal state
         with _precision(precision):
-            state, windows = engine.run(state, knobs, data, 0, count)
+            state, windows = engine.run(state, hypers, data, 0, count)
         jax.block_until_ready(windows)
 
     count = lasting(run, least=LEAST_STEPS, most=engine.every * engine.max_windows)
     return Sized(Program(f"{num} replicas", lambda: run(count)), count * num)
 
 
-def arguments(made: game.Game, arm: str) -> tuple[game.Knobs, game.State, Array, Any]:
+def arguments(made: gan.GanSpec, arm: str) -> tuple[gan.Hypers, gan.State, Array, Any]:
     """Knobs, first state, data and keys of one replica."""
-    knobs = make_knobs(made, arm, 0)
-    state = jax.jit(functools.partial(game.init, made))(knobs)
-    return knobs, state, make_data(made.observation.dim), game.streams(knobs.key)
+    hypers = make_hypers(made, arm, 0)
+    state = jax.jit(functools.partial(gan.init, made))(hypers)
+    return hypers, state, make_data(made.observation.dim), gan.streams(hypers.key)
 
 
-def jitted_step(made: game.Game) -> Sized:
+def jitted_step(made: gan.GanSpec) -> Sized:
     """One replica's step as a jitted function, called in a Python loop."""
-    knobs, state, data, keys = arguments(made, "global")
+    hypers, state, data, keys = arguments(made, "global")
     step = jax.jit(functools.partial(steps.step, made), donate_argnums=1)
 
     def run(count: int) -> None:
         nonlocal state
         told = None
         for t in range(count):
-            state, told = step(knobs, state, data, keys, t)
+            state, told = step(hypers, state, data, keys, t)
         jax.block_until_ready(told)
 
     count = lasting(run)

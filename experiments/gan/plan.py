@@ -25,8 +25,8 @@ from sigmaprop.generators import (
     schedule,
     sigma_gradient,
 )
-from sigmaprop.generators.game import Game, Knobs, Rates
-from sigmaprop.generators.observation import NoiseKnobs, Observation
+from sigmaprop.generators.gan import GanSpec, Hypers, Rates
+from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 from sigmaprop.metrics import mmd
 
@@ -103,7 +103,7 @@ class Replica(NamedTuple):
 class Group(NamedTuple):
     """Replicas of one game."""
 
-    game: Game
+    spec: GanSpec
     replicas: tuple[Replica, ...]
 
 
@@ -143,11 +143,11 @@ def prepare(config: GanConfig) -> Plan:
     found = cells(config)
     for cell in found:
         _check_against(cell.options, dataset)
-    by_game: dict[tuple[Any, ...], list[Replica]] = {}
+    by_spec: dict[tuple[Any, ...], list[Replica]] = {}
     for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
         key = tuple(getattr(cell.options, name) for name in _STATIC)
-        by_game.setdefault(key, []).append(Replica(number, cell, seed))
-    groups = (Group(make_game(tuple(own), dataset), tuple(own)) for own in by_game.values())
+        by_spec.setdefault(key, []).append(Replica(number, cell, seed))
+    groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
 
@@ -164,13 +164,13 @@ def cells(config: GanConfig) -> tuple[Cell, ...]:
     )
 
 
-def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
+def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
     """What these replicas share; whatever one of them needs is in the program."""
     every = [replica.cell.options for replica in replicas]
     options = every[0]
     generator = _generator(options, dataset.shape)
     components = observation.components(tuple(one.arm for one in every))
-    return Game(
+    return GanSpec(
         generator=generator,
         discriminator=_discriminator(options, dataset.shape),
         observation=Observation(
@@ -203,26 +203,26 @@ def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
     )
 
 
-def knobs(
-    replica: Replica, game: Game, steps: int, root: jax.Array, rows: np.ndarray | None = None
-) -> Knobs:
+def hypers(
+    replica: Replica, spec: GanSpec, steps: int, root: jax.Array, rows: np.ndarray | None = None
+) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
     options = replica.cell.options
-    noise = NoiseKnobs(
+    noise = NoiseHypers(
         _given(options, steps),
         {
             name: jnp.asarray(gate)
-            for name, gate in observation.gates(options.arm, game.observation.components).items()
+            for name, gate in observation.gates(options.arm, spec.observation.components).items()
         },
         _number(options.sigma_start),
         Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
     )
-    return Knobs(
+    return Hypers(
         key=jax.random.fold_in(root, replica.seed),
         noise=noise,
         shared=jnp.asarray(options.placement == "shared"),
         rates=_rates(options),
-        penalties={name: _number(getattr(options, name)) for name in game.penalties},
+        penalties={name: _number(getattr(options, name)) for name in spec.penalties},
         instance_noise=schedule.given(
             "linear", options.instance_noise, options.instance_noise_last, steps
         ),
@@ -350,7 +350,7 @@ def _rates(options: GanOptions) -> Rates:
     )
 
 
-def _given(options: GanOptions, steps: int) -> schedule.Given:
+def _given(options: GanOptions, steps: int) -> schedule.SigmaSchedule:
     """Sigma by step, 0 for the arms that learn it or have none."""
     if options.arm == "scheduled":
         return schedule.given(options.sigma_schedule, options.sigma, options.sigma_last, steps)

@@ -73,7 +73,7 @@ def test_operations_are_those_of_the_formula(programs):
     from sigmaprop.experiments.bench import gan_counts as bench_gan_counts
     from sigmaprop.experiments.bench import gan_profile as bench_gan_profile
 
-    made = programs.make_game(["global"])
+    made = programs.make_spec(["global"])
     counted = bench_gan_counts.work(made)
     assert counted.flops == 2 * _multiplications()
     body, start = bench_gan_profile.linear_products(made)
@@ -87,7 +87,7 @@ def test_xla_counts_the_products_and_little_more(programs, monkeypatch):
 
     for name, value in {"WIDTHS": (64, 64), "DIM": 64, "LATENT": 32, "BATCH": 64}.items():
         monkeypatch.setattr(programs, name, value)
-    made = programs.make_game(["global"])
+    made = programs.make_spec(["global"])
     flops = bench_gan_counts.work(made).flops
     # At most 200 operations a normal draw (20 rounds of 6, then its inversion), 30 a parameter of
     # Adam's, and 40 a unit and example.

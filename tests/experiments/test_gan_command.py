@@ -10,7 +10,7 @@ from sigmaprop.experiments.gan.config import GanConfig
 
 from sigmaprop import runs
 from sigmaprop.generators import evaluation
-from sigmaprop.generators.game import METRICS
+from sigmaprop.generators.gan import METRICS
 
 TINY = (
     *("gan", "--dataset", "ring", "--steps", "25", "--seeds", "3", "--metrics-every", "10"),

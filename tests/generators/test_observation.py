@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import observation, parameterisation, schedule
-from sigmaprop.generators.observation import ARMS, NoiseKnobs, Observation
+from sigmaprop.generators.observation import ARMS, NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 
 DIM, FEATURES, RANK, BATCH = 5, 3, 2, 4
@@ -20,13 +20,13 @@ def make(arms=tuple(ARMS), name="log"):
     return Observation(DIM, FEATURES, components, parameterisation.get(name), RANK)
 
 
-def make_knobs(noise, arm):
+def make_hypers(noise, arm):
     bounds = Bounds(jnp.asarray(FLOOR), jnp.asarray(CEILING))
     gates = observation.gates(arm, noise.components)
     sigma = 0.0 if ARMS[arm] or arm == "zero" else SIGMA
     given = schedule.given("constant", sigma, sigma, 1)
     gates = {name: jnp.asarray(gate) for name, gate in gates.items()}
-    return NoiseKnobs(given, gates, jnp.asarray(START), bounds)
+    return NoiseHypers(given, gates, jnp.asarray(START), bounds)
 
 
 def normal(seed, *shape):
@@ -43,10 +43,10 @@ def perturbed(params):
 
 def spread_of(arm, arms=tuple(ARMS)):
     noise = make(arms)
-    knobs = make_knobs(noise, arm)
-    params = perturbed(observation.init(noise, knobs, jax.random.key(0)))
-    sigma = schedule.at(knobs.given, jnp.asarray(3))
-    return observation.spread(noise, params, normal(1, BATCH, FEATURES), sigma, knobs), params
+    hypers = make_hypers(noise, arm)
+    params = perturbed(observation.init(noise, hypers, jax.random.key(0)))
+    sigma = schedule.at(hypers.given, jnp.asarray(3))
+    return observation.spread(noise, params, normal(1, BATCH, FEATURES), sigma, hypers), params
 
 
 def by_formula(arm, params):
@@ -100,13 +100,13 @@ def test_zero_is_exactly_zero_and_given_arms_are_without_rounding():
 @pytest.mark.parametrize("arm", ARMS)
 def test_gradients_reach_the_arms_own_component_alone(arm):
     noise = make()
-    knobs = make_knobs(noise, arm)
-    params = observation.init(noise, knobs, jax.random.key(0))
+    hypers = make_hypers(noise, arm)
+    params = observation.init(noise, hypers, jax.random.key(0))
     eps, zeta = normal(2, BATCH, DIM), normal(3, BATCH, RANK)
 
     def total(params):
         spread = observation.spread(
-            noise, params, normal(1, BATCH, FEATURES), knobs.given.first, knobs
+            noise, params, normal(1, BATCH, FEATURES), hypers.given.first, hypers
         )
         return jnp.sum(spread.add_to(jnp.zeros((BATCH, DIM)), eps, zeta) ** 2)
 
@@ -120,22 +120,22 @@ def test_gradients_reach_the_arms_own_component_alone(arm):
 @pytest.mark.parametrize("arm", [arm for arm in ARMS if ARMS[arm]])
 def test_learned_noise_starts_where_it_is_told(arm, name):
     noise = make((arm,), name)
-    knobs = make_knobs(noise, arm)
-    params = observation.init(noise, knobs, jax.random.key(0))
-    spread = observation.spread(noise, params, normal(1, BATCH, FEATURES), jnp.zeros(()), knobs)
+    hypers = make_hypers(noise, arm)
+    params = observation.init(noise, hypers, jax.random.key(0))
+    spread = observation.spread(noise, params, normal(1, BATCH, FEATURES), jnp.zeros(()), hypers)
     share = np.sqrt(0.75) if arm == "low_rank" else 1.0
     np.testing.assert_allclose(spread.scale, share * START, rtol=32 * 2.0**-24)
 
 
 def test_the_variance_of_low_rank_noise_starts_right_on_average():
     noise = make(("low_rank",))
-    knobs = make_knobs(noise, "low_rank")
+    hypers = make_hypers(noise, "low_rank")
     keys = jax.random.split(jax.random.key(0), 2000)
 
     def variance(key):
-        params = observation.init(noise, knobs, key)
-        spread = observation.spread(noise, params, jnp.zeros((1, FEATURES)), jnp.zeros(()), knobs)
-        return observation.root_mean_square(spread, DIM) ** 2
+        params = observation.init(noise, hypers, key)
+        spread = observation.spread(noise, params, jnp.zeros((1, FEATURES)), jnp.zeros(()), hypers)
+        return observation.rms_sigma(spread, DIM) ** 2
 
     found = np.asarray(jax.vmap(variance)(keys), np.float64)
     error = found.std(ddof=1) / np.sqrt(found.size)
@@ -149,15 +149,15 @@ def test_the_root_mean_square_and_the_coordinates_are_those_of_the_covariance(ar
     variances = scale**2 + np.sum(factor**2, axis=1)
     found = observation.coordinates(spread, BATCH, DIM)
     np.testing.assert_allclose(found, np.sqrt(variances), rtol=16 * 2.0**-24)
-    found = observation.root_mean_square(spread, DIM)
+    found = observation.rms_sigma(spread, DIM)
     np.testing.assert_allclose(found, np.sqrt(variances.mean()), rtol=16 * 2.0**-24)
 
 
 def test_project_bounds_what_is_stored_and_leaves_the_factor():
     noise = make()
-    knobs = make_knobs(noise, "global")
-    params = observation.init(noise, knobs, jax.random.key(0))
-    low = observation.project(noise, jax.tree.map(lambda leaf: leaf - 10.0, params), knobs.bounds)
+    hypers = make_hypers(noise, "global")
+    params = observation.init(noise, hypers, jax.random.key(0))
+    low = observation.project(noise, jax.tree.map(lambda leaf: leaf - 10.0, params), hypers.bounds)
     for raw in (low["global"], low["per_pixel"], low["low_rank"]["raw"]):
         np.testing.assert_allclose(np.exp(raw), FLOOR, rtol=32 * 2.0**-24)
     np.testing.assert_array_equal(low["low_rank"]["factor"], params["low_rank"]["factor"] - 10.0)
@@ -166,17 +166,17 @@ def test_project_bounds_what_is_stored_and_leaves_the_factor():
 def test_the_time_at_bounds_counts_learned_scales_alone():
     noise = make()
     raw = jnp.log(jnp.asarray([FLOOR, 0.5, 0.5, CEILING, CEILING]))
-    knobs = make_knobs(noise, "per_pixel")
-    spread = observation.Spread(jnp.exp(raw), None, ())
-    np.testing.assert_allclose(observation.at_bounds(spread, knobs), [0.2, 0.4])
-    fixed = make_knobs(noise, "fixed")
+    hypers = make_hypers(noise, "per_pixel")
+    spread = observation.NoiseScale(jnp.exp(raw), None, ())
+    np.testing.assert_allclose(observation.at_bounds(spread, hypers), [0.2, 0.4])
+    fixed = make_hypers(noise, "fixed")
     np.testing.assert_array_equal(observation.at_bounds(spread, fixed), [0.0, 0.0])
 
 
 def test_the_slope_is_the_derivative_along_a_common_shift():
     noise = make(("low_rank", "heteroscedastic", "per_pixel", "global"))
-    knobs = make_knobs(noise, "global")
-    params = observation.init(noise, knobs, jax.random.key(0))
+    hypers = make_hypers(noise, "global")
+    params = observation.init(noise, hypers, jax.random.key(0))
     ones = jax.tree.map(jnp.ones_like, params)
     assert observation.slope(ones) == 1 + 3 * DIM
 

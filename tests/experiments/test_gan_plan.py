@@ -1,4 +1,4 @@
-"""From options to games and knobs: cells, groups, pairing by seed, what is a replica's own."""
+"""From options to specs and hypers: cells, groups, pairing by seed, what is a replica's own."""
 
 import dataclasses
 import json
@@ -70,11 +70,11 @@ def test_sigma_is_given_only_to_the_arms_that_do_not_learn():
         one.cell.options.arm: gan_plan.hypers(one, group.spec, 100, jax.random.key(0)).noise
         for one in plan.replicas
     }
-    assert float(found["zero"].given.first) == 0.0
-    assert float(found["fixed"].given.first) == float(found["fixed"].given.last) == 0.5
-    assert float(found["scheduled"].given.last) == np.float32(0.1)
+    assert float(found["zero"].schedule.first) == 0.0
+    assert float(found["fixed"].schedule.first) == float(found["fixed"].schedule.last) == 0.5
+    assert float(found["scheduled"].schedule.last) == np.float32(0.1)
     for arm in ("global", "per_pixel", "heteroscedastic", "low_rank"):
-        assert float(found[arm].given.first) == 0.0
+        assert float(found[arm].schedule.first) == 0.0
         assert [name for name, gate in found[arm].gates.items() if gate] == [arm]
 
 

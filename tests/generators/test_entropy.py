@@ -217,7 +217,7 @@ def test_a_chain_under_uniform_latents_follows_their_prior(monkeypatch):
             drawn = noise if len(z) == COUNT else gan.Draws(noise.eps[:1], None)
             return step.generate(spec, player, hypers, z, drawn, jnp.asarray(0))
 
-        return z + sigma * noise.eps, step._entropy_push(spec, hypers, state, made, z, keys)[0]
+        return z + sigma * noise.eps, step._entropy_cotangent(spec, hypers, state, made, z, keys)[0]
 
     x, push = (np.asarray(found, np.float64)[:, 0] for found in run())
     assert moves == [3]
@@ -255,7 +255,7 @@ def test_a_given_sigma_below_the_floor_of_learned_ones_is_taken_as_it_is(
         return step.generate(spec, player, hypers, z, drawn, jnp.asarray(0))
 
     monkeypatch.setattr(step.entropy, "score", watched)
-    step._entropy_push(spec, hypers, state, made, gan.latent(spec, keys["data"], 2), keys)
+    step._entropy_cotangent(spec, hypers, state, made, gan.latent(spec, keys["data"], 2), keys)
     assert found == [np.float32(expected)]
 
 

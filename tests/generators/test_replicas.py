@@ -148,4 +148,4 @@ def test_samples_are_the_mean_and_noise_of_the_arm():
     # Var of a sample variance of normals is 2 sigma^4 / n.
     error = 0.2**2 * np.sqrt(2 / noise.size)
     assert abs(np.mean(noise**2) - 0.2**2) < 5 * error
-    assert observation.rms_sigma(fakes.spread, DIM) == np.float32(0.2)
+    assert observation.rms_sigma(fakes.noise, DIM) == np.float32(0.2)

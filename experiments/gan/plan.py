@@ -25,6 +25,7 @@ from sigmaprop.generators import (
     schedule,
     sigma_gradient,
 )
+from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.gan import GanSpec, Hypers, Rates
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
@@ -352,12 +353,13 @@ def _rates(options: GanOptions) -> Rates:
 
 def _sigma_schedule(options: GanOptions, steps: int) -> schedule.SigmaSchedule:
     """Sigma by step, 0 for the arms that learn it or have none."""
-    if options.arm == "scheduled":
+    given = ARMS[options.arm].given
+    if given == "schedule":
         return schedule.sigma_schedule(
             options.sigma_schedule, options.sigma, options.sigma_last, steps
         )
     return schedule.sigma_schedule(
-        "constant", options.sigma if options.arm == "fixed" else 0.0, 0.0, steps
+        "constant", options.sigma if given == "sigma" else 0.0, 0.0, steps
     )
 
 

@@ -24,8 +24,9 @@ from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset
 from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import evaluation
+from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.metrics import modes, real_against_real
+from sigmaprop.metrics import distances, modes, real_against_real
 from sigmaprop.metrics.real_against_real import Null
 from sigmaprop.runs import signals
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
@@ -136,7 +137,7 @@ def _real_against_real(
     pool = jnp.asarray(plan.dataset.x[np.concatenate([split.train, held_out])])
     bandwidths = jnp.asarray(plan.squared_bandwidths[seed])
     own = reference._replace(squared_bandwidths=bandwidths, mixture=None)
-    return {name: _null(pool, key, own, name, **sizes) for name in evaluation.distances()}
+    return {name: _null(pool, key, own, name, **sizes) for name in distances()}
 
 
 @functools.partial(jax.jit, static_argnums=3, static_argnames=("num_samples", "num_held_out"))
@@ -161,10 +162,7 @@ def _null(
 
 def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
     """Of each distance, what the draws of all these splits say."""
-    nulls = {
-        name: real_against_real.pooled([one[name] for one in each])
-        for name in evaluation.distances()
-    }
+    nulls = {name: real_against_real.pooled([one[name] for one in each]) for name in distances()}
     return {
         name: {
             "mean": float(null.mean),
@@ -185,7 +183,7 @@ def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:
         "arm": cell.options.arm,
         "seed": replica.seed,
         "swept": cell.values,
-        "learns": cell.options.arm not in ("zero", "fixed", "scheduled"),
+        "learns": ARMS[cell.options.arm].learns,
     }
 
 

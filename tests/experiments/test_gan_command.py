@@ -69,7 +69,7 @@ def test_files_for_the_report_are_whole(ended):
     named = [row["label"] for row in json.loads((directory / "replicas.json").read_text())]
     assert named == ["zero"] * 3 + ["global"] * 3
     real = json.loads((directory / "reference.json").read_text())
-    assert set(real["distances"]) == set(evaluation.distances())
+    assert set(real["distances"]) == set(metrics.distances())
     with np.load(directory / "samples-0.npz") as samples:
         assert samples["mean_last"].shape == samples["x_average"].shape == (6, 64, 2)
         assert np.array_equal(samples["mean_last"][:3], samples["x_last"][:3])

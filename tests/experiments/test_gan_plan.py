@@ -15,9 +15,9 @@ from sigmaprop.experiments.gan import train as gan_training
 from sigmaprop.experiments.gan.config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
 
 from sigmaprop.data import store
-from sigmaprop.generators import entropy, evaluation
+from sigmaprop.generators import entropy
 from sigmaprop.generators.observation import ARMS
-from sigmaprop.metrics import mmd
+from sigmaprop.metrics import distances, mmd
 from sigmaprop.runs import configs
 
 
@@ -156,7 +156,7 @@ def test_real_against_real_has_a_line_for_each_split(monkeypatch):
     assert [one["seed"] for one in found["per_seed"]] == [0, 1]
     for one, bandwidths in zip(found["per_seed"], plan.squared_bandwidths, strict=True):
         np.testing.assert_allclose(one["squared_bandwidths"], bandwidths)
-    for name in evaluation.distances():
+    for name in distances():
         each = [one["distances"][name]["mean"] for one in found["per_seed"]]
         assert each[0] != each[1]
         assert found["distances"][name]["mean"] == pytest.approx(np.mean(each), abs=1e-7)

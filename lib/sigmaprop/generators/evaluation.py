@@ -15,7 +15,7 @@ from sigmaprop.data import Mixture
 from sigmaprop.generators import gan
 from sigmaprop.generators.gan import GanSpec, GeneratorParams, Hypers, State
 from sigmaprop.generators.step import Fakes, generate
-from sigmaprop.metrics import METRICS
+from sigmaprop.metrics import METRICS, distances
 
 OF = ("mean", "x")
 """What is scored: mu(z), and the sample mu(z) + noise."""
@@ -38,11 +38,6 @@ class Reference(NamedTuple):
     squared_bandwidths: Float[Array, " J"]
     key: Key[Array, ""]
     mixture: Mixture | None = None
-
-
-def distances() -> tuple[str, ...]:
-    """The metrics that need held-out data alone."""
-    return tuple(name for name, metric in METRICS.items() if metric.needs == "data")
 
 
 def names(reference: Reference) -> tuple[str, ...]:

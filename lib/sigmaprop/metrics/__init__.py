@@ -74,7 +74,7 @@ METRICS: dict[str, Metric] = {
         "that is a little too small",
         "sigmaprop.metrics.sliced_wasserstein:score",
         needs="data",
-        unit="sliced Wasserstein (units of x)",
+        unit="units of x",
     ),
     "num_modes": Metric(
         "modes",
@@ -112,6 +112,16 @@ METRICS: dict[str, Metric] = {
     ),
 }
 """Every metric, in the order of tables and of the columns of scores."""
+
+
+def distances() -> tuple[str, ...]:
+    """Names of the metrics that need held-out data alone."""
+    return tuple(name for name, metric in METRICS.items() if metric.needs == "data")
+
+
+def mixture_scores() -> tuple[str, ...]:
+    """Names of the metrics that need the mixture which the data were drawn from."""
+    return tuple(name for name, metric in METRICS.items() if metric.needs == "mixture")
 
 
 def get(name: str) -> Metric:

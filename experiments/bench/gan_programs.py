@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from sigmaprop.generators import (
-    game,
+    gan,
     losses,
     networks,
     observation,
@@ -26,9 +26,7 @@ from sigmaprop.generators import (
     schedule,
 )
 from sigmaprop.generators import step as steps
-from sigmaprop.generators.game import Game as GanSpec
-from sigmaprop.generators.game import Knobs as Hypers
-from sigmaprop.generators.game import State
+from sigmaprop.generators.gan import GanSpec, Hypers, State
 
 from .timing import Program, Seconds, repeated
 
@@ -77,10 +75,12 @@ def make_spec(
 def make_hypers(spec: GanSpec, arm: str, seed: int) -> Hypers:
     """A replica of an arm; what learns starts at .2."""
     scheduled = arm == "scheduled"
-    sigma = schedule.given("linear" if scheduled else "constant", SIGMAS.get(arm, 0.0), 0.1, 1000)
+    sigma = schedule.sigma_schedule(
+        "linear" if scheduled else "constant", SIGMAS.get(arm, 0.0), 0.1, 1000
+    )
     gates = observation.gates(arm, spec.observation.components)
     number = functools.partial(jnp.asarray, dtype=jnp.float32)
-    noise = observation.NoiseKnobs(
+    noise = observation.NoiseHypers(
         sigma,
         {name: jnp.asarray(gate) for name, gate in gates.items()},
         number(0.2),
@@ -90,9 +90,9 @@ def make_hypers(spec: GanSpec, arm: str, seed: int) -> Hypers:
         jax.random.fold_in(jax.random.key(0), seed),
         noise,
         jnp.asarray(False),
-        game.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
+        gan.Rates(*(optimizers.rate(1e-3) for _ in range(3))),
         {},
-        schedule.given("constant", 0.0, 0.0, 1),
+        schedule.sigma_schedule("constant", 0.0, 0.0, 1),
         number(0.0),
         number(0.0),
     )
@@ -106,8 +106,8 @@ def make_data(dim: int) -> Array:
 def make_step(spec: GanSpec, arm: str = "global") -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The step of one replica; and its hypers, first state, data and keys."""
     hypers = make_hypers(spec, arm, 0)
-    state = jax.jit(functools.partial(game.init, spec))(hypers)
-    data, keys = make_data(spec.observation.dim), game.streams(hypers.key)
+    state = jax.jit(functools.partial(gan.init, spec))(hypers)
+    data, keys = make_data(spec.observation.dim), gan.streams(hypers.key)
     return functools.partial(steps.step, spec), (hypers, state, data, keys)
 
 
@@ -260,7 +260,7 @@ def parts(spec: GanSpec, mesh: Mesh) -> dict[str, Program]:
 
     def whole(t: Array, state: State) -> State:
         state, metrics = step(hypers, state, data, keys, t)
-        return state._replace(window=state.window + metrics)
+        return state._replace(window=state.window + jnp.stack(metrics))
 
     bodies: dict[str, tuple[Body, Any]] = {
         PRODUCTS: linear_products(spec),
@@ -319,8 +319,8 @@ def _draws(spec: GanSpec, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
     def body(t: Array, total: Array) -> Array:
         now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
         for player in ("discriminator", "generator"):
-            z = game.latent(spec, now[f"latent_{player}"], size)
-            noise = game.draws(spec, now[f"noise_{player}"], size).eps
+            z = gan.latent(spec, now[f"latent_{player}"], size)
+            noise = gan.draws(spec, now[f"noise_{player}"], size).eps
             total = total + jnp.sum(z) + jnp.sum(noise)
         rows = jax.random.randint(now["data"], (size,), 0, data.shape[0])
         return total + jnp.sum(data[rows])

@@ -3,20 +3,12 @@
 from rich.table import Table
 
 from sigmaprop.data import options as data_options
-from sigmaprop.generators import losses, networks, observation, optimizers, parameterisation
+from sigmaprop.generators import losses, networks, optimizers, parameterisation
+from sigmaprop.generators.arms import ARMS
 
 from ..gan.config import GAN_PRESETS, swept
 from .listing_tables import add, table
 
-_ARMS = {
-    "zero": "sigma is exactly 0: the samples are the means",
-    "fixed": "--sigma at every step",
-    "scheduled": "from --sigma to --sigma-last over all steps",
-    "global": "one learned number",
-    "per_pixel": "one learned number for each coordinate",
-    "heteroscedastic": "sigma(z): a linear head on the generator's features",
-    "low_rank": "one for each coordinate, and a factor of --rank columns",
-}
 _LOSSES = {
     "non_saturating": "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
     "minimax": "the same for D; G: log(1 - D(fake))",
@@ -38,7 +30,7 @@ _PENALTIES = {
 def tables() -> tuple[Table, ...]:
     """Arms, losses, penalties, networks, data sets and presets."""
     return (
-        _described("Arms (--arm)", {name: _ARMS[name] for name in observation.ARMS}),
+        _described("Arms (--arm)", {name: arm.text for name, arm in ARMS.items()}),
         _described("Losses (--loss), l the logit", {n: _LOSSES[n] for n in losses.names()}),
         _described("What restrains the players", _PENALTIES),
         _described("Networks and their parts", _parts()),

@@ -15,9 +15,8 @@ import tyro
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shortened, shown
 
-from ..options import check_range
+from ..options import Arm, check_range
 
-Arm = Literal["zero", "fixed", "scheduled", "global", "per_pixel", "heteroscedastic", "low_rank"]
 _LARGEST_SIGMA = 1e6
 
 

@@ -9,54 +9,54 @@ import numpy as np
 import pyarrow as pa
 
 from sigmaprop.generators import gap, replicas
-from sigmaprop.generators.game import Game, Knobs, State
+from sigmaprop.generators.gan import GanSpec, Hypers, State
 
 from . import tables as gan_tables
 from .config import GanConfig
-from .programs import Work
+from .programs import CompiledGroup
 
 BY_SIGMA = ("bias_relative", "cosine", "sigma_batch", "sigma_batch_at_mean")
 BY_BATCH = ("batch_error", "batch_cosine")
 
 
-def gap_rows(config: GanConfig, work: Work, state: State, step: int) -> pa.Table:
+def gap_rows(config: GanConfig, work: CompiledGroup, state: State, step: int) -> pa.Table:
     """The gap at the first seed of every cell of a group."""
     first = [row for row, replica in enumerate(work.group.replicas) if replica.seed == 0]
     numbers = [work.numbers[row] for row in first]
     sigmas = jnp.asarray(config.gap_sigmas, jnp.float32)
-    program = _program(work.group.game, len(first), config.gap_samples)
-    found = program(state, work.knobs, first, sigmas, step)
+    program = _program(work.group.spec, len(first), config.gap_samples)
+    found = program(state, work.hypers, first, sigmas, step)
     return pa.concat_tables(_tables(config, numbers, found, step))
 
 
-_PROGRAMS: dict[tuple[int, int, int], tuple[Game, Callable[..., gap.Gap]]] = {}
+_PROGRAMS: dict[tuple[int, int, int], tuple[GanSpec, Callable[..., gap.Gap]]] = {}
 
 
-def _program(game: Game, num: int, num_samples: int) -> Callable[..., gap.Gap]:
-    """The compiled measurement of some replicas of a game, one for all steps of a run."""
-    key = (id(game), num, num_samples)
-    if key not in _PROGRAMS:  # with the game, which keeps its id from being used again
-        _PROGRAMS[key] = (game, _compiled(game, num, num_samples))
+def _program(spec: GanSpec, num: int, num_samples: int) -> Callable[..., gap.Gap]:
+    """The compiled measurement of some replicas of a spec, one for all steps of a run."""
+    key = (id(spec), num, num_samples)
+    if key not in _PROGRAMS:  # with the spec, which keeps its id from being used again
+        _PROGRAMS[key] = (spec, _compiled(spec, num, num_samples))
     return _PROGRAMS[key][1]
 
 
-def _compiled(game: Game, num: int, num_samples: int) -> Callable[..., gap.Gap]:
-    """(state, knobs, rows, sigmas, step) -> the gap at ``num`` rows of the state.
+def _compiled(spec: GanSpec, num: int, num_samples: int) -> Callable[..., gap.Gap]:
+    """(state, hypers, rows, sigmas, step) -> the gap at ``num`` rows of the state.
 
     They are spread over the devices anew: what is left of the state's own layout would make every
     device measure all of them. All devices take part, so that no bit depends on ``num``.
     """
-    engine = replicas.engine(game, max(num, jax.local_device_count()), replica_chunk=1)
+    engine = replicas.engine(spec, max(num, jax.local_device_count()), replica_chunk=1)
     chosen = np.minimum(np.arange(engine.layout.padded(engine.num)), num - 1)
 
-    def one(state: State, knobs: Knobs, sigmas: jax.Array, t: jax.Array) -> gap.Gap:
-        return gap.measure(game, state, knobs, sigmas, t, num_samples=num_samples)
+    def one(state: State, hypers: Hypers, sigmas: jax.Array, t: jax.Array) -> gap.Gap:
+        return gap.measure(spec, state, hypers, sigmas, t, num_samples=num_samples)
 
     take = jax.jit(lambda tree, rows: jax.tree.map(lambda leaf: leaf[rows], tree))
-    spread = jax.jit(lambda state, knobs, *rest: engine.map(one, state, knobs, *rest))
+    spread = jax.jit(lambda state, hypers, *rest: engine.map(one, state, hypers, *rest))
 
-    def program(state: State, knobs: Knobs, rows: list[int], sigmas: Any, step: int) -> gap.Gap:
-        own = take((state, knobs), np.asarray(rows)[chosen])
+    def program(state: State, hypers: Hypers, rows: list[int], sigmas: Any, step: int) -> gap.Gap:
+        own = take((state, hypers), np.asarray(rows)[chosen])
         shared = engine.replicate((sigmas, jnp.asarray(step)))
         return spread(*jax.device_put(own, engine.layout.sharding), *shared)
 

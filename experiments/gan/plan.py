@@ -1,7 +1,7 @@
-"""From the options of `sigmaprop gan` to games, replicas and their knobs.
+"""From the options of `sigmaprop gan` to specs, replicas and their hypers.
 
 Every combination of swept values is a cell; a cell with a seed is a replica. Replicas whose options
-differ only in numbers (arm, sigma, rates, weights) share a game and run in one program; those that
+differ only in numbers (arm, sigma, rates, weights) share a spec and run in one program; those that
 differ in networks, loss or batch size fall into different groups, which run one after the other.
 """
 
@@ -25,8 +25,9 @@ from sigmaprop.generators import (
     schedule,
     sigma_gradient,
 )
-from sigmaprop.generators.game import Game, Knobs, Rates
-from sigmaprop.generators.observation import NoiseKnobs, Observation
+from sigmaprop.generators.arms import ARMS
+from sigmaprop.generators.gan import GanSpec, Hypers, Rates
+from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 from sigmaprop.metrics import mmd
 
@@ -101,9 +102,9 @@ class Replica(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Replicas of one game."""
+    """Replicas of one spec."""
 
-    game: Game
+    spec: GanSpec
     replicas: tuple[Replica, ...]
 
 
@@ -143,11 +144,11 @@ def prepare(config: GanConfig) -> Plan:
     found = cells(config)
     for cell in found:
         _check_against(cell.options, dataset)
-    by_game: dict[tuple[Any, ...], list[Replica]] = {}
+    by_spec: dict[tuple[Any, ...], list[Replica]] = {}
     for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
         key = tuple(getattr(cell.options, name) for name in _STATIC)
-        by_game.setdefault(key, []).append(Replica(number, cell, seed))
-    groups = (Group(make_game(tuple(own), dataset), tuple(own)) for own in by_game.values())
+        by_spec.setdefault(key, []).append(Replica(number, cell, seed))
+    groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
 
@@ -164,13 +165,13 @@ def cells(config: GanConfig) -> tuple[Cell, ...]:
     )
 
 
-def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
+def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
     """What these replicas share; whatever one of them needs is in the program."""
     every = [replica.cell.options for replica in replicas]
     options = every[0]
     generator = _generator(options, dataset.shape)
     components = observation.components(tuple(one.arm for one in every))
-    return Game(
+    return GanSpec(
         generator=generator,
         discriminator=_discriminator(options, dataset.shape),
         observation=Observation(
@@ -203,27 +204,27 @@ def make_game(replicas: tuple[Replica, ...], dataset: data.Dataset) -> Game:
     )
 
 
-def knobs(
-    replica: Replica, game: Game, steps: int, root: jax.Array, rows: np.ndarray | None = None
-) -> Knobs:
+def hypers(
+    replica: Replica, spec: GanSpec, steps: int, root: jax.Array, rows: np.ndarray | None = None
+) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
     options = replica.cell.options
-    noise = NoiseKnobs(
-        _given(options, steps),
+    noise = NoiseHypers(
+        _sigma_schedule(options, steps),
         {
             name: jnp.asarray(gate)
-            for name, gate in observation.gates(options.arm, game.observation.components).items()
+            for name, gate in observation.gates(options.arm, spec.observation.components).items()
         },
         _number(options.sigma_start),
         Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
     )
-    return Knobs(
+    return Hypers(
         key=jax.random.fold_in(root, replica.seed),
         noise=noise,
         shared=jnp.asarray(options.placement == "shared"),
         rates=_rates(options),
-        penalties={name: _number(getattr(options, name)) for name in game.penalties},
-        instance_noise=schedule.given(
+        penalties={name: _number(getattr(options, name)) for name in spec.penalties},
+        instance_noise=schedule.sigma_schedule(
             "linear", options.instance_noise, options.instance_noise_last, steps
         ),
         entropy_weight=_number(options.entropy_weight),
@@ -350,11 +351,16 @@ def _rates(options: GanOptions) -> Rates:
     )
 
 
-def _given(options: GanOptions, steps: int) -> schedule.Given:
+def _sigma_schedule(options: GanOptions, steps: int) -> schedule.SigmaSchedule:
     """Sigma by step, 0 for the arms that learn it or have none."""
-    if options.arm == "scheduled":
-        return schedule.given(options.sigma_schedule, options.sigma, options.sigma_last, steps)
-    return schedule.given("constant", options.sigma if options.arm == "fixed" else 0.0, 0.0, steps)
+    given = ARMS[options.arm].given
+    if given == "schedule":
+        return schedule.sigma_schedule(
+            options.sigma_schedule, options.sigma, options.sigma_last, steps
+        )
+    return schedule.sigma_schedule(
+        "constant", options.sigma if given == "sigma" else 0.0, 0.0, steps
+    )
 
 
 def _number(value: float) -> jax.Array:

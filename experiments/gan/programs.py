@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from sigmaprop import data
-from sigmaprop.generators import evaluation, observation, replicas
-from sigmaprop.generators import game as games
+from sigmaprop.generators import evaluation, gan, observation, replicas
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.generators.game import Knobs, State
+from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
 
 from .config import GanConfig
-from .plan import Group, Plan, knobs
+from .plan import Group, Plan, hypers
 
 MAX_WINDOWS = 256
 SHOWN = 64
@@ -34,23 +33,23 @@ class HeldOut(NamedTuple):
     squared_bandwidths: Any
 
 
-class Work(NamedTuple):
+class CompiledGroup(NamedTuple):
     """The program of a group and its inputs.
 
     Attributes:
         group: the replicas.
         engine: their program.
-        knobs: of all replicas, padded.
+        hypers: of all replicas, padded.
         data: training data, or all of it where replicas have rows of their own.
         held_out: what each replica is scored by, padded.
         reference: what all are scored against.
-        score: ``(state, held_out, knobs, reference, t) -> [R, weights, of, name]``.
-        pictures: ``(state, knobs, t) -> {name: [R, SHOWN, D]}``.
+        score: ``(state, held_out, hypers, reference, t) -> [R, weights, of, name]``.
+        pictures: ``(state, hypers, t) -> {name: [R, SHOWN, D]}``.
     """
 
     group: Group
     engine: Engine
-    knobs: Knobs
+    hypers: Hypers
     data: jax.Array
     held_out: HeldOut
     reference: Reference
@@ -75,10 +74,12 @@ def make_reference(config: GanConfig, plan: Plan) -> Reference:
     )
 
 
-def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) -> Work:
+def compile_group(
+    config: GanConfig, plan: Plan, group: Group, reference: Reference
+) -> CompiledGroup:
     """The program of a group; it is compiled when it first runs."""
     engine = replicas.engine(
-        group.game,
+        group.spec,
         len(group.replicas),
         every=config.metrics_every,
         max_windows=MAX_WINDOWS,
@@ -90,7 +91,7 @@ def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) ->
     for replica in group.replicas:
         split = plan.splits[replica.seed]
         rows = split.train if own else None
-        each.append(knobs(replica, group.game, config.steps, root, rows))
+        each.append(hypers(replica, group.spec, config.steps, root, rows))
         held_out.append(
             HeldOut(
                 jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
@@ -98,7 +99,7 @@ def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) ->
             )
         )
     train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]
-    return Work(
+    return CompiledGroup(
         group,
         engine,
         engine.place(replicas.stack(each)),
@@ -111,11 +112,11 @@ def set_up(config: GanConfig, plan: Plan, group: Group, reference: Reference) ->
 
 
 def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any]:
-    def one(both: Any, own: Knobs, reference: Reference, t: jax.Array) -> jax.Array:
+    def one(both: Any, own: Hypers, reference: Reference, t: jax.Array) -> jax.Array:
         state, held_out = both
         reference = reference._replace(squared_bandwidths=held_out.squared_bandwidths)
         return evaluation.score(
-            group.game, config.eval_samples, reference, state, own, held_out.rows, t
+            group.spec, config.eval_samples, reference, state, own, held_out.rows, t
         )
 
     return lambda state, held_out, own, reference, t: engine.map(
@@ -125,16 +126,16 @@ def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any
 
 def _pictures(group: Group, engine: Engine) -> Callable[..., Any]:
     """Means, samples and scales of the noise for latents that all replicas of a seed share."""
-    dim = group.game.observation.dim
+    dim = group.spec.observation.dim
 
-    def one(state: State, own: Knobs, t: jax.Array) -> dict[str, jax.Array]:
-        key = jax.random.fold_in(games.streams(own.key)["evaluation"], 0)
-        found = {}
-        for weights, player in zip(evaluation.WEIGHTS, evaluation.players(state), strict=False):
-            fakes = evaluation.sample(group.game, player, own, key, SHOWN, t)
-            scale = observation.coordinates(fakes.spread, SHOWN, dim)
-            made = {"mean": fakes.mean, "x": fakes.x, "scale": scale}
-            found |= {f"{name}_{weights}": value for name, value in made.items()}
-        return found
+    def one(state: State, own: Hypers, t: jax.Array) -> dict[str, jax.Array]:
+        key = jax.random.fold_in(gan.streams(own.key)["evaluation"], 0)
+        pictures = {}
+        for weights, params in zip(evaluation.WEIGHTS, evaluation.generators(state), strict=False):
+            fakes = evaluation.sample(group.spec, params, own, key, SHOWN, t)
+            scale = observation.per_coordinate_std(fakes.noise, SHOWN, dim)
+            drawn = {"mean": fakes.mean, "x": fakes.x, "scale": scale}
+            pictures |= {f"{name}_{weights}": value for name, value in drawn.items()}
+        return pictures
 
     return lambda state, own, t: engine.map(one, state, own, t)

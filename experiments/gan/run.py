@@ -24,8 +24,9 @@ from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset
 from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import evaluation
+from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.metrics import modes, real_against_real
+from sigmaprop.metrics import distances, modes, real_against_real
 from sigmaprop.metrics.real_against_real import Null
 from sigmaprop.runs import signals
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
@@ -136,10 +137,7 @@ def _real_against_real(
     pool = jnp.asarray(plan.dataset.x[np.concatenate([split.train, held_out])])
     bandwidths = jnp.asarray(plan.squared_bandwidths[seed])
     own = reference._replace(squared_bandwidths=bandwidths, mixture=None)
-    return {
-        name: _null(pool, key, own, number, **sizes)
-        for number, name in enumerate(evaluation.DISTANCES)
-    }
+    return {name: _null(pool, key, own, name, **sizes) for name in distances()}
 
 
 @functools.partial(jax.jit, static_argnums=3, static_argnames=("num_samples", "num_held_out"))
@@ -147,7 +145,7 @@ def _null(
     pool: jax.Array,
     key: jax.Array,
     reference: Reference,
-    number: int,
+    name: str,
     *,
     num_samples: int,
     num_held_out: int,
@@ -155,7 +153,7 @@ def _null(
     """That of one distance; compiled once for all splits."""
 
     def statistic(x: jax.Array, y: jax.Array) -> jax.Array:
-        return evaluation.distances(x, y, reference)[number]
+        return evaluation.scores(x, y, reference, (name,))[0]
 
     return real_against_real.null(
         pool, key, statistic, num_samples, _NULL_DRAWS, num_held_out=num_held_out
@@ -164,9 +162,7 @@ def _null(
 
 def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
     """Of each distance, what the draws of all these splits say."""
-    nulls = {
-        name: real_against_real.pooled([one[name] for one in each]) for name in evaluation.DISTANCES
-    }
+    nulls = {name: real_against_real.pooled([one[name] for one in each]) for name in distances()}
     return {
         name: {
             "mean": float(null.mean),
@@ -187,7 +183,7 @@ def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:
         "arm": cell.options.arm,
         "seed": replica.seed,
         "swept": cell.values,
-        "learns": cell.options.arm not in ("zero", "fixed", "scheduled"),
+        "learns": ARMS[cell.options.arm].learns,
     }
 
 
@@ -248,7 +244,7 @@ def forecast(config: GanConfig, plan: Plan) -> Forecast:
         options = group.replicas[0].cell.options
         sizes = [
             sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0))))
-            for net in (group.game.generator, group.game.discriminator)
+            for net in (group.spec.generator, group.spec.discriminator)
         ]
         examples = options.batch_size * (2 * options.discriminator_steps + 1)
         flops += len(group.replicas) * 6 * (options.batch_size * sizes[0] + examples * sizes[1])

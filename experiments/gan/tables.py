@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from sigmaprop.generators import evaluation
-from sigmaprop.generators.game import METRICS, State
+from sigmaprop.generators.gan import METRICS, State
 
 from .config import GanConfig
-from .programs import Work
+from .programs import CompiledGroup
 
 KEYS = ("step", "replica", "metric", "of", "weights", "sigma", "batch_size")
 VALUES = ("value",)
@@ -60,7 +60,9 @@ def rows(
     return pa.table(columns, schema=SCHEMA)
 
 
-def windows(config: GanConfig, work: Work, found: np.ndarray, now: int, until: int) -> pa.Table:
+def windows(
+    config: GanConfig, work: CompiledGroup, found: np.ndarray, now: int, until: int
+) -> pa.Table:
     """The averages of the windows that ended between two steps; [R, W, M] as the engine gives them.
 
     A last window that is shorter than the others is the average of its own steps.
@@ -77,7 +79,7 @@ def windows(config: GanConfig, work: Work, found: np.ndarray, now: int, until: i
     return rows(work.numbers, steps, METRICS, np.stack(values, axis=1))
 
 
-def scores(work: Work, found: np.ndarray, step: int) -> pa.Table:
+def scores(work: CompiledGroup, found: np.ndarray, step: int) -> pa.Table:
     """Scores [R, weights, of, name], as `evaluation.score` gives them for each replica."""
     names = evaluation.names(work.reference)
     tables = [
@@ -88,7 +90,7 @@ def scores(work: Work, found: np.ndarray, step: int) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def divergence(work: Work, state: State, step: int) -> pa.Table:
+def divergence(work: CompiledGroup, state: State, step: int) -> pa.Table:
     """The step at which each replica stopped, -1 where it did not."""
     at = np.asarray(state.diverged_at)[: len(work.numbers)]
     return rows(work.numbers, [step], ("diverged_at",), at[:, None, None])

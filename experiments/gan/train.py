@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sigmaprop import runs
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.generators.game import METRICS, NOT_DIVERGED, State
+from sigmaprop.generators.gan import METRICS, NOT_DIVERGED, State
 from sigmaprop.runs import checkpoints, signals
 from sigmaprop.runs.files import atomic, sha256, verify_file
 
@@ -27,7 +27,7 @@ from . import tensorboard as gan_tensorboard
 from .config import GanConfig
 from .gap import gap_rows
 from .plan import Plan
-from .programs import MAX_WINDOWS, Work, set_up
+from .programs import MAX_WINDOWS, CompiledGroup, compile_group
 
 CHUNK_SECONDS = 0.5
 """Work between two looks at signals and progress."""
@@ -79,7 +79,7 @@ def train(
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
     """
     offset = index * config.steps
-    work = set_up(config, plan, plan.groups[index], reference)
+    work = compile_group(config, plan, plan.groups[index], reference)
     pictures = directory.directory / f"samples-{index}.npz"
     compiling = f"compiling program {index + 1} of {len(plan.groups)}"
     progress(compiling)
@@ -109,7 +109,7 @@ def train(
 
 def _steps(
     config: GanConfig,
-    work: Work,
+    work: CompiledGroup,
     state: State,
     now: int,
     save: Callable[[State, int, pa.Table], None],
@@ -117,7 +117,7 @@ def _steps(
     stop: signals.Stop,
 ) -> State:
     """The steps that are left, in chunks; saved every few seconds, at the end, and on a signal."""
-    state, _ = work.engine.run(state, work.knobs, work.data, now, now)  # compiles
+    state, _ = work.engine.run(state, work.hypers, work.data, now, now)  # compiles
     jax.block_until_ready(state)
     rows: list[pa.Table] = []
     marks = {*evaluation_steps(config), *gap_steps(config), config.steps}
@@ -125,7 +125,7 @@ def _steps(
     while now < config.steps:
         until = min([now + chunk, *(mark for mark in marks if mark > now)])
         started = time.monotonic()
-        state, windows = work.engine.run(state, work.knobs, work.data, now, until)
+        state, windows = work.engine.run(state, work.hypers, work.data, now, until)
         found = np.asarray(windows)[: len(work.numbers)]
         chunk = _next_chunk(config, until - now, time.monotonic() - started)
         rows += [
@@ -156,13 +156,13 @@ def gap_steps(config: GanConfig) -> tuple[int, ...]:
 
 
 def _measured(
-    config: GanConfig, work: Work, state: State, step: int, progress: Progress
+    config: GanConfig, work: CompiledGroup, state: State, step: int, progress: Progress
 ) -> list[pa.Table]:
     """Scores, gap and divergence, at the steps that they belong to."""
     rows = []
     if step in (steps := evaluation_steps(config)):
         progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
-        found = work.score(state, work.held_out, work.knobs, work.reference, jnp.asarray(step))
+        found = work.score(state, work.held_out, work.hypers, work.reference, jnp.asarray(step))
         rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
     if step in (steps := gap_steps(config)):
         progress(f"step {step:,}: the gap, {steps.index(step) + 1} of {len(steps)}")
@@ -173,7 +173,7 @@ def _measured(
 
 
 def _restore(
-    directory: runs.Run, work: Work, offset: int, steps: int, progress: Progress
+    directory: runs.Run, work: CompiledGroup, offset: int, steps: int, progress: Progress
 ) -> tuple[State | None, int]:
     """The state of the group's last good checkpoint and its step, or a fresh one and 0.
 
@@ -183,7 +183,7 @@ def _restore(
     Raises:
         RunError: what was recorded is damaged, and no checkpoint lies before the damage.
     """
-    fresh = work.engine.init(work.knobs)
+    fresh = work.engine.init(work.hypers)
     there = checkpoints.steps(directory.directory)
     damage = runs.damage(directory.directory, there)
     if damage is not None and damage.step <= offset:
@@ -248,7 +248,7 @@ def _next_chunk(config: GanConfig, steps: int, elapsed: float) -> int:
     return max(1, int(min(max(wanted, _SHORTEST_CHUNK), most)))
 
 
-def _tell(config: GanConfig, work: Work, found: np.ndarray, now: int, until: int) -> str:
+def _tell(config: GanConfig, work: CompiledGroup, found: np.ndarray, now: int, until: int) -> str:
     """Losses of all replicas, and the sigma of each arm, in the window that is under way."""
     every = config.metrics_every
     row = until // every - now // every
@@ -266,7 +266,7 @@ def _tell(config: GanConfig, work: Work, found: np.ndarray, now: int, until: int
     )
 
 
-def _tell_divergence(work: Work, state: State, progress: Progress) -> None:
+def _tell_divergence(work: CompiledGroup, state: State, progress: Progress) -> None:
     at = np.asarray(state.diverged_at)[: len(work.numbers)]
     for replica, when in zip(work.group.replicas, at, strict=True):
         if when != NOT_DIVERGED:
@@ -274,9 +274,9 @@ def _tell_divergence(work: Work, state: State, progress: Progress) -> None:
             progress.say(f"{name} diverged at step {when:,} and was frozen there")
 
 
-def _save_pictures(path: Path, work: Work, state: State, step: int) -> None:
+def _save_pictures(path: Path, work: CompiledGroup, state: State, step: int) -> None:
     """Examples of every replica, by weights, for the report."""
-    found = work.pictures(state, work.knobs, jnp.asarray(step))
+    found = work.pictures(state, work.hypers, jnp.asarray(step))
     arrays: dict[str, Any] = {
         name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()
     }

@@ -8,9 +8,9 @@ import pytest
 from sigmaprop.experiments.gan import tables as gan_tables
 from sigmaprop.experiments.gan.config import GanConfig
 
-from sigmaprop import runs
+from sigmaprop import metrics, runs
 from sigmaprop.generators import evaluation
-from sigmaprop.generators.game import METRICS
+from sigmaprop.generators.gan import METRICS
 
 TINY = (
     *("gan", "--dataset", "ring", "--steps", "25", "--seeds", "3", "--metrics-every", "10"),
@@ -57,7 +57,7 @@ def test_every_window_score_and_gap_has_its_rows(ended):
     assert {count(metric) for metric in METRICS} == {windows * replicas}
     scored = len({round(share * 25) for share in (0.1, 0.25, 0.4, 0.6)} | {22, 25})
     each = scored * replicas * len(evaluation.OF) * len(evaluation.WEIGHTS)
-    for name in evaluation.DISTANCES + evaluation.MIXTURE_SCORES:
+    for name in metrics.METRICS:
         assert count(name) == each
     assert count("diverged_at") == replicas
     assert count("gap_bias_relative") == 3 * 2
@@ -69,7 +69,7 @@ def test_files_for_the_report_are_whole(ended):
     named = [row["label"] for row in json.loads((directory / "replicas.json").read_text())]
     assert named == ["zero"] * 3 + ["global"] * 3
     real = json.loads((directory / "reference.json").read_text())
-    assert set(real["distances"]) == set(evaluation.DISTANCES)
+    assert set(real["distances"]) == set(metrics.distances())
     with np.load(directory / "samples-0.npz") as samples:
         assert samples["mean_last"].shape == samples["x_average"].shape == (6, 64, 2)
         assert np.array_equal(samples["mean_last"][:3], samples["x_last"][:3])

@@ -35,8 +35,8 @@ def rows(config: GanConfig, step: int = 7, times: int = 1) -> list[dict]:
     plan = gan_plan.prepare(config)
     tables = []
     for group in plan.groups:
-        work = gan_work.set_up(config, plan, group, gan_work.make_reference(config, plan))
-        state = work.engine.init(work.knobs)
+        work = gan_work.compile_group(config, plan, group, gan_work.make_reference(config, plan))
+        state = work.engine.init(work.hypers)
         tables += [gan_gap.gap_rows(config, work, state, step) for _ in range(times)]
     assert all(table.schema == gan_tables.SCHEMA for table in tables)
     return [row for table in tables for row in table.to_pylist()]
@@ -99,6 +99,6 @@ def test_groups_of_other_networks_each_have_their_rows():
 
 def test_one_program_serves_all_steps_of_a_run():
     plan = gan_plan.prepare(SMALL)
-    game = plan.groups[0].game
-    assert gan_gap._program(game, 3, 64) is gan_gap._program(game, 3, 64)
-    assert gan_gap._program(game, 3, 64) is not gan_gap._program(game, 3, 128)
+    spec = plan.groups[0].spec
+    assert gan_gap._program(spec, 3, 64) is gan_gap._program(spec, 3, 64)
+    assert gan_gap._program(spec, 3, 64) is not gan_gap._program(spec, 3, 128)

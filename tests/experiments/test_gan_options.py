@@ -8,7 +8,7 @@ from sigmaprop.experiments.gan import plan as gan_plan
 from sigmaprop.experiments.gan import programs as gan_work
 from sigmaprop.experiments.gan.config import GanConfig, GanSweep
 
-from sigmaprop.generators.game import METRICS
+from sigmaprop.generators.gan import METRICS
 from sigmaprop.generators.observation import ARMS
 
 STEPS = 30
@@ -73,12 +73,12 @@ def train(config: GanConfig) -> tuple[dict[str, np.ndarray], np.ndarray]:
     reference = gan_work.make_reference(config, plan)
     told, scores = [], []
     for group in plan.groups:
-        work = gan_work.set_up(config, plan, group, reference)
-        state = work.engine.init(work.knobs)
-        state, windows = work.engine.run(state, work.knobs, work.data, 0, STEPS)
+        work = gan_work.compile_group(config, plan, group, reference)
+        state = work.engine.init(work.hypers)
+        state, windows = work.engine.run(state, work.hypers, work.data, 0, STEPS)
         count = len(group.replicas)
         told.append(np.asarray(windows)[:count, 0])
-        scores.append(np.asarray(work.score(state, work.held_out, work.knobs, reference, STEPS)))
+        scores.append(np.asarray(work.score(state, work.held_out, work.hypers, reference, STEPS)))
         assert np.all(np.asarray(state.diverged_at) == -1)
     return dict(zip(METRICS, np.concatenate(told).T, strict=True)), np.concatenate(scores)
 

@@ -1,4 +1,4 @@
-"""From options to games and knobs: cells, groups, pairing by seed, what is a replica's own."""
+"""From options to specs and hypers: cells, groups, pairing by seed, what is a replica's own."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from sigmaprop.experiments.gan import train as gan_training
 from sigmaprop.experiments.gan.config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep, swept
 
 from sigmaprop.data import store
-from sigmaprop.generators import entropy, evaluation
+from sigmaprop.generators import entropy
 from sigmaprop.generators.observation import ARMS
-from sigmaprop.metrics import mmd
+from sigmaprop.metrics import distances, mmd
 from sigmaprop.runs import configs
 
 
@@ -42,21 +42,21 @@ def test_numbers_share_a_program_and_networks_do_not():
 
 def test_a_program_holds_what_some_replica_needs_and_no_more():
     (group,) = gan_plan.prepare(config(sweep={"arm": ("zero", "fixed")})).groups
-    assert group.game.observation.components == ()
-    assert (group.game.penalties, group.game.shared, group.game.entropy) == ((), False, False)
+    assert group.spec.observation.components == ()
+    assert (group.spec.penalties, group.spec.shared, group.spec.entropy) == ((), False, False)
     sweep = {"arm": ("zero", "low_rank"), "r1": (0.0, 1.0), "placement": ("model", "shared")}
     (group,) = gan_plan.prepare(config(sweep=sweep, roth=0.1)).groups
-    assert group.game.observation.components == ("low_rank",)
-    assert group.game.penalties == ("r1", "roth")
-    assert group.game.shared
+    assert group.spec.observation.components == ("low_rank",)
+    assert group.spec.penalties == ("r1", "roth")
+    assert group.spec.shared
 
 
 def test_replicas_of_a_seed_share_their_key_whatever_runs_beside():
     alone = gan_plan.prepare(config(arm="global", seeds=1))
     many = gan_plan.prepare(config(sweep={"arm": ("zero", "global"), "r1": (0.0, 1.0)}, seeds=3))
     root = jax.random.key(0)
-    (own,) = (gan_plan.knobs(one, alone.groups[0].game, 100, root) for one in alone.replicas)
-    keys = [gan_plan.knobs(one, many.groups[0].game, 100, root).key for one in many.replicas]
+    (own,) = (gan_plan.hypers(one, alone.groups[0].spec, 100, root) for one in alone.replicas)
+    keys = [gan_plan.hypers(one, many.groups[0].spec, 100, root).key for one in many.replicas]
     data = [tuple(jax.random.key_data(key).tolist()) for key in keys]
     assert len(set(data)) == 3
     assert data[0::3] == [data[0]] * 4
@@ -67,14 +67,14 @@ def test_sigma_is_given_only_to_the_arms_that_do_not_learn():
     plan = gan_plan.prepare(config(sweep={"arm": tuple(ARMS)}, sigma=0.5, sigma_last=0.1, seeds=1))
     (group,) = plan.groups
     found = {
-        one.cell.options.arm: gan_plan.knobs(one, group.game, 100, jax.random.key(0)).noise
+        one.cell.options.arm: gan_plan.hypers(one, group.spec, 100, jax.random.key(0)).noise
         for one in plan.replicas
     }
-    assert float(found["zero"].given.first) == 0.0
-    assert float(found["fixed"].given.first) == float(found["fixed"].given.last) == 0.5
-    assert float(found["scheduled"].given.last) == np.float32(0.1)
+    assert float(found["zero"].schedule.first) == 0.0
+    assert float(found["fixed"].schedule.first) == float(found["fixed"].schedule.last) == 0.5
+    assert float(found["scheduled"].schedule.last) == np.float32(0.1)
     for arm in ("global", "per_pixel", "heteroscedastic", "low_rank"):
-        assert float(found[arm].given.first) == 0.0
+        assert float(found[arm].schedule.first) == 0.0
         assert [name for name, gate in found[arm].gates.items() if gate] == [arm]
 
 
@@ -107,7 +107,7 @@ def test_each_seed_has_the_bandwidths_and_the_held_out_rows_of_its_own_split():
     np.testing.assert_allclose(plan.squared_bandwidths, expected, rtol=1e-6)
     assert len({row[0] for row in plan.squared_bandwidths.tolist()}) == 3
     reference = gan_work.make_reference(REDRAWN, plan)
-    work = gan_work.set_up(REDRAWN, plan, plan.groups[0], reference)
+    work = gan_work.compile_group(REDRAWN, plan, plan.groups[0], reference)
     np.testing.assert_array_equal(
         np.asarray(work.held_out.squared_bandwidths)[:3], plan.squared_bandwidths
     )
@@ -119,11 +119,11 @@ def test_each_seed_has_the_bandwidths_and_the_held_out_rows_of_its_own_split():
 def test_scores_use_the_bandwidths_of_the_replica():
     plan = gan_plan.prepare(REDRAWN)
     reference = gan_work.make_reference(REDRAWN, plan)
-    work = gan_work.set_up(REDRAWN, plan, plan.groups[0], reference)
-    state = work.engine.init(work.knobs)
-    found = np.asarray(work.score(state, work.held_out, work.knobs, reference, 0))
+    work = gan_work.compile_group(REDRAWN, plan, plan.groups[0], reference)
+    state = work.engine.init(work.hypers)
+    found = np.asarray(work.score(state, work.held_out, work.hypers, reference, 0))
     other = work.held_out._replace(squared_bandwidths=2 * work.held_out.squared_bandwidths)
-    wider = np.asarray(work.score(state, other, work.knobs, reference, 0))
+    wider = np.asarray(work.score(state, other, work.hypers, reference, 0))
     assert np.all(found[..., 0] != wider[..., 0])
     assert np.array_equal(found[..., 1], wider[..., 1])
 
@@ -156,7 +156,7 @@ def test_real_against_real_has_a_line_for_each_split(monkeypatch):
     assert [one["seed"] for one in found["per_seed"]] == [0, 1]
     for one, bandwidths in zip(found["per_seed"], plan.squared_bandwidths, strict=True):
         np.testing.assert_allclose(one["squared_bandwidths"], bandwidths)
-    for name in evaluation.DISTANCES:
+    for name in distances():
         each = [one["distances"][name]["mean"] for one in found["per_seed"]]
         assert each[0] != each[1]
         assert found["distances"][name]["mean"] == pytest.approx(np.mean(each), abs=1e-7)
@@ -172,9 +172,9 @@ def test_real_against_real_has_a_line_for_each_split(monkeypatch):
 
 def test_burn_in_of_the_entropy_is_a_program_of_its_own():
     plan = gan_plan.prepare(config(sweep={"entropy_burn_in": (2, 7)}, entropy_weight=0.1))
-    assert [group.game.entropy_burn_in for group in plan.groups] == [2, 7]
+    assert [group.spec.entropy_burn_in for group in plan.groups] == [2, 7]
     (group,) = gan_plan.prepare(config()).groups
-    assert group.game.entropy_burn_in == GanConfig().entropy_burn_in == entropy.NUM_BURN_IN
+    assert group.spec.entropy_burn_in == GanConfig().entropy_burn_in == entropy.NUM_BURN_IN
 
 
 def test_a_config_older_than_the_burn_in_keeps_the_two_moves_of_its_time(tmp_path):

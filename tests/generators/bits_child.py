@@ -19,8 +19,7 @@ import numpy as np  # noqa: E402
 import optax  # noqa: E402
 import small_games  # noqa: E402
 
-from sigmaprop.generators import game as games  # noqa: E402
-from sigmaprop.generators import networks  # noqa: E402
+from sigmaprop.generators import gan, networks  # noqa: E402
 
 STEPS, RATE, SIGMA = 25, 1e-3, 0.2
 ARMS = tuple(small_games.observation.ARMS)
@@ -37,7 +36,7 @@ def data(dim: int) -> np.ndarray:
 
 
 @functools.cache
-def build(size: str, arms: tuple[str, ...], **options: Any) -> games.Game:
+def build(size: str, arms: tuple[str, ...], **options: Any) -> gan.GanSpec:
     """A game of multilayer perceptrons."""
     latent, widths, dim, batch = SIZES[size]
     return small_games.make(
@@ -57,14 +56,14 @@ def digest(tree: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def players(state: games.State, replica: int) -> Any:
+def players(state: gan.State, replica: int) -> Any:
     """Parameters of both players of a replica."""
     return jax.tree.map(lambda leaf: leaf[replica], (state.player.network, state.discriminator))
 
 
-def everything(state: games.State, replica: int, arm: str) -> Any:
+def everything(state: gan.State, replica: int, arm: str) -> Any:
     """The same with the noise that the arm learns, and the moments of all."""
-    learned = small_games.observation.ARMS[arm]
+    learned = small_games.observation.ARMS[arm].component
     own = () if learned is None else (state.player.noise[learned], state.moments.noise[learned])
     own = (own, state.moments.generator, state.moments.discriminator)
     return players(state, replica), jax.tree.map(lambda leaf: leaf[replica], own)
@@ -72,15 +71,15 @@ def everything(state: games.State, replica: int, arm: str) -> Any:
 
 def trained(
     size: str, arms: list[str], cuts: tuple[int, ...] = (STEPS,), seeds: Any = None, **options: Any
-) -> games.State:
+) -> gan.State:
     """The state of one replica of each arm, by default of seeds 0, 1, ..."""
-    game = build(size, tuple(dict.fromkeys(arms)))
+    spec = build(size, tuple(dict.fromkeys(arms)))
     seeds = range(len(arms)) if seeds is None else seeds
     each = [
-        small_games.knobs(game, arm, seed=seed, sigma=SIGMA, rate=RATE)
+        small_games.hypers(spec, arm, seed=seed, sigma=SIGMA, rate=RATE)
         for arm, seed in zip(arms, seeds, strict=True)
     ]
-    return small_games.run(game, each, data(SIZES[size][2]), cuts, **options)[0]
+    return small_games.run(spec, each, data(SIZES[size][2]), cuts, **options)[0]
 
 
 def layers(params: Any, x: jax.Array, activation: Any) -> jax.Array:
@@ -93,8 +92,8 @@ def layers(params: Any, x: jax.Array, activation: Any) -> jax.Array:
 def reference(size: str, sigma: float | None, seed: int) -> Any:
     """The parameters of a GAN without noise, or with noise of a given sigma written out."""
     latent, _, dim, batch = SIZES[size]
-    game = build(size, ("zero",))
-    keys = games.streams(jax.random.fold_in(jax.random.key(0), seed))
+    spec = build(size, ("zero",))
+    keys = gan.streams(jax.random.fold_in(jax.random.key(0), seed))
     examples = jnp.asarray(data(dim))
     adam = optax.adam(RATE, b1=0.5, b2=0.99)
     softplus = jax.nn.softplus
@@ -139,7 +138,7 @@ def reference(size: str, sigma: float | None, seed: int) -> Any:
     @jax.jit
     def run(steps):
         own = jax.random.split(keys["init"], 4)
-        generator, discriminator = game.generator.init(own[0]), game.discriminator.init(own[1])
+        generator, discriminator = spec.generator.init(own[0]), spec.discriminator.init(own[1])
         start = generator, discriminator, adam.init(generator), adam.init(discriminator)
         return jax.lax.fori_loop(0, steps, step, start)[:2]
 

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sigmaprop.generators import game as games
 from sigmaprop.generators import (
+    gan,
     losses,
     observation,
     optimizers,
@@ -17,8 +17,8 @@ from sigmaprop.generators import (
 )
 from sigmaprop.generators.networks.base import Network
 
-LEARNED = tuple(name for name, component in observation.ARMS.items() if component)
-GIVEN = tuple(name for name, component in observation.ARMS.items() if component is None)
+LEARNED = tuple(name for name, arm in observation.ARMS.items() if arm.learns)
+GIVEN = tuple(name for name, arm in observation.ARMS.items() if not arm.learns)
 SCHEDULE = ("linear", 0.5, 0.1, 20)
 """Sigma of the arm "scheduled"."""
 
@@ -34,10 +34,10 @@ def make(
     rank: int = 2,
     batch_size: int = 16,
     **options: Any,
-) -> games.Game:
+) -> gan.GanSpec:
     """A game whose program holds what these arms need."""
     adam = optimizers.get("adam")
-    return games.Game(
+    return gan.GanSpec(
         generator,
         discriminator,
         observation.Observation(
@@ -55,8 +55,8 @@ def make(
     )
 
 
-def knobs(
-    game: games.Game,
+def hypers(
+    spec: gan.GanSpec,
     arm: str = "global",
     *,
     seed: int = 0,
@@ -69,24 +69,24 @@ def knobs(
     instance_noise: float = 0.0,
     ema_decay: float = 0.999,
     rows: Any = None,
-) -> games.Knobs:
+) -> gan.Hypers:
     """A replica: sigma is what is given to the arm, or where it starts."""
     given = {"zero": ("constant", 0.0, 0.0, 1), "fixed": ("constant", sigma, sigma, 1)}
     given["scheduled"] = SCHEDULE
     number = lambda value: jnp.asarray(value, jnp.float32)  # noqa: E731
-    gates = observation.gates(arm, game.observation.components)
-    return games.Knobs(
+    gates = observation.gates(arm, spec.observation.components)
+    return gan.Hypers(
         key=jax.random.fold_in(jax.random.key(0), seed),
-        noise=observation.NoiseKnobs(
-            schedule.given(*given.get(arm, given["zero"])),
+        noise=observation.NoiseHypers(
+            schedule.sigma_schedule(*given.get(arm, given["zero"])),
             {name: jnp.asarray(gate) for name, gate in gates.items()},
             number(sigma),
             parameterisation.Bounds(*map(number, bounds)),
         ),
         shared=jnp.asarray(shared),
-        rates=games.Rates(*map(optimizers.rate, rates or (rate, rate, rate))),
-        penalties={name: number((penalties or {}).get(name, 0.0)) for name in game.penalties},
-        instance_noise=schedule.given("constant", instance_noise, instance_noise, 1),
+        rates=gan.Rates(*map(optimizers.rate, rates or (rate, rate, rate))),
+        penalties={name: number((penalties or {}).get(name, 0.0)) for name in spec.penalties},
+        instance_noise=schedule.sigma_schedule("constant", instance_noise, instance_noise, 1),
         entropy_weight=number(0.0),
         ema_decay=number(ema_decay),
         rows=rows,
@@ -98,22 +98,22 @@ _engine = functools.cache(replicas.engine)
 
 
 def run(
-    game: games.Game,
-    each: list[games.Knobs],
+    spec: gan.GanSpec,
+    each: list[gan.Hypers],
     data: Any,
     cuts: tuple[int, ...],
     **options: Any,
-) -> tuple[games.State, Any]:
+) -> tuple[gan.State, Any]:
     """State and last windows of the replicas that were asked for, after the steps up to the cuts.
 
     Args:
-        game: what they share.
-        each: their knobs.
+        spec: what they share.
+        each: their hypers.
         data: training examples, [N, D].
         cuts: where each call stops, the first beginning at 0.
         **options: of the engine.
     """
-    engine = _engine(game, len(each), **options)
+    engine = _engine(spec, len(each), **options)
     own, everywhere = engine.place(replicas.stack(each)), engine.replicate(data)
     state, windows, start = engine.init(own), None, 0
     for stop in cuts:

@@ -33,7 +33,7 @@ class Case(NamedTuple):
 @functools.cache
 def trained(case):
     """(theta, psi) of each weight of R1."""
-    game = small_games.make(
+    spec = small_games.make(
         networks.constant_generator(1),
         networks.bilinear_discriminator(1),
         ("zero",),
@@ -46,10 +46,10 @@ def trained(case):
         instance_nodes=NODES if case.std else 0,
     )
     each = [
-        small_games.knobs(game, "zero", rate=RATE, penalties={"r1": r1}, instance_noise=case.std)
+        small_games.hypers(spec, "zero", rate=RATE, penalties={"r1": r1}, instance_noise=case.std)
         for r1 in case.r1
     ]
-    state, _ = small_games.run(game, each, np.zeros((1, 1), np.float32), (STEPS,))
+    state, _ = small_games.run(spec, each, np.zeros((1, 1), np.float32), (STEPS,))
     theta, (psi,) = state.player.network["mean"], jax.tree.leaves(state.discriminator)
     return np.stack([np.ravel(theta), np.ravel(psi)], axis=1).astype(np.float64)
 

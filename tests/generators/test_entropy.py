@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from sigmaprop.generators import entropy, networks, step
-from sigmaprop.generators import game as games
+from sigmaprop.generators import entropy, gan, networks, step
 from sigmaprop.generators.entropy import HmcState
 
 from . import small_games
@@ -189,7 +188,7 @@ def test_the_default_burn_in_leaves_less_than_one_percent_of_bias():
 def test_a_chain_under_uniform_latents_follows_their_prior(monkeypatch):
     """x = z + .5 eps, z uniform, whose density is a difference of two normal distributions."""
     sigma = 0.5
-    game = small_games.make(
+    spec = small_games.make(
         networks.linear_generator(1, 1, use_bias=False, init=[[1.0]]),
         networks.mlp_discriminator(1, widths=(2,)),
         ("fixed",),
@@ -198,7 +197,7 @@ def test_a_chain_under_uniform_latents_follows_their_prior(monkeypatch):
         entropy=True,
         entropy_burn_in=3,
     )
-    knobs = small_games.knobs(game, "fixed", sigma=sigma)._replace(entropy_weight=jnp.ones(()))
+    hypers = small_games.hypers(spec, "fixed", sigma=sigma)._replace(entropy_weight=jnp.ones(()))
     moves = []
     score = entropy.score
 
@@ -210,15 +209,15 @@ def test_a_chain_under_uniform_latents_follows_their_prior(monkeypatch):
 
     @jax.jit
     def run():
-        state, keys = games.init(game, knobs), games.streams(knobs.key)
-        z = games.latent(game, keys["latent_generator"], COUNT)
-        noise = games.draws(game, keys["noise_generator"], COUNT)
+        state, keys = gan.init(spec, hypers), gan.streams(hypers.key)
+        z = gan.latent(spec, keys["latent_generator"], COUNT)
+        noise = gan.draws(spec, keys["noise_generator"], COUNT)
 
         def made(player, z):
-            drawn = noise if len(z) == COUNT else games.Draws(noise.eps[:1], None)
-            return step.generate(game, player, knobs, z, drawn, jnp.asarray(0))
+            drawn = noise if len(z) == COUNT else gan.Draws(noise.eps[:1], None)
+            return step.generate(spec, player, hypers, z, drawn, jnp.asarray(0))
 
-        return z + sigma * noise.eps, step._entropy_push(game, knobs, state, made, z, keys)[0]
+        return z + sigma * noise.eps, step._entropy_cotangent(spec, hypers, state, made, z, keys)[0]
 
     x, push = (np.asarray(found, np.float64)[:, 0] for found in run())
     assert moves == [3]
@@ -235,16 +234,16 @@ def test_a_given_sigma_below_the_floor_of_learned_ones_is_taken_as_it_is(
     monkeypatch, arm, sigma, expected
 ):
     """The samples have it; a chain with another would follow a posterior that is not theirs."""
-    game = small_games.make(
+    spec = small_games.make(
         networks.linear_generator(1, 1),
         networks.mlp_discriminator(1, widths=(2,)),
         ("fixed", "global"),
         batch_size=2,
         entropy=True,
     )
-    knobs = small_games.knobs(game, arm, sigma=sigma, bounds=(0.01, 10.0))
-    state = games.init(game, knobs)
-    keys = games.streams(knobs.key)
+    hypers = small_games.hypers(spec, arm, sigma=sigma, bounds=(0.01, 10.0))
+    state = gan.init(spec, hypers)
+    keys = gan.streams(hypers.key)
     found = []
 
     def watched(mean, x, z, scale, *arguments, **options):
@@ -252,24 +251,24 @@ def test_a_given_sigma_below_the_floor_of_learned_ones_is_taken_as_it_is(
         return x, state.hmc
 
     def made(player, z):
-        drawn = games.draws(game, keys["noise_generator"], len(z))
-        return step.generate(game, player, knobs, z, drawn, jnp.asarray(0))
+        drawn = gan.draws(spec, keys["noise_generator"], len(z))
+        return step.generate(spec, player, hypers, z, drawn, jnp.asarray(0))
 
     monkeypatch.setattr(step.entropy, "score", watched)
-    step._entropy_push(game, knobs, state, made, games.latent(game, keys["data"], 2), keys)
+    step._entropy_cotangent(spec, hypers, state, made, gan.latent(spec, keys["data"], 2), keys)
     assert found == [np.float32(expected)]
 
 
 @pytest.mark.parametrize("latent", ["normal", "uniform"])
 def test_latents_come_back_from_the_normal_variables_that_they_are_made_of(latent):
-    game = small_games.make(
+    spec = small_games.make(
         networks.linear_generator(1, 1), networks.mlp_discriminator(1, widths=(2,)), latent=latent
     )
     edge = np.sqrt(3.0)
-    z = games.latent(game, jax.random.key(0), 1000).at[:2, 0].set(jnp.asarray([-edge, edge]))
-    u = np.asarray(jax.jit(lambda z: games.to_normal(game, z))(z))
+    z = gan.latent(spec, jax.random.key(0), 1000).at[:2, 0].set(jnp.asarray([-edge, edge]))
+    u = np.asarray(jax.jit(lambda z: gan.to_normal(spec, z))(z))
     assert np.all(np.isfinite(u))
-    again = jax.jit(lambda u: games.from_normal(game, u))(u)
+    again = jax.jit(lambda u: gan.from_normal(spec, u))(u)
     np.testing.assert_allclose(again, z, atol=1e-5)
     if latent == "uniform":
         assert kstest(u[:, 0], "norm").pvalue > 1e-4

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators import gap, networks
+from sigmaprop.generators import gan, gap, networks
 
 from . import small_games
 
@@ -24,21 +23,23 @@ def quadratic(params, x, key=None):
     return -(x @ LINEAR.astype(np.float32) + jnp.sum(x @ HESSIAN.astype(np.float32) * x, 1) / 2)
 
 
-def state_of(game: games.Game, seed: int = 0) -> tuple[games.State, games.Knobs]:
-    knobs = small_games.knobs(game, "zero", seed=seed)
-    return games.init(game, knobs), knobs
+def state_of(spec: gan.GanSpec, seed: int = 0) -> tuple[gan.State, gan.Hypers]:
+    hypers = small_games.hypers(spec, "zero", seed=seed)
+    return gan.init(spec, hypers), hypers
 
 
-def game_of(discriminator: networks.Network, loss: str = "non_saturating", **options) -> games.Game:
+def game_of(
+    discriminator: networks.Network, loss: str = "non_saturating", **options
+) -> gan.GanSpec:
     generator = networks.mlp_generator(2, discriminator.in_dim, widths=(8,))
     return small_games.make(generator, discriminator, ("zero",), loss=loss, **options)
 
 
-def means_of(game: games.Game, state: games.State, knobs: games.Knobs, step: int) -> np.ndarray:
+def means_of(spec: gan.GanSpec, state: gan.State, hypers: gan.Hypers, step: int) -> np.ndarray:
     """Where the gap is measured, [L, D] float64."""
-    key = jax.random.fold_in(games.streams(knobs.key)["evaluation"], gap._STREAM)
-    z = games.latent(game, jax.random.split(jax.random.fold_in(key, step))[0], gap.NUM_LATENTS)
-    return np.asarray(game.generator.apply(state.player.network, z).mean, np.float64)
+    key = jax.random.fold_in(gan.streams(hypers.key)["evaluation"], gap._STREAM)
+    z = gan.latent(spec, jax.random.split(jax.random.fold_in(key, step))[0], gap.NUM_LATENTS)
+    return np.asarray(spec.generator.apply(state.player.network, z).mean, np.float64)
 
 
 def slope(sigmas: np.ndarray, values: jax.Array) -> float:
@@ -47,32 +48,32 @@ def slope(sigmas: np.ndarray, values: jax.Array) -> float:
 
 
 @pytest.fixture(scope="module")
-def smooth() -> games.Game:
+def smooth() -> gan.GanSpec:
     return game_of(networks.mlp_discriminator(1, widths=(16,), activation="tanh"))
 
 
 @pytest.fixture(scope="module")
 def measured(smooth):
-    state, knobs = state_of(smooth, seed=2)
+    state, hypers = state_of(smooth, seed=2)
     return (
         jax.jit(
-            lambda state, knobs: gap.measure(
+            lambda state, hypers: gap.measure(
                 smooth,
                 state,
-                knobs,
+                hypers,
                 jnp.asarray(SIGMAS, jnp.float32),
                 jnp.asarray(7),
                 num_samples=SAMPLES,
             )
-        )(state, knobs),
+        )(state, hypers),
         state,
-        knobs,
+        hypers,
     )
 
 
-def exact(game, state, knobs) -> dict[str, np.ndarray]:
+def exact(spec, state, hypers) -> dict[str, np.ndarray]:
     """The same by quadrature in float64, at the same latents: 1-D, 64 Gauss-Hermite nodes."""
-    means = means_of(game, state, knobs, 7)[:, 0]
+    means = means_of(spec, state, hypers, 7)[:, 0]
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     weights = weights / weights.sum()
     with jax.enable_x64(True):
@@ -113,8 +114,8 @@ def test_everything_agrees_with_quadrature(smooth, measured):
     A variance over the square of a mean whose signal-to-noise ratio is (65536 / batch)^1/2: twice
     its inverse is added, times 5.
     """
-    found, state, knobs = measured
-    truth = exact(smooth, state, knobs)
+    found, state, hypers = measured
+    truth = exact(smooth, state, hypers)
     np.testing.assert_allclose(found.batch_error[:, 0], truth["batch_error"], rtol=0.05)
     noise = 5 * truth["batch_error"] / np.sqrt(SAMPLES)
     assert np.all(np.abs(found.bias_relative - truth["bias_relative"]) < noise)
@@ -146,12 +147,12 @@ def test_a_batch_error_falls_with_its_root(measured):
 
 def test_a_linear_critic_has_no_gap_and_no_error():
     """grad f is constant under the Wasserstein loss of a bilinear discriminator."""
-    game = game_of(networks.bilinear_discriminator(3), "wasserstein")
-    state, knobs = state_of(game)
+    spec = game_of(networks.bilinear_discriminator(3), "wasserstein")
+    state, hypers = state_of(spec)
     sigmas = jnp.asarray([1.0, 1e-4])
     found = jax.jit(
-        lambda s, k: gap.measure(game, s, k, sigmas, jnp.asarray(0), num_samples=64, num_latents=2)
-    )(state, knobs)
+        lambda s, k: gap.measure(spec, s, k, sigmas, jnp.asarray(0), num_samples=64, num_latents=2)
+    )(state, hypers)
     assert np.all(np.asarray(found.bias_relative) == 0.0)
     assert np.all(np.asarray(found.batch_error) == 0.0)
     np.testing.assert_allclose(found.cosine, 1.0, rtol=4 * 2**-23)
@@ -165,22 +166,22 @@ def test_a_quadratic_critic_agrees_with_its_closed_form():
     relative variance is 2 tr H^4 / (tr H^2)^2 <= 2; of |mean deviation|^2, at most 1.5 of the
     noise's share; of the variance of a slope in sigma, of kurtosis <= 15, and of its mean squared.
     """
-    game = game_of(
+    spec = game_of(
         networks.Network("quadratic", lambda key: {}, quadratic, "smooth", 3, 1), "wasserstein"
     )
-    state, knobs = state_of(game)
+    state, hypers = state_of(spec)
     sigmas = np.array([1.0, 1e-2, 1e-4])
     found = jax.jit(
-        lambda state, knobs: gap.measure(
-            game,
+        lambda state, hypers: gap.measure(
+            spec,
             state,
-            knobs,
+            hypers,
             jnp.asarray(sigmas, jnp.float32),
             jnp.asarray(3),
             num_samples=SAMPLES,
         )
-    )(state, knobs)
-    slopes = means_of(game, state, knobs, 3) @ HESSIAN + LINEAR
+    )(state, hypers)
+    slopes = means_of(spec, state, hypers, 3) @ HESSIAN + LINEAR
     square, trace = np.sum(HESSIAN**2), np.trace(HESSIAN)
     ratios = np.sqrt(square) / np.linalg.norm(slopes, axis=1)
     error = sigmas * np.median(ratios)
@@ -197,16 +198,16 @@ def test_a_quadratic_critic_agrees_with_its_closed_form():
 def test_the_critic_is_the_normalised_discriminator():
     """A kernel of one column over its norm: |grad D| = 1; and 3 sqrt(2) as it stands."""
     for spectral_norm, norm in ((True, 1.0), (False, 3.0 * np.sqrt(2.0))):
-        game = game_of(
+        spec = game_of(
             networks.bilinear_discriminator(2, init=3.0), "wasserstein", spectral_norm=spectral_norm
         )
-        gradient = jax.grad(gap.critic_of(game, state_of(game)[0]))(jnp.zeros(2))
+        gradient = jax.grad(gap.sample_loss(spec, state_of(spec)[0]))(jnp.zeros(2))
         np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=4 * 2**-23)
 
 
 def test_batch_sizes_and_a_wrong_number_of_draws(smooth):
     assert gap.batch_sizes(4096) == (1, 4, 16, 64, 256, 1024)
     assert gap.batch_sizes(64) == (1, 4, 16)
-    state, knobs = state_of(smooth)
+    state, hypers = state_of(smooth)
     with pytest.raises(ValueError, match="multiple of 16"):
-        gap.measure(smooth, state, knobs, jnp.ones(1), jnp.asarray(0), num_samples=100)
+        gap.measure(smooth, state, hypers, jnp.ones(1), jnp.asarray(0), num_samples=100)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, replicas
+from sigmaprop.generators import gan, networks, replicas
 from sigmaprop.generators.networks.base import GeneratorOutput, Network, network
 
 from . import small_games
@@ -36,9 +35,9 @@ class Start(NamedTuple):
 
 def trained(
     generator: Network, arm: str, x: np.ndarray, starts: list[Start], *, rank: int = 1
-) -> list[games.Player]:
+) -> list[gan.GeneratorParams]:
     """The generators after all steps, as their moving averages. A given mean begins there."""
-    game = small_games.make(
+    spec = small_games.make(
         generator,
         networks.mlp_discriminator(x.shape[1], widths=(64, 64)),
         (arm,),
@@ -47,19 +46,19 @@ def trained(
         penalties=("r1",),
         average=True,
     )
-    engine = replicas.engine(game, len(starts), every=STEPS, max_windows=1)
-    each = [small_games.knobs(game, arm, seed=s.seed, penalties={"r1": 0.1}) for s in starts]
+    engine = replicas.engine(spec, len(starts), every=STEPS, max_windows=1)
+    each = [small_games.hypers(spec, arm, seed=s.seed, penalties={"r1": 0.1}) for s in starts]
     own = engine.place(replicas.stack(each))
     state = engine.init(own)
     drawn = [jax.tree.map(lambda leaf, r=r: leaf[r], state.player) for r in range(len(starts))]
     begun = [
-        games.Player(one.network if start.network is None else start.network, start.noise)
+        gan.GeneratorParams(one.network if start.network is None else start.network, start.noise)
         for one, start in zip(drawn, starts, strict=True)
     ]
     player = engine.place(jax.tree.map(lambda *a: jnp.stack(a).astype(jnp.float32), *begun))
     state = state._replace(player=player, average=jax.tree.map(jnp.copy, player))
     state, _ = engine.run(state, own, engine.replicate(x.astype(np.float32)), 0, STEPS)
-    assert np.all(np.asarray(state.diverged_at) == games.NOT_DIVERGED)
+    assert np.all(np.asarray(state.diverged_at) == gan.NOT_DIVERGED)
     average = jax.device_get(state.average)
     return [jax.tree.map(lambda leaf, r=r: leaf[r], average) for r in range(len(starts))]
 
@@ -134,7 +133,7 @@ def gaussian() -> np.ndarray:
     return np.random.default_rng(1).multivariate_normal(np.zeros(4), COVARIANCE, ROWS)
 
 
-def of_noise(player: games.Player) -> np.ndarray:
+def of_noise(player: gan.GeneratorParams) -> np.ndarray:
     """Covariance of low-rank noise."""
     noise = player.noise["low_rank"]
     return noise["factor"] @ noise["factor"].T + np.diag(np.exp(2 * noise["raw"]))

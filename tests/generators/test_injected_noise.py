@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from sigmaprop import data
-from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, replicas
+from sigmaprop.generators import gan, networks, replicas
 
 from . import small_games
 
@@ -22,20 +21,20 @@ STARTS, INJECTED = (0.02, 0.2, 0.5), 0.2
 
 
 def trained(generator, examples, options):
-    """Engine, knobs, states, and sigma over the last fifth of the run, for options of replicas."""
-    game = small_games.make(
+    """Engine, hypers, states, and sigma over the last fifth of the run, for options of replicas."""
+    spec = small_games.make(
         generator,
         networks.mlp_discriminator(DIM, widths=(64, 64)),
         batch_size=BATCH,
         penalties=("r1",),
     )
-    each = [small_games.knobs(game, penalties={"r1": 1.0}, **own) for own in options]
-    engine = replicas.engine(game, len(each), every=EVERY, max_windows=STEPS // EVERY)
+    each = [small_games.hypers(spec, penalties={"r1": 1.0}, **own) for own in options]
+    engine = replicas.engine(spec, len(each), every=EVERY, max_windows=STEPS // EVERY)
     own = engine.place(replicas.stack(each))
     state, windows = engine.run(engine.init(own), own, engine.replicate(examples), 0, STEPS)
-    assert np.all(np.asarray(state.diverged_at) == games.NOT_DIVERGED)
-    sigma = np.asarray(windows, np.float64)[: len(each), :, games.METRICS.index("sigma")]
-    return game, state, sigma[:, -(STEPS // EVERY // 5) :].mean(1)
+    assert np.all(np.asarray(state.diverged_at) == gan.NOT_DIVERGED)
+    sigma = np.asarray(windows, np.float64)[: len(each), :, gan.METRICS.index("sigma")]
+    return spec, state, sigma[:, -(STEPS // EVERY // 5) :].mean(1)
 
 
 def noisy_plane(level):
@@ -66,8 +65,8 @@ def flexible_ends():
     dataset = noisy_plane(INJECTED)
     generator = networks.mlp_generator(16, DIM, widths=(64, 64))
     options = [{"seed": seed, "sigma": start} for start in STARTS for seed in range(2)]
-    game, state, sigma = trained(generator, dataset.x, options)
-    z = games.latent(game, jax.random.key(1), 10_000)
+    spec, state, sigma = trained(generator, dataset.x, options)
+    z = gan.latent(spec, jax.random.key(1), 10_000)
     means = jax.vmap(lambda params: generator.apply(params, z).mean)(
         jax.device_get(state.player.network)
     )

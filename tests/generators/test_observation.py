@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import observation, parameterisation, schedule
-from sigmaprop.generators.observation import ARMS, NoiseKnobs, Observation
+from sigmaprop.generators.observation import ARMS, NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 
 DIM, FEATURES, RANK, BATCH = 5, 3, 2, 4
@@ -20,13 +20,13 @@ def make(arms=tuple(ARMS), name="log"):
     return Observation(DIM, FEATURES, components, parameterisation.get(name), RANK)
 
 
-def make_knobs(noise, arm):
+def make_hypers(spec, arm):
     bounds = Bounds(jnp.asarray(FLOOR), jnp.asarray(CEILING))
-    gates = observation.gates(arm, noise.components)
-    sigma = 0.0 if ARMS[arm] or arm == "zero" else SIGMA
-    given = schedule.given("constant", sigma, sigma, 1)
+    gates = observation.gates(arm, spec.components)
+    sigma = 0.0 if ARMS[arm].learns or arm == "zero" else SIGMA
+    sigmas = schedule.sigma_schedule("constant", sigma, sigma, 1)
     gates = {name: jnp.asarray(gate) for name, gate in gates.items()}
-    return NoiseKnobs(given, gates, jnp.asarray(START), bounds)
+    return NoiseHypers(sigmas, gates, jnp.asarray(START), bounds)
 
 
 def normal(seed, *shape):
@@ -41,12 +41,12 @@ def perturbed(params):
     }
 
 
-def spread_of(arm, arms=tuple(ARMS)):
-    noise = make(arms)
-    knobs = make_knobs(noise, arm)
-    params = perturbed(observation.init(noise, knobs, jax.random.key(0)))
-    sigma = schedule.at(knobs.given, jnp.asarray(3))
-    return observation.spread(noise, params, normal(1, BATCH, FEATURES), sigma, knobs), params
+def noise_of(arm, arms=tuple(ARMS)):
+    spec = make(arms)
+    hypers = make_hypers(spec, arm)
+    params = perturbed(observation.init(spec, hypers, jax.random.key(0)))
+    sigma = schedule.select_sigma(hypers.schedule, jnp.asarray(3))
+    return observation.noise_scale(spec, params, normal(1, BATCH, FEATURES), sigma, hypers), params
 
 
 def by_formula(arm, params):
@@ -65,21 +65,21 @@ def by_formula(arm, params):
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_each_arm_among_all_has_the_noise_of_its_formula(arm):
-    spread, params = spread_of(arm)
+    noise, params = noise_of(arm)
     scale, factor = by_formula(arm, params)
-    found = jnp.broadcast_to(spread.scale, (BATCH, DIM))
+    found = jnp.broadcast_to(noise.scale, (BATCH, DIM))
     np.testing.assert_allclose(found, scale, rtol=16 * 2.0**-24)
-    np.testing.assert_array_equal(spread.factor, np.float32(factor))
+    np.testing.assert_array_equal(noise.factor, np.float32(factor))
     eps, zeta = normal(2, BATCH, DIM), normal(3, BATCH, RANK)
     mean = normal(4, BATCH, DIM)
     exact = np.asarray(mean, np.float64) + scale * eps + np.asarray(zeta, np.float64) @ factor.T
-    np.testing.assert_allclose(spread.add_to(mean, eps, zeta), exact, atol=32 * 2.0**-24)
+    np.testing.assert_allclose(noise.add_to(mean, eps, zeta), exact, atol=32 * 2.0**-24)
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_arm_alone_has_the_bits_that_it_has_among_all(arm):
-    among, _ = spread_of(arm)
-    alone, _ = spread_of(arm, (arm,))
+    among, _ = noise_of(arm)
+    alone, _ = noise_of(arm, (arm,))
     shape = (BATCH, DIM)
     np.testing.assert_array_equal(
         jnp.broadcast_to(alone.scale, shape), jnp.broadcast_to(among.scale, shape)
@@ -89,53 +89,55 @@ def test_an_arm_alone_has_the_bits_that_it_has_among_all(arm):
 
 
 def test_zero_is_exactly_zero_and_given_arms_are_without_rounding():
-    spread, _ = spread_of("zero")
-    assert np.all(np.asarray(spread.scale) == 0.0)
+    noise, _ = noise_of("zero")
+    assert np.all(np.asarray(noise.scale) == 0.0)
     mean, eps, zeta = normal(4, BATCH, DIM), normal(2, BATCH, DIM), normal(3, BATCH, RANK)
-    np.testing.assert_array_equal(spread.add_to(mean, eps, zeta), mean)
-    fixed, _ = spread_of("fixed")
+    np.testing.assert_array_equal(noise.add_to(mean, eps, zeta), mean)
+    fixed, _ = noise_of("fixed")
     np.testing.assert_array_equal(fixed.scale, np.full((BATCH, DIM), np.float32(SIGMA)))
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_gradients_reach_the_arms_own_component_alone(arm):
-    noise = make()
-    knobs = make_knobs(noise, arm)
-    params = observation.init(noise, knobs, jax.random.key(0))
+    spec = make()
+    hypers = make_hypers(spec, arm)
+    params = observation.init(spec, hypers, jax.random.key(0))
     eps, zeta = normal(2, BATCH, DIM), normal(3, BATCH, RANK)
 
     def total(params):
-        spread = observation.spread(
-            noise, params, normal(1, BATCH, FEATURES), knobs.given.first, knobs
+        noise = observation.noise_scale(
+            spec, params, normal(1, BATCH, FEATURES), hypers.schedule.first, hypers
         )
-        return jnp.sum(spread.add_to(jnp.zeros((BATCH, DIM)), eps, zeta) ** 2)
+        return jnp.sum(noise.add_to(jnp.zeros((BATCH, DIM)), eps, zeta) ** 2)
 
     gradient = jax.grad(total)(params)
     for name in ALL:
         moved = [np.any(np.asarray(leaf) != 0.0) for leaf in jax.tree.leaves(gradient[name])]
-        assert all(moved) if name == ARMS[arm] else not any(moved)
+        assert all(moved) if name == ARMS[arm].component else not any(moved)
 
 
 @pytest.mark.parametrize("name", parameterisation.names())
-@pytest.mark.parametrize("arm", [arm for arm in ARMS if ARMS[arm]])
+@pytest.mark.parametrize("arm", [arm for arm in ARMS if ARMS[arm].learns])
 def test_learned_noise_starts_where_it_is_told(arm, name):
-    noise = make((arm,), name)
-    knobs = make_knobs(noise, arm)
-    params = observation.init(noise, knobs, jax.random.key(0))
-    spread = observation.spread(noise, params, normal(1, BATCH, FEATURES), jnp.zeros(()), knobs)
+    spec = make((arm,), name)
+    hypers = make_hypers(spec, arm)
+    params = observation.init(spec, hypers, jax.random.key(0))
+    noise = observation.noise_scale(spec, params, normal(1, BATCH, FEATURES), jnp.zeros(()), hypers)
     share = np.sqrt(0.75) if arm == "low_rank" else 1.0
-    np.testing.assert_allclose(spread.scale, share * START, rtol=32 * 2.0**-24)
+    np.testing.assert_allclose(noise.scale, share * START, rtol=32 * 2.0**-24)
 
 
 def test_the_variance_of_low_rank_noise_starts_right_on_average():
-    noise = make(("low_rank",))
-    knobs = make_knobs(noise, "low_rank")
+    spec = make(("low_rank",))
+    hypers = make_hypers(spec, "low_rank")
     keys = jax.random.split(jax.random.key(0), 2000)
 
     def variance(key):
-        params = observation.init(noise, knobs, key)
-        spread = observation.spread(noise, params, jnp.zeros((1, FEATURES)), jnp.zeros(()), knobs)
-        return observation.root_mean_square(spread, DIM) ** 2
+        params = observation.init(spec, hypers, key)
+        noise = observation.noise_scale(
+            spec, params, jnp.zeros((1, FEATURES)), jnp.zeros(()), hypers
+        )
+        return observation.rms_sigma(noise, DIM) ** 2
 
     found = np.asarray(jax.vmap(variance)(keys), np.float64)
     error = found.std(ddof=1) / np.sqrt(found.size)
@@ -144,46 +146,46 @@ def test_the_variance_of_low_rank_noise_starts_right_on_average():
 
 @pytest.mark.parametrize("arm", ["fixed", "per_pixel", "heteroscedastic", "low_rank"])
 def test_the_root_mean_square_and_the_coordinates_are_those_of_the_covariance(arm):
-    spread, params = spread_of(arm)
+    noise, params = noise_of(arm)
     scale, factor = by_formula(arm, params)
     variances = scale**2 + np.sum(factor**2, axis=1)
-    found = observation.coordinates(spread, BATCH, DIM)
+    found = observation.per_coordinate_std(noise, BATCH, DIM)
     np.testing.assert_allclose(found, np.sqrt(variances), rtol=16 * 2.0**-24)
-    found = observation.root_mean_square(spread, DIM)
+    found = observation.rms_sigma(noise, DIM)
     np.testing.assert_allclose(found, np.sqrt(variances.mean()), rtol=16 * 2.0**-24)
 
 
 def test_project_bounds_what_is_stored_and_leaves_the_factor():
-    noise = make()
-    knobs = make_knobs(noise, "global")
-    params = observation.init(noise, knobs, jax.random.key(0))
-    low = observation.project(noise, jax.tree.map(lambda leaf: leaf - 10.0, params), knobs.bounds)
+    spec = make()
+    hypers = make_hypers(spec, "global")
+    params = observation.init(spec, hypers, jax.random.key(0))
+    low = observation.project(spec, jax.tree.map(lambda leaf: leaf - 10.0, params), hypers.bounds)
     for raw in (low["global"], low["per_pixel"], low["low_rank"]["raw"]):
         np.testing.assert_allclose(np.exp(raw), FLOOR, rtol=32 * 2.0**-24)
     np.testing.assert_array_equal(low["low_rank"]["factor"], params["low_rank"]["factor"] - 10.0)
 
 
 def test_the_time_at_bounds_counts_learned_scales_alone():
-    noise = make()
+    spec = make()
     raw = jnp.log(jnp.asarray([FLOOR, 0.5, 0.5, CEILING, CEILING]))
-    knobs = make_knobs(noise, "per_pixel")
-    spread = observation.Spread(jnp.exp(raw), None, ())
-    np.testing.assert_allclose(observation.at_bounds(spread, knobs), [0.2, 0.4])
-    fixed = make_knobs(noise, "fixed")
-    np.testing.assert_array_equal(observation.at_bounds(spread, fixed), [0.0, 0.0])
+    hypers = make_hypers(spec, "per_pixel")
+    noise = observation.NoiseScale(jnp.exp(raw), None, ())
+    np.testing.assert_allclose(observation.at_bounds(noise, hypers), [0.2, 0.4])
+    fixed = make_hypers(spec, "fixed")
+    np.testing.assert_array_equal(observation.at_bounds(noise, fixed), [0.0, 0.0])
 
 
 def test_the_slope_is_the_derivative_along_a_common_shift():
-    noise = make(("low_rank", "heteroscedastic", "per_pixel", "global"))
-    knobs = make_knobs(noise, "global")
-    params = observation.init(noise, knobs, jax.random.key(0))
+    spec = make(("low_rank", "heteroscedastic", "per_pixel", "global"))
+    hypers = make_hypers(spec, "global")
+    params = observation.init(spec, hypers, jax.random.key(0))
     ones = jax.tree.map(jnp.ones_like, params)
-    assert observation.slope(ones) == 1 + 3 * DIM
+    assert observation.log_sigma_grad(ones) == 1 + 3 * DIM
 
 
 def test_bad_arms_and_ranks_are_refused():
     with pytest.raises(ValueError, match="unknown arm 'globl'; did you mean 'global'"):
-        observation.component("globl")
+        observation.components(("globl",))
     for rank in (0, DIM + 1):
         with pytest.raises(ValueError, match=f"--rank is {rank}; it must be between 1 and {DIM}"):
             observation.check_rank(rank, DIM)

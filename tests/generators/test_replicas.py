@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sigmaprop.generators import evaluation, networks, observation, replicas
-from sigmaprop.generators import game as games
+from sigmaprop.generators import evaluation, gan, networks, observation, replicas
 
 from . import small_games
 
@@ -24,13 +23,13 @@ def small():
 
 
 def four(bad=None):
-    """Knobs of four replicas, of which one may have absurd rates."""
-    game = small()
+    """Hypers of four replicas, of which one may have absurd rates."""
+    spec = small()
     rates = [(1e-3, 1e-3, 1e-3)] * 4
     if bad is not None:
         rates[BAD] = bad
     return [
-        small_games.knobs(game, arm, seed=seed, rates=own)
+        small_games.hypers(spec, arm, seed=seed, rates=own)
         for seed, (arm, own) in enumerate(zip(("global", "fixed") * 2, rates, strict=True))
     ]
 
@@ -58,7 +57,7 @@ def test_a_replica_that_diverges_is_frozen_and_harms_no_other(bad, chunk):
     options = {"replica_chunk": chunk, "every": 1}
     healthy, told = small_games.run(small(), four(), DATA, (STEPS,), **options)
     state, seen = small_games.run(small(), four(ABSURD[bad]), DATA, (STEPS,), **options)
-    assert list(healthy.diverged_at) == [games.NOT_DIVERGED] * 4
+    assert list(healthy.diverged_at) == [gan.NOT_DIVERGED] * 4
     for other in {0, 1, 2, 3} - {BAD}:
         same(replica((state, seen), other), replica((healthy, told), other))
     at = int(state.diverged_at[BAD])
@@ -68,7 +67,7 @@ def test_a_replica_that_diverges_is_frozen_and_harms_no_other(bad, chunk):
     assert all(np.isfinite(leaf).all() for leaf in parameters)
     before, _ = small_games.run(small(), four(ABSURD[bad]), DATA, (at,), **options)
     same(frozen, replica(before._replace(window=None, diverged_at=None), BAD))
-    assert int(before.diverged_at[BAD]) == games.NOT_DIVERGED
+    assert int(before.diverged_at[BAD]) == gan.NOT_DIVERGED
 
 
 def test_windows_average_the_metrics_of_their_steps():
@@ -87,10 +86,10 @@ def test_a_window_may_be_cut_between_calls():
 
 def test_metrics_are_those_of_their_names():
     state, told = small_games.run(small(), four(), DATA, (1,), every=1)
-    row = dict(zip(games.METRICS, np.asarray(told[1, 0]), strict=True))
+    row = dict(zip(gan.METRICS, np.asarray(told[1, 0]), strict=True))
     assert row["sigma"] == pytest.approx(0.2, rel=1e-6)
     assert row["sigma_slope"] == row["at_floor"] == row["at_ceiling"] == 0.0
-    learned = dict(zip(games.METRICS, np.asarray(told[0, 0]), strict=True))
+    learned = dict(zip(gan.METRICS, np.asarray(told[0, 0]), strict=True))
     assert learned["sigma_slope"] != 0.0
     assert learned["sigma_slope_squared"] == pytest.approx(learned["sigma_slope"] ** 2, rel=1e-6)
     # Adam's first step has the length of the rate, against the slope.
@@ -131,22 +130,22 @@ def test_padding_repeats_the_last_replica():
 
 def test_rows_restrict_a_replica_to_its_split():
     rows = jnp.asarray([5])
-    game = small()
+    spec = small()
     each = [
-        small_games.knobs(game, "fixed", rows=rows),
-        small_games.knobs(game, "fixed", rows=rows),
+        small_games.hypers(spec, "fixed", rows=rows),
+        small_games.hypers(spec, "fixed", rows=rows),
     ]
-    restricted, _ = small_games.run(game, each, DATA, (3,))
-    alone, _ = small_games.run(game, [own._replace(rows=None) for own in each], DATA[5:6], (3,))
+    restricted, _ = small_games.run(spec, each, DATA, (3,))
+    alone, _ = small_games.run(spec, [own._replace(rows=None) for own in each], DATA[5:6], (3,))
     same(restricted.player, alone.player)
 
 
 def test_samples_are_the_mean_and_noise_of_the_arm():
-    game, own = small(), four()[1]
-    state = games.init(game, own)
-    fakes = evaluation.sample(game, state.player, own, jax.random.key(1), 4096, jnp.asarray(0))
+    spec, own = small(), four()[1]
+    state = gan.init(spec, own)
+    fakes = evaluation.sample(spec, state.player, own, jax.random.key(1), 4096, jnp.asarray(0))
     noise = np.asarray(fakes.x - fakes.mean, np.float64)
     # Var of a sample variance of normals is 2 sigma^4 / n.
     error = 0.2**2 * np.sqrt(2 / noise.size)
     assert abs(np.mean(noise**2) - 0.2**2) < 5 * error
-    assert observation.root_mean_square(fakes.spread, DIM) == np.float32(0.2)
+    assert observation.rms_sigma(fakes.noise, DIM) == np.float32(0.2)

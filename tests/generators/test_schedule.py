@@ -18,8 +18,10 @@ CURVES = {
 
 
 def values(kind, first=FIRST, last=LAST):
-    given = schedule.given(kind, first, last, STEPS)
-    return np.asarray(jax.jit(jax.vmap(schedule.at, (None, 0)))(given, jnp.asarray(TIMES)))
+    given = schedule.sigma_schedule(kind, first, last, STEPS)
+    return np.asarray(
+        jax.jit(jax.vmap(schedule.select_sigma, (None, 0)))(given, jnp.asarray(TIMES))
+    )
 
 
 def test_every_kind_is_tested():
@@ -58,17 +60,17 @@ def test_schedules_may_rise():
 
 
 def test_replicas_of_one_program_follow_different_schedules():
-    each = [schedule.given(kind, FIRST, LAST, STEPS) for kind in schedule.KINDS]
+    each = [schedule.sigma_schedule(kind, FIRST, LAST, STEPS) for kind in schedule.KINDS]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-    together = jax.vmap(schedule.at, (0, None))(stacked, jnp.asarray(7))
-    alone = [schedule.at(given, jnp.asarray(7)) for given in each]
+    together = jax.vmap(schedule.select_sigma, (0, None))(stacked, jnp.asarray(7))
+    alone = [schedule.select_sigma(given, jnp.asarray(7)) for given in each]
     np.testing.assert_allclose(together, jnp.stack(alone), rtol=2.0**-22)
 
 
 def test_bad_schedules_are_refused():
     with pytest.raises(ValueError, match="sigma schedule 'cosin'; did you mean 'cosine'"):
-        schedule.given("cosin", FIRST, LAST, STEPS)
+        schedule.sigma_schedule("cosin", FIRST, LAST, STEPS)
     with pytest.raises(ValueError, match="positive sigmas"):
-        schedule.given("exponential", FIRST, 0.0, STEPS)
+        schedule.sigma_schedule("exponential", FIRST, 0.0, STEPS)
     with pytest.raises(ValueError, match="at least 1"):
-        schedule.given("linear", FIRST, LAST, 0)
+        schedule.sigma_schedule("linear", FIRST, LAST, 0)

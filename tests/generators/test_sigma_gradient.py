@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, optimizers, sigma_gradient
+from sigmaprop.generators import gan, networks, optimizers, sigma_gradient
 from sigmaprop.generators import step as steps
 
 from . import small_games
@@ -42,21 +41,21 @@ def make(label=REFERENCE, arms=ARMS, activation="tanh", gradient="pathwise", sam
     )
 
 
-def replica(game, arm):
-    """Knobs and state: only the generator moves, by its whole gradient."""
-    own = small_games.knobs(game, arm, sigma=SIGMA, rates=(1.0, 0.0, 1.0), bounds=(1e-6, 1e6))
-    state = games.init(game, own)
+def replica(spec, arm):
+    """Hypers and state: only the generator moves, by its whole gradient."""
+    own = small_games.hypers(spec, arm, sigma=SIGMA, rates=(1.0, 0.0, 1.0), bounds=(1e-6, 1e6))
+    state = gan.init(spec, own)
     steeper = jax.tree.map(lambda p: 2.0 * p, state.discriminator)
     return own, state._replace(discriminator=steeper)
 
 
 @functools.cache
-def step_of(game):
-    """(knobs, state, t) to the gradients that step t takes, of noise and network."""
+def step_of(spec):
+    """(hypers, state, t) to the gradients that step t takes, of noise and network."""
 
     def gradients(own, state, t):
-        keys = games.streams(own.key)
-        after, _ = steps.step(game, own, state, jnp.asarray(DATA), keys, t)
+        keys = gan.streams(own.key)
+        after, _ = steps.step(spec, own, state, jnp.asarray(DATA), keys, t)
         return jax.tree.map(lambda old, new: old - new, state.player, after.player)
 
     def many(own, state):
@@ -66,12 +65,12 @@ def step_of(game):
 
 
 @functools.cache
-def gradients(game, arm):
+def gradients(spec, arm):
     """Of the arm's noise and of the network at one state, a row for each of many keys."""
-    moved = step_of(game)(*replica(game, arm))
+    moved = step_of(spec)(*replica(spec, arm))
     rows = [
         np.concatenate([np.reshape(leaf, (KEYS, -1)) for leaf in jax.tree.leaves(part)], axis=1)
-        for part in (moved.noise[small_games.observation.ARMS[arm]], moved.network)
+        for part in (moved.noise[small_games.observation.ARMS[arm].component], moved.network)
     ]
     return [part.astype(np.float64) for part in rows]
 
@@ -136,18 +135,16 @@ def test_more_draws_for_a_latent_have_a_smaller_variance():
 
 
 def test_at_mean_differentiates_the_network_at_the_mean():
-    game = make(gradient="at_mean")
-    own, state = replica(game, "global")
-    keys = jax.vmap(
-        functools.partial(jax.random.fold_in, games.streams(own.key)["latent_generator"])
-    )
+    spec = make(gradient="at_mean")
+    own, state = replica(spec, "global")
+    keys = jax.vmap(functools.partial(jax.random.fold_in, gan.streams(own.key)["latent_generator"]))
 
     def loss(network, key):
-        mean = game.generator.apply(network, games.latent(game, key, BATCH)).mean
-        return jnp.mean(jax.nn.softplus(-game.discriminator.apply(state.discriminator, mean)))
+        mean = spec.generator.apply(network, gan.latent(spec, key, BATCH)).mean
+        return jnp.mean(jax.nn.softplus(-spec.discriminator.apply(state.discriminator, mean)))
 
     exact = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(state.player.network, keys(jnp.arange(8)))
-    found = step_of(game)(own, state).network
+    found = step_of(spec)(own, state).network
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
         # Differences of parameters of size 1.
         np.testing.assert_allclose(one[:8], other, atol=4 * 2.0**-24)
@@ -164,11 +161,11 @@ def test_at_mean_leaves_the_gradient_of_the_noise_as_it_is():
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["pathwise+delta", "score_function+at_mean", "bonnet_price"])
 def test_arms_that_do_not_learn_move_nothing_but_the_network(label):
-    game = make(label, ("zero", "fixed", *ARMS))
-    step = jax.jit(functools.partial(steps.step, game))
+    spec = make(label, ("zero", "fixed", *ARMS))
+    step = jax.jit(functools.partial(steps.step, spec))
     for arm in ("zero", "fixed"):
-        own, state = replica(game, arm)
-        keys = games.streams(own.key)
+        own, state = replica(spec, arm)
+        keys = gan.streams(own.key)
         after, told = step(own, state, jnp.asarray(DATA), keys, jnp.asarray(0))
         jax.tree.map(np.testing.assert_array_equal, after.player.noise, state.player.noise)
         assert np.isfinite(told).all()
@@ -182,11 +179,11 @@ def test_bonnet_price_is_refused_where_the_discriminator_has_kinks():
     with pytest.raises(ValueError, match=message):
         sigma_gradient.check("bonnet_price", "kink", "mlp")
     sigma_gradient.check("bonnet_price", "smooth", "mlp")
-    game = make("bonnet_price", activation="leaky_relu")
-    own, state = replica(game, "global")
-    keys = games.streams(own.key)
+    spec = make("bonnet_price", activation="leaky_relu")
+    own, state = replica(spec, "global")
+    keys = gan.streams(own.key)
     with pytest.raises(ValueError, match="'bonnet_price' has no meaning"):
-        jax.eval_shape(functools.partial(steps.step, game), own, state, DATA, keys, jnp.asarray(0))
+        jax.eval_shape(functools.partial(steps.step, spec), own, state, DATA, keys, jnp.asarray(0))
 
 
 def test_an_unknown_label_is_refused_with_the_nearest():

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, optimizers, regularizers, spectral
+from sigmaprop.generators import gan, networks, optimizers, regularizers, spectral
 from sigmaprop.generators import step as steps
 
 from . import small_games
@@ -36,15 +35,15 @@ def build(arms=("fixed", "global"), discriminator=None, **options):
     )
 
 
-def step(game, arm="fixed", **options):
+def step(spec, arm="fixed", **options):
     """Keys of the step, the state after it, and what it told by name."""
-    own = small_games.knobs(game, arm, sigma=SIGMA, rate=RATE, **options)
-    keys, state = games.streams(own.key), games.init(game, own)
-    after, told = jax.jit(functools.partial(steps.step, game))(
+    own = small_games.hypers(spec, arm, sigma=SIGMA, rate=RATE, **options)
+    keys, state = gan.streams(own.key), gan.init(spec, own)
+    after, told = jax.jit(functools.partial(steps.step, spec))(
         own, state, jnp.asarray(DATA), keys, jnp.asarray(T)
     )
     now = {name: jax.random.fold_in(key, T) for name, key in keys.items()}
-    return now, after, dict(zip(games.METRICS, np.asarray(told), strict=True))
+    return now, after, dict(zip(gan.METRICS, np.asarray(told), strict=True))
 
 
 def normal(key, *shape):
@@ -89,9 +88,9 @@ def test_the_generator_moves_against_the_discriminator_it_should_see(simultaneou
 
 
 def test_shared_noise_is_on_real_examples_too_and_only_there_where_it_is_shared():
-    game = build(shared=True)
+    spec = build(shared=True)
     for shared in (False, True):
-        keys, state, _ = step(game, shared=shared)
+        keys, state, _ = step(spec, shared=shared)
         examples = real(keys["data"]) + shared * SIGMA * normal(keys["noise_real"])
         fake = THETA + SIGMA * normal(keys["noise_discriminator"])
         np.testing.assert_allclose(psi_of(state), moved(PSI, examples, fake), **CLOSE)
@@ -119,9 +118,9 @@ def test_each_turn_of_the_discriminator_has_draws_of_its_own():
 
 
 def test_all_streams_are_different():
-    keys = games.streams(jax.random.key(0))
+    keys = gan.streams(jax.random.key(0))
     data = {jax.random.key_data(key).tobytes() for key in keys.values()}
-    assert len(data) == len(games.STREAMS) == len(set(games.STREAMS.values()))
+    assert len(data) == len(gan.STREAMS) == len(set(gan.STREAMS.values()))
 
 
 @pytest.mark.parametrize("where", ["clean", "noised"])
@@ -129,16 +128,16 @@ def test_penalties_are_taken_where_they_say(where):
     """The loss with R1 and R2 is the loss without and the penalties at points written out."""
     net = networks.mlp_discriminator(DIM, widths=(4,), activation="tanh")
     options: Any = {"discriminator": net, "shared": True}
-    game = build(penalties=("r1", "r2"), penalty_points=where, **options)
+    spec = build(penalties=("r1", "r2"), penalty_points=where, **options)
     weights = {"r1": 0.5, "r2": 2.0}
-    keys, _, told = step(game, shared=True, penalties=weights)
+    keys, _, told = step(spec, shared=True, penalties=weights)
     _, _, without = step(build(**options), shared=True)
     noise = SIGMA * (where == "noised")
     points = regularizers.Points(
         jnp.asarray(real(keys["data"]) + noise * normal(keys["noise_real"])),
         jnp.asarray(THETA + noise * normal(keys["noise_discriminator"])),
     )
-    params = games.init(game, small_games.knobs(game, "fixed", sigma=SIGMA)).discriminator
+    params = gan.init(spec, small_games.hypers(spec, "fixed", sigma=SIGMA)).discriminator
     expected = regularizers.penalty(
         {name: jnp.asarray(weight) for name, weight in weights.items()},
         lambda x: net.apply(params, x),
@@ -150,9 +149,9 @@ def test_penalties_are_taken_where_they_say(where):
 
 def test_spectral_normalisation_is_in_the_discriminators_loss():
     net = networks.mlp_discriminator(DIM, widths=(4,))
-    game = build(discriminator=net, spectral_norm=True)
-    keys, after, told = step(game)
-    state = games.init(game, small_games.knobs(game, "fixed"))
+    spec = build(discriminator=net, spectral_norm=True)
+    keys, after, told = step(spec)
+    state = gan.init(spec, small_games.hypers(spec, "fixed"))
     params, singular = spectral.normalise(state.discriminator, state.spectral)
     fake = THETA + SIGMA * normal(keys["noise_discriminator"])
     logits = [net.apply(params, jnp.asarray(x, jnp.float32)) for x in (fake, real(keys["data"]))]
@@ -171,8 +170,8 @@ def test_sigma_follows_its_schedule():
 
 @pytest.mark.parametrize("latent", ["normal", "uniform"])
 def test_latents_have_mean_zero_and_variance_one(latent):
-    game = build(latent=latent)
-    z = np.asarray(games.latent(game, jax.random.key(0), 100_000), np.float64)
+    spec = build(latent=latent)
+    z = np.asarray(gan.latent(spec, jax.random.key(0), 100_000), np.float64)
     fourth = {"normal": 3.0, "uniform": 9 / 5}[latent]
     assert abs(z.mean()) < 5 / np.sqrt(z.size)
     assert abs(np.mean(z**2) - 1) < 5 * np.sqrt((fourth - 1) / z.size)
@@ -188,13 +187,13 @@ def test_a_bounded_sigma_stays_within_its_bounds_and_counts_the_steps_there():
 @pytest.mark.slow
 def test_an_entropy_weight_pushes_sigma_up():
     """A constant mean: dH/dlog sigma is D, whatever the discriminator says."""
-    game = build(("global",), entropy=True)
-    own = small_games.knobs(game, "global", sigma=SIGMA, rates=(0.0, 0.0, 1.0))
-    state, keys = games.init(game, own), games.streams(own.key)
+    spec = build(("global",), entropy=True)
+    own = small_games.hypers(spec, "global", sigma=SIGMA, rates=(0.0, 0.0, 1.0))
+    state, keys = gan.init(spec, own), gan.streams(own.key)
 
     def slope(weight, t):
-        knobs = own._replace(entropy_weight=weight)
-        after, _ = steps.step(game, knobs, state, jnp.asarray(DATA), keys, t)
+        hypers = own._replace(entropy_weight=weight)
+        after, _ = steps.step(spec, hypers, state, jnp.asarray(DATA), keys, t)
         return after.player.noise["global"] - state.player.noise["global"]
 
     found = jax.jit(jax.vmap(jax.vmap(slope, (None, 0)), (0, None)))(

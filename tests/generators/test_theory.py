@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators import networks, replicas
+from sigmaprop.generators import gan, networks, replicas
 
 from . import small_games
 
@@ -55,16 +54,16 @@ class Ended(NamedTuple):
         return self.sigma[:, -(STEPS // EVERY // 5) :].mean(1)
 
 
-def knobs(game, case, seed):
+def hypers(spec, case, seed):
     rates = (RATE if case.learned else 0.0, RATE, RATE)
     options = {"rates": rates, "penalties": {"r1": 0.1}, "shared": case.placement == "shared"}
-    return small_games.knobs(game, seed=seed, sigma=case.start, **options)
+    return small_games.hypers(spec, seed=seed, sigma=case.start, **options)
 
 
 @functools.cache
 def ended():
     """All cases after their run."""
-    game = small_games.make(
+    spec = small_games.make(
         networks.linear_generator(1, 1, use_bias=False, init=[[1.0]]),
         networks.mlp_discriminator(1, widths=(16, 16)),
         batch_size=BATCH,
@@ -72,8 +71,8 @@ def ended():
         shared=True,
     )
     runs = [(case, seed) for case in CASES for seed in range(case.seeds)]
-    engine = replicas.engine(game, len(runs), every=EVERY, max_windows=STEPS // EVERY)
-    own = engine.place(replicas.stack([knobs(game, *run) for run in runs]))
+    engine = replicas.engine(spec, len(runs), every=EVERY, max_windows=STEPS // EVERY)
+    own = engine.place(replicas.stack([hypers(spec, *run) for run in runs]))
     state = engine.init(own)
     v = np.resize([case.v for case, _ in runs], engine.layout.padded(len(runs)))
     network = jax.tree.map(lambda leaf: leaf * v.reshape(-1, 1, 1), state.player.network)
@@ -81,10 +80,10 @@ def ended():
     state = state._replace(player=state.player._replace(network=network))
     x = np.random.default_rng(0).standard_normal((65_536, 1)).astype(np.float32)
     state, windows = engine.run(state, own, engine.replicate(x), 0, STEPS)
-    sigma = np.asarray(windows, np.float64)[..., games.METRICS.index("sigma")]
+    sigma = np.asarray(windows, np.float64)[..., gan.METRICS.index("sigma")]
     (kernel,) = jax.tree.leaves(state.player.network)
     last = np.abs(np.ravel(kernel))
-    assert np.all(np.asarray(state.diverged_at) == games.NOT_DIVERGED)
+    assert np.all(np.asarray(state.diverged_at) == gan.NOT_DIVERGED)
     edges = np.cumsum([0, *(case.seeds for case in CASES)])
     rows = itertools.starmap(slice, itertools.pairwise(edges))
     return {case: Ended(sigma[row], last[row]) for case, row in zip(CASES, rows, strict=True)}

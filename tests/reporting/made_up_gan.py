@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sigmaprop.experiments.gan import tables as gan_tables
 
+from sigmaprop import metrics
 from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import evaluation, scores
-from sigmaprop.generators.game import METRICS
+from sigmaprop.generators.gan import METRICS
 
 ARMS = ("zero", "fixed", "global", "per_pixel")
 LEARNED = ("global", "per_pixel", "heteroscedastic", "low_rank")
@@ -68,7 +69,7 @@ def table_of(described, mixture, average=True, diverged=None, early=False):
         if one["arm"] == "low_rank":
             row[steps > 50, METRICS.index("at_floor")] = 1.0
     tables = [gan_tables.rows(numbers, steps, METRICS, windows)]
-    names = evaluation.DISTANCES + (evaluation.MIXTURE_SCORES if mixture else ())
+    names = tuple(metrics.METRICS) if mixture else metrics.distances()
     for weights in evaluation.WEIGHTS if average else ("last",):
         for of in evaluation.OF:
             values = [

@@ -19,8 +19,8 @@ from sigmaprop.generators.scores import (
     Comparison,
     Score,
     as_json,
-    scale_of,
 )
+from sigmaprop.metrics import scale_of
 from sigmaprop.statistics import Comparison as Judged
 from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
 from sigmaprop.statistics import compare as judged

@@ -17,9 +17,9 @@ from jaxtyping import Array, Float, Int, Key
 from sigmaprop import estimators
 from sigmaprop.estimators.base import AtMean, evaluate, from_mean
 from sigmaprop.gaussians import Isotropic
-from sigmaprop.generators import game as games
-from sigmaprop.generators.game import Game, Knobs, State
-from sigmaprop.generators.sigma_gradient import Critic
+from sigmaprop.generators import gan
+from sigmaprop.generators.gan import GanSpec, Hypers, State
+from sigmaprop.generators.sigma_gradient import SampleLoss
 from sigmaprop.generators.step import normalised
 from sigmaprop.statistics import squared_norm
 
@@ -60,9 +60,9 @@ def batch_sizes(num_samples: int) -> tuple[int, ...]:
 
 
 def measure(
-    game: Game,
+    spec: GanSpec,
     state: State,
-    knobs: Knobs,
+    hypers: Hypers,
     sigmas: Float[Array, " S"],
     t: Int[Array, ""],
     *,
@@ -72,9 +72,9 @@ def measure(
     """The gap at one replica's generator and discriminator.
 
     Args:
-        game: what the replicas share.
+        spec: what the replicas share.
         state: of the replica.
-        knobs: of the replica; its evaluation stream gives latents and noise.
+        hypers: of the replica; its evaluation stream gives latents and noise.
         sigmas: > 0, in units of x.
         t: step; other latents and noise at each.
         num_samples: draws for each latent, a multiple of `GROUPS`.
@@ -85,12 +85,12 @@ def measure(
     """
     if num_samples % GROUPS:
         raise ValueError(f"num_samples is {num_samples}; it must be a multiple of {GROUPS}")
-    key = jax.random.fold_in(games.streams(knobs.key)["evaluation"], _STREAM)
+    key = jax.random.fold_in(gan.streams(hypers.key)["evaluation"], _STREAM)
     key_latent, key_noise = jax.random.split(jax.random.fold_in(key, t))
-    z = games.latent(game, key_latent, num_latents)
-    means = game.generator.apply(state.player.network, z).mean
-    critic = critic_of(game, state)
-    each = functools.partial(_at_mean_of, critic, num_samples=num_samples)
+    z = gan.latent(spec, key_latent, num_latents)
+    means = spec.generator.apply(state.player.network, z).mean
+    loss = sample_loss(spec, state)
+    each = functools.partial(_at_mean_of, loss, num_samples=num_samples)
     keys = jax.random.split(key_noise, num_latents)
     found = jax.lax.map(lambda one: each(one[0], sigmas, one[1]), (means, keys))
     median: dict[str, Array] = {
@@ -104,14 +104,14 @@ def measure(
     )
 
 
-def critic_of(game: Game, state: State) -> Critic:
+def sample_loss(spec: GanSpec, state: State) -> SampleLoss:
     """The generator's loss of one sample, without dropout or instance noise."""
-    params, _ = normalised(game, state.discriminator, state.spectral)
+    params, _ = normalised(spec, state.discriminator, state.spectral)
 
     def loss(x: Array) -> Array:
-        return game.loss.generator(game.discriminator.apply(params, x[None])[0])
+        return spec.loss.generator(spec.discriminator.apply(params, x[None])[0])
 
-    return Critic(loss, game.discriminator.smoothness)
+    return SampleLoss(loss, spec.discriminator.smoothness)
 
 
 class _Seen(NamedTuple):
@@ -130,16 +130,16 @@ class _Seen(NamedTuple):
 
 
 def _at_mean_of(
-    critic: Critic, mean: Array, sigmas: Array, key: Key[Array, ""], *, num_samples: int
+    loss: SampleLoss, mean: Array, sigmas: Array, key: Key[Array, ""], *, num_samples: int
 ) -> _Seen:
-    value, gradient = jax.value_and_grad(critic)(mean)
+    value, gradient = jax.value_and_grad(loss)(mean)
     at_mean = AtMean(value, gradient)
     eps = jax.random.normal(key, (GROUPS, num_samples // GROUPS, mean.shape[-1]))
 
     def at(sigma: Array) -> _Seen:
         gaussian = Isotropic(mean, sigma)
         deviation, plain, slope = jax.lax.map(
-            lambda group: _terms(critic, gaussian, at_mean, group), eps
+            lambda group: _terms(loss, gaussian, at_mean, group), eps
         )
         return _Seen(
             *_to_the_mean(gradient, deviation.reshape(num_samples, -1)),
@@ -152,12 +152,12 @@ def _at_mean_of(
 
 
 def _terms(
-    critic: Critic, gaussian: Isotropic, at_mean: AtMean, eps: Float[Array, "n D"]
+    loss: SampleLoss, gaussian: Isotropic, at_mean: AtMean, eps: Float[Array, "n D"]
 ) -> tuple[Array, Array, Array]:
     """Each draw's gradient to the mean less grad f(mu), and to sigma by both estimators."""
 
     def one(eps: Array) -> tuple[Any, ...]:
-        seen = from_mean(evaluate(critic, gaussian, eps, ("gradient",)), at_mean)
+        seen = from_mean(evaluate(loss, gaussian, eps, ("gradient",)), at_mean)
         plain, reduced = (
             estimators.of_label(label).terms(gaussian, eps, seen, at_mean).gradient
             for label in _LABELS

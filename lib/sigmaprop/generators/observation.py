@@ -1,36 +1,25 @@
 """The noise at the end of a generator: x = mean + scale eps + factor zeta.
 
-An arm says where scale comes from. `zero`, `fixed` and `scheduled` are given a number for each
-step; the others learn: `global` one number, `per_pixel` one for each coordinate, `heteroscedastic`
-a function of the latent, `low_rank` one for each coordinate and a factor of few columns beside it.
-Replicas of all arms run in one program: each learned component of the program is computed for every
-replica, and a replica's gates select the one that its samples see. Components that no replica needs
-are left out of the program.
+An arm says where scale comes from (`arms.ARMS`): some are given a number for each step, the others
+learn a component of `COMPONENTS`. Replicas of all arms run in one program: each learned component
+of the program is computed for every replica, and a replica's gates select the one that its samples
+see. Components that no replica needs are left out of the program.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from sigmaprop.generators.arms import ARMS, get
 from sigmaprop.generators.parameterisation import Bounds, Parameterisation
-from sigmaprop.generators.schedule import Given
-from sigmaprop.names import unknown
+from sigmaprop.generators.schedule import SigmaSchedule
 
-ARMS: dict[str, str | None] = {
-    "zero": None,
-    "fixed": None,
-    "scheduled": None,
-    "global": "global",
-    "per_pixel": "per_pixel",
-    "heteroscedastic": "heteroscedastic",
-    "low_rank": "low_rank",
-}
-"""Every arm, with the learned component that it needs."""
+__all__ = ["ARMS", "COMPONENTS", "Component", "NoiseHypers", "NoiseScale", "Observation"]
 
-COMPONENTS = ("global", "per_pixel", "heteroscedastic", "low_rank")
 _FACTOR_SHARE = 0.5
 """Share of the noise's standard deviation that the factor has at the start, each column alike."""
 
@@ -52,24 +41,29 @@ class Observation(NamedTuple):
     parameterisation: Parameterisation
     rank: int = 1
 
+    @property
+    def has_factor(self) -> bool:
+        """Whether some component of the program has a factor, so that zeta is drawn."""
+        return any(COMPONENTS[name].factor is not None for name in self.components)
 
-class NoiseKnobs(NamedTuple):
+
+class NoiseHypers(NamedTuple):
     """What one replica has of its own.
 
     Attributes:
-        given: the sigma of the arms that do not learn; 0 for those that do.
+        schedule: the sigma of the arms that do not learn; 0 for those that do.
         gates: for each component of the program whether this replica uses it.
         start: scale at the start, for what is learned, in units of x, [].
         bounds: floor and ceiling of what is learned.
     """
 
-    given: Given
+    schedule: SigmaSchedule
     gates: dict[str, Bool[Array, ""]]
     start: Float[Array, ""]
     bounds: Bounds
 
 
-class Spread(NamedTuple):
+class NoiseScale(NamedTuple):
     """The noise of a batch of samples.
 
     Attributes:
@@ -99,27 +93,38 @@ class Spread(NamedTuple):
         return mean
 
 
-def component(arm: str) -> str | None:
-    """The learned component of an arm, None where sigma is given.
+class Component(NamedTuple):
+    """A learned part of the noise: pure functions of its raw parameters, any pytree.
+
+    Attributes:
+        init: ``(observation, start [], key) -> raw`` whose scale is ``start``.
+        scale: ``(observation, raw, features [B, F], gate [], bounds) -> scale``, [], [D] or [B, D].
+        project: ``(within, raw) -> raw`` inside the bounds; ``within`` moves an array there.
+        log_sigma_grad: the derivative along a common shift of all raw scales, [], from the gradient
+            to ``raw``.
+        factor: ``raw -> factor [D, R]``, None where there is no factor.
+    """
+
+    init: Callable[[Observation, Array, Array], Any]
+    scale: Callable[[Observation, Any, Array, Array, Bounds], Array]
+    project: Callable[[Callable[[Array], Array], Any], Any] = lambda within, raw: within(raw)
+    log_sigma_grad: Callable[[Any], Array] = jnp.sum
+    factor: Callable[[Any], Array] | None = None
+
+
+def components(arms: tuple[str, ...]) -> tuple[str, ...]:
+    """What a program for these arms has to hold.
 
     Raises:
         ValueError: unknown arm; the nearest is named.
     """
-    if arm not in ARMS:
-        raise unknown("arm", arm, ARMS)
-    return ARMS[arm]
-
-
-def components(arms: tuple[str, ...]) -> tuple[str, ...]:
-    """What a program for these arms has to hold."""
-    needed = {component(arm) for arm in arms}
+    needed = {get(arm).component for arm in arms}
     return tuple(name for name in COMPONENTS if name in needed)
 
 
 def gates(arm: str, of: tuple[str, ...]) -> dict[str, bool]:
     """Which of the program's components this arm uses."""
-    own = component(arm)
-    return {name: name == own for name in of}
+    return {name: name == get(arm).component for name in of}
 
 
 def check_rank(rank: int, dim: int) -> None:
@@ -132,73 +137,40 @@ def check_rank(rank: int, dim: int) -> None:
         raise ValueError(f"--rank is {rank}; it must be between 1 and {dim}, the dimension of x")
 
 
-def init(observation: Observation, knobs: NoiseKnobs, key: Array) -> dict[str, Any]:
-    """Raw parameters whose scale is ``knobs.start`` everywhere.
-
-    The factor alone is random: at zero its gradient vanishes, and it would stay there. Its columns
-    and the scale of `low_rank` together have the variance ``start^2`` a coordinate on average.
-    """
-    dim, rank = observation.dim, observation.rank
-    raw = observation.parameterisation.raw(knobs.start)
-    found: dict[str, Any] = {}
-    if "global" in observation.components:
-        found["global"] = raw
-    if "per_pixel" in observation.components:
-        found["per_pixel"] = jnp.broadcast_to(raw, (dim,))
-    if "heteroscedastic" in observation.components:
-        kernel = jnp.zeros((observation.feature_dim, dim))
-        found["heteroscedastic"] = {"kernel": kernel, "bias": jnp.broadcast_to(raw, (dim,))}
-    if "low_rank" in observation.components:
-        rest = jnp.sqrt(1.0 - _FACTOR_SHARE**2)
-        own = observation.parameterisation.raw(rest * knobs.start)
-        column = _FACTOR_SHARE * knobs.start / jnp.sqrt(1.0 * rank)
-        found["low_rank"] = {
-            "raw": jnp.broadcast_to(own, (dim,)),
-            "factor": column * jax.random.normal(key, (dim, rank)),
-        }
-    return found
+def init(observation: Observation, hypers: NoiseHypers, key: Array) -> dict[str, Any]:
+    """Raw parameters of each component whose scale is ``hypers.start`` everywhere."""
+    return {
+        name: COMPONENTS[name].init(observation, hypers.start, key)
+        for name in observation.components
+    }
 
 
-def spread(
+def noise_scale(
     observation: Observation,
     params: dict[str, Any],
     features: Float[Array, "B F"],
-    given: Float[Array, ""],
-    knobs: NoiseKnobs,
-) -> Spread:
+    sigma: Float[Array, ""],
+    hypers: NoiseHypers,
+) -> NoiseScale:
     """The noise of the samples whose latent gave these features.
 
     Args:
         observation: the program's.
         params: raw parameters, from `init`.
         features: the generator's last hidden layer.
-        given: sigma of this step, for the arms that do not learn; 0 for the others.
-        knobs: the replica's.
+        sigma: of this step, for the arms that do not learn; 0 for the others.
+        hypers: the replica's.
     """
-    to_scale = observation.parameterisation.scale
-    own: dict[str, Array] = {}
-    for name in ("global", "per_pixel"):
-        if name in params:
-            own[name] = to_scale(params[name])
-    if "heteroscedastic" in params:
-        # Replicas that run one after the other skip the product where their gate is off.
-        own["heteroscedastic"] = jax.lax.cond(
-            knobs.gates["heteroscedastic"],
-            functools.partial(_scale_of_latent, observation),
-            lambda head, features, bounds: jnp.zeros((features.shape[0], observation.dim)),
-            params["heteroscedastic"],
-            features,
-            knobs.bounds,
-        )
-    factor = None
-    if "low_rank" in params:
-        own["low_rank"] = to_scale(params["low_rank"]["raw"])
-        factor = jnp.where(knobs.gates["low_rank"], params["low_rank"]["factor"], 0.0)
-    scale = given
-    for name, learned in own.items():
-        scale = jnp.where(knobs.gates[name], learned, scale)
-    gated = ((learned, knobs.gates[name]) for name, learned in own.items())
-    return Spread(scale, factor, ((given, jnp.asarray(True)), *gated))
+    scale, factor = sigma, None
+    parts = [(sigma, jnp.asarray(True))]
+    for name in observation.components:
+        raw, gate, component = params[name], hypers.gates[name], COMPONENTS[name]
+        learned = component.scale(observation, raw, features, gate, hypers.bounds)
+        if component.factor is not None:
+            factor = jnp.where(gate, component.factor(raw), 0.0)
+        scale = jnp.where(gate, learned, scale)
+        parts.append((learned, gate))
+    return NoiseScale(scale, factor, tuple(parts))
 
 
 def project(observation: Observation, params: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
@@ -208,63 +180,112 @@ def project(observation: Observation, params: dict[str, Any], bounds: Bounds) ->
     is that of the scale beside it.
     """
     within = functools.partial(observation.parameterisation.project, bounds=bounds)
-    found = dict(params)
-    for name in ("global", "per_pixel"):
-        if name in found:
-            found[name] = within(found[name])
-    if "low_rank" in found:
-        found["low_rank"] = found["low_rank"] | {"raw": within(found["low_rank"]["raw"])}
-    return found
+    return {name: COMPONENTS[name].project(within, raw) for name, raw in params.items()}
 
 
-def root_mean_square(spread: Spread, dim: int) -> Float[Array, ""]:
+def rms_sigma(noise: NoiseScale, dim: int) -> Float[Array, ""]:
     """The standard deviation of the noise, its variance averaged over coordinates and samples."""
-    variance = jnp.mean(spread.scale**2)
-    if spread.factor is not None:
-        variance = variance + jnp.sum(spread.factor**2) / dim
+    variance = jnp.mean(noise.scale**2)
+    if noise.factor is not None:
+        variance = variance + jnp.sum(noise.factor**2) / dim
     return jnp.sqrt(variance)
 
 
-def at_bounds(spread: Spread, knobs: NoiseKnobs) -> tuple[Array, Array]:
+def per_coordinate_std(noise: NoiseScale, num: int, dim: int) -> Float[Array, "num D"]:
+    """The standard deviation of the noise in each coordinate of ``num`` samples."""
+    variance = jnp.broadcast_to(noise.scale**2, (num, dim))
+    if noise.factor is not None:
+        variance = variance + jnp.sum(noise.factor**2, axis=-1)
+    return jnp.sqrt(variance)
+
+
+def at_bounds(noise: NoiseScale, hypers: NoiseHypers) -> tuple[Array, Array]:
     """The share of learned scales at the floor and at the ceiling; 0 where nothing is learned."""
-    size = jnp.abs(spread.scale)
-    low = jnp.mean(size <= knobs.bounds.floor * (1 + 1e-5))
-    high = jnp.mean(size >= knobs.bounds.ceiling * (1 - 1e-5))
-    own = learns(knobs)
-    return jnp.where(own, low, 0.0), jnp.where(own, high, 0.0)
+    size = jnp.abs(noise.scale)
+    low = jnp.mean(size <= hypers.bounds.floor * (1 + 1e-5))
+    high = jnp.mean(size >= hypers.bounds.ceiling * (1 - 1e-5))
+    learned = learns(hypers)
+    return jnp.where(learned, low, 0.0), jnp.where(learned, high, 0.0)
 
 
-def learns(knobs: NoiseKnobs) -> Bool[Array, ""]:
+def learns(hypers: NoiseHypers) -> Bool[Array, ""]:
     """Whether the replica's noise is learned, so that floor and ceiling are its bounds."""
-    return functools.reduce(jnp.logical_or, knobs.gates.values(), jnp.asarray(False))
+    return functools.reduce(jnp.logical_or, hypers.gates.values(), jnp.asarray(False))
 
 
-def _scale_of_latent(
-    observation: Observation, params: dict[str, Array], features: Array, bounds: Bounds
-) -> Array:
-    raw = features @ params["kernel"] + params["bias"]
-    return observation.parameterisation.scale(observation.parameterisation.clip_inward(raw, bounds))
+def log_sigma_grad(gradient: dict[str, Any]) -> Float[Array, ""]:
+    """The derivative of a loss along a common shift of all raw parameters.
 
-
-def slope(gradient: dict[str, Any]) -> Float[Array, ""]:
-    """The derivative of a loss along a common shift of all raw parameters: its slope in log sigma.
-
-    Under the parameterisation "log", that is, and of the scale beside a factor.
+    Under the parameterisation "log" it is the derivative in log sigma; of a scale beside a factor,
+    in that of the scale.
     """
     total = jnp.zeros(())
-    for name in ("global", "per_pixel"):
+    for name, component in COMPONENTS.items():
         if name in gradient:
-            total = total + jnp.sum(gradient[name])
-    if "heteroscedastic" in gradient:
-        total = total + jnp.sum(gradient["heteroscedastic"]["bias"])
-    if "low_rank" in gradient:
-        total = total + jnp.sum(gradient["low_rank"]["raw"])
+            total = total + component.log_sigma_grad(gradient[name])
     return total
 
 
-def coordinates(spread: Spread, num: int, dim: int) -> Float[Array, "num D"]:
-    """The standard deviation of the noise in each coordinate of ``num`` samples."""
-    variance = jnp.broadcast_to(spread.scale**2, (num, dim))
-    if spread.factor is not None:
-        variance = variance + jnp.sum(spread.factor**2, axis=-1)
-    return jnp.sqrt(variance)
+def _to_scale(observation: Observation, raw: Array, *_: Any) -> Array:
+    return observation.parameterisation.scale(raw)
+
+
+def _init_per_pixel(observation: Observation, start: Array, key: Array) -> Array:
+    del key
+    return jnp.broadcast_to(observation.parameterisation.raw(start), (observation.dim,))
+
+
+def _init_head(observation: Observation, start: Array, key: Array) -> dict[str, Array]:
+    kernel = jnp.zeros((observation.feature_dim, observation.dim))
+    return {"kernel": kernel, "bias": _init_per_pixel(observation, start, key)}
+
+
+def _scale_of_head(
+    observation: Observation, raw: Any, features: Array, gate: Array, bounds: Bounds
+) -> Array:
+    """Sigma(z), [B, D]; replicas that run one after the other skip it where their gate is off."""
+
+    def on(head: dict[str, Array], features: Array, bounds: Bounds) -> Array:
+        linear = features @ head["kernel"] + head["bias"]
+        inside = observation.parameterisation.clip_inward(linear, bounds)
+        return observation.parameterisation.scale(inside)
+
+    def off(head: dict[str, Array], features: Array, bounds: Bounds) -> Array:
+        del head, bounds
+        return jnp.zeros((features.shape[0], observation.dim))
+
+    return jax.lax.cond(gate, on, off, raw, features, bounds)
+
+
+def _init_low_rank(observation: Observation, start: Array, key: Array) -> dict[str, Array]:
+    """Scale and factor that together have the variance ``start^2`` a coordinate on average.
+
+    The factor alone is random: at zero its gradient vanishes, and it would stay there.
+    """
+    dim, rank = observation.dim, observation.rank
+    rest = jnp.sqrt(1.0 - _FACTOR_SHARE**2)
+    column = _FACTOR_SHARE * start / jnp.sqrt(1.0 * rank)
+    return {
+        "raw": _init_per_pixel(observation, rest * start, key),
+        "factor": column * jax.random.normal(key, (dim, rank)),
+    }
+
+
+COMPONENTS: dict[str, Component] = {
+    "global": Component(lambda obs, start, _: obs.parameterisation.raw(start), _to_scale),
+    "per_pixel": Component(_init_per_pixel, _to_scale),
+    "heteroscedastic": Component(
+        _init_head,
+        _scale_of_head,
+        project=lambda within, raw: raw,
+        log_sigma_grad=lambda gradient: jnp.sum(gradient["bias"]),
+    ),
+    "low_rank": Component(
+        _init_low_rank,
+        lambda obs, raw, *_: obs.parameterisation.scale(raw["raw"]),
+        project=lambda within, raw: raw | {"raw": within(raw["raw"])},
+        log_sigma_grad=lambda gradient: jnp.sum(gradient["raw"]),
+        factor=lambda raw: raw["factor"],
+    ),
+}
+"""By the name that an arm gives; the order is that in which their noise is added."""

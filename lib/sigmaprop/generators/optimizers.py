@@ -102,7 +102,7 @@ def adam(b1: float, b2: float, eps: float = 1e-8) -> Optimizer:
     return Optimizer(moments.init, update)
 
 
-def apart(optimizer: Optimizer) -> Optimizer:
+def per_entry(optimizer: Optimizer) -> Optimizer:
     """The same for each entry of a dict of parameters, each with a state of its own.
 
     With one state XLA would divide by Adam's bias corrections in another way where two arrays of

@@ -64,10 +64,10 @@ def _forward(raw: Array, projected: Array) -> tuple[Array, Array]:
     return projected, projected - raw
 
 
-def _backward(gap: Array, cotangent: Array) -> tuple[Array, Array]:
+def _backward(gap: Array, loss_and_gaussian_grads: Array) -> tuple[Array, Array]:
     """A descent step moves against the cotangent: inwards if their signs differ."""
-    outward = gap * cotangent > 0
-    return jnp.where(outward, 0.0, cotangent), jnp.zeros_like(cotangent)
+    outward = gap * loss_and_gaussian_grads > 0
+    return jnp.where(outward, 0.0, loss_and_gaussian_grads), jnp.zeros_like(loss_and_gaussian_grads)
 
 
 _clip_inward.defvjp(_forward, _backward)

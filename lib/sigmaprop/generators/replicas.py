@@ -1,6 +1,6 @@
-"""Many replicas of one game in one compiled program.
+"""Many replicas of one spec in one compiled program.
 
-The replicas lie along the leading axis of state and knobs, sharded over the devices of a mesh. On
+The replicas lie along the leading axis of state and hypers, sharded over the devices of a mesh. On
 each device they run in groups of ``replica_chunk``: one group after the other, the replicas of a
 group vectorised. On a CPU a group is one replica, which is the fastest there and gives every
 replica the bits that it would have alone; an accelerator vectorises.
@@ -19,8 +19,8 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from sigmaprop.generators import game as games
-from sigmaprop.generators.game import METRICS, Game, Knobs, State
+from sigmaprop.generators import gan
+from sigmaprop.generators.gan import METRICS, GanSpec, Hypers, State
 from sigmaprop.generators.step import step
 
 Tree = TypeVar("Tree")
@@ -71,18 +71,18 @@ def layout(
 
 
 class Engine(NamedTuple):
-    """The compiled functions of one game.
+    """The compiled functions of one spec.
 
     Attributes:
         layout: where replicas run.
         num: replicas asked for; arrays hold ``layout.padded(num)``, the rest repeats the last.
         every: steps of a window of metrics.
         max_windows: most windows of one call of ``run``.
-        init: ``knobs -> state``.
-        run: ``(state, knobs, data, start, stop) -> (state, windows [R, W, M])``; the state that is
+        init: ``hypers -> state``.
+        run: ``(state, hypers, data, start, stop) -> (state, windows [R, W, M])``; the state that is
             given is consumed. Row w averages the metrics over window ``start // every + w``, once
             its last step has been run.
-        map: ``(function, state, knobs, *rest)``: the function of (state, knobs, *rest) of one
+        map: ``(function, state, hypers, *rest)``: the function of (state, hypers, *rest) of one
             replica, for all of them; ``rest`` is the same for each. To be called under jit.
     """
 
@@ -90,12 +90,12 @@ class Engine(NamedTuple):
     num: int
     every: int
     max_windows: int
-    init: Callable[[Knobs], State]
+    init: Callable[[Hypers], State]
     run: Callable[..., tuple[State, Float[Array, "R W M"]]]
     map: Callable[..., Any]
 
     def place(self, tree: Tree) -> Tree:
-        """Arrays of ``num`` replicas, such as knobs, padded and on their devices."""
+        """Arrays of ``num`` replicas, such as hypers, padded and on their devices."""
         return jax.device_put(_pad(tree, self.layout.padded(self.num)), self.layout.sharding)
 
     def replicate(self, tree: Any) -> Any:
@@ -104,7 +104,7 @@ class Engine(NamedTuple):
 
 
 def engine(
-    game: Game,
+    spec: GanSpec,
     num: int,
     *,
     every: int = 20,
@@ -112,61 +112,62 @@ def engine(
     replica_chunk: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Engine:
-    """Builds the program of ``num`` replicas of a game; nothing is compiled yet.
+    """Builds the program of ``num`` replicas of a spec; nothing is compiled yet.
 
     Args:
-        game: what the replicas share.
+        spec: what the replicas share.
         num: how many, > 0.
         every: steps that metrics are averaged over, > 0.
         max_windows: most windows that one call of ``run`` may touch.
         replica_chunk: see `layout`.
         devices: see `layout`.
     """
-    place = layout(num, replica_chunk, devices)
-    spread = functools.partial(_over_replicas, place)
+    where = layout(num, replica_chunk, devices)
+    map_replicas = functools.partial(_map_replicas, where)
 
-    def run(state: State, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
-        def one(carry: Any, knobs: Knobs, data: Array, start: Array, stop: Array) -> Any:
-            return _steps(game, every, carry, knobs, data, start, stop)
+    def run(state: State, hypers: Hypers, data: Array, start: Array, stop: Array) -> Any:
+        def one(carry: Any, hypers: Hypers, data: Array, start: Array, stop: Array) -> Any:
+            return _steps(spec, every, carry, hypers, data, start, stop)
 
-        windows = jnp.zeros((place.padded(num), max_windows, len(METRICS)))
-        return _in_place(place, one, (state, windows), knobs, (data, start, stop))
+        windows = jnp.zeros((where.padded(num), max_windows, len(METRICS)))
+        return _in_place(where, one, (state, windows), hypers, (data, start, stop))
 
-    def mapped(function: Callable[..., Any], state: Any, knobs: Knobs, *rest: Any) -> Any:
-        return spread(function, (state, knobs), rest)
+    def mapped(function: Callable[..., Any], state: Any, hypers: Hypers, *rest: Any) -> Any:
+        return map_replicas(function, (state, hypers), rest)
 
     return Engine(
-        place,
+        where,
         num,
         every,
         max_windows,
-        jax.jit(lambda knobs: spread(lambda own: games.init(game, own), (knobs,), ())),
+        jax.jit(lambda hypers: map_replicas(functools.partial(gan.init, spec), (hypers,), ())),
         jax.jit(run, donate_argnums=0),
         mapped,
     )
 
 
-def stack(knobs: Sequence[Knobs]) -> Knobs:
-    """Knobs of single replicas along a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *knobs)
+def stack(hypers: Sequence[Hypers]) -> Hypers:
+    """Hypers of single replicas along a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
 
 
 def _steps(
-    game: Game,
+    spec: GanSpec,
     every: int,
     carry: tuple[State, Array],
-    knobs: Knobs,
+    hypers: Hypers,
     data: Array,
     start: Array,
     stop: Array,
 ) -> tuple[State, Array]:
     """The steps of one replica, and the averages of its metrics by window: ``carry`` after them."""
-    keys = games.streams(knobs.key)
+    keys = gan.streams(hypers.key)
 
     def body(t: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
         state, windows = carry
-        state, told = step(game, knobs, state, data, keys, t)
-        total = jnp.where(t % every == 0, told, state.window + told)
+        state, info = step(spec, hypers, state, data, keys, t)
+        metrics = jnp.stack(info)
+        total = jnp.where(t % every == 0, metrics, state.window + metrics)
         row = t // every - start // every
         windows = jax.lax.dynamic_update_slice(windows, total[None] / every, (row, 0))
         return state._replace(window=total), windows
@@ -174,52 +175,52 @@ def _steps(
     return jax.lax.fori_loop(start, stop, body, carry)
 
 
-def _over_replicas(
-    place: Layout, function: Callable[..., Any], each: tuple[Any, ...], shared: tuple[Any, ...]
+def _map_replicas(
+    where: Layout, function: Callable[..., Any], each: tuple[Any, ...], shared: tuple[Any, ...]
 ) -> Any:
     """``function`` of every replica: devices side by side, groups in turn, a group vectorised."""
-    chunk = place.replica_chunk
+    chunk = where.replica_chunk
 
     def on_device(each: tuple[Any, ...], shared: tuple[Any, ...]) -> Any:
         if chunk == 1:
             return jax.lax.map(lambda own: function(*own, *shared), each)
         grouped = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), each)
         many = jax.vmap(lambda own: function(*own, *shared))
-        found = jax.lax.map(many, grouped)
-        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), found)
+        mapped = jax.lax.map(many, grouped)
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), mapped)
 
     split, whole = PartitionSpec(AXIS), PartitionSpec()
     return jax.shard_map(
-        on_device, mesh=place.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
+        on_device, mesh=where.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
     )(each, shared)
 
 
 def _in_place(
-    place: Layout, function: Callable[..., Any], carry: Any, knobs: Knobs, shared: tuple[Any, ...]
+    where: Layout, function: Callable[..., Any], carry: Any, hypers: Hypers, shared: tuple[Any, ...]
 ) -> Any:
-    """``carry`` of every replica after ``function(carry, knobs, *shared)``, written where it was.
+    """``carry`` of every replica after ``function(carry, hypers, *shared)``, written where it was.
 
     `jax.lax.map` would copy the state of all replicas several times, which costs as much as some
     steps of each.
     """
-    chunk = place.replica_chunk
+    chunk = where.replica_chunk
 
-    def on_device(carry: Any, knobs: Knobs, shared: tuple[Any, ...]) -> Any:
-        def one(carry: Any, knobs: Knobs) -> Any:
-            return function(carry, knobs, *shared)
+    def on_device(carry: Any, hypers: Hypers, shared: tuple[Any, ...]) -> Any:
+        def one(carry: Any, hypers: Hypers) -> Any:
+            return function(carry, hypers, *shared)
 
-        def turn(i: Array, all_carries: Any) -> Any:
-            own = jax.tree.map(lambda a: _group(a, i, chunk), (all_carries, knobs))
-            found = (one if chunk == 1 else jax.vmap(one))(*own)
-            return jax.tree.map(lambda a, new: _with_group(a, new, i, chunk), all_carries, found)
+        def group_body(i: Array, all_carries: Any) -> Any:
+            group = jax.tree.map(lambda a: _group(a, i, chunk), (all_carries, hypers))
+            after = (one if chunk == 1 else jax.vmap(one))(*group)
+            return jax.tree.map(lambda a, new: _with_group(a, new, i, chunk), all_carries, after)
 
         num = jax.tree.leaves(carry)[0].shape[0]
-        return jax.lax.fori_loop(0, num // chunk, turn, carry)
+        return jax.lax.fori_loop(0, num // chunk, group_body, carry)
 
     split, whole = PartitionSpec(AXIS), PartitionSpec()
     return jax.shard_map(
-        on_device, mesh=place.mesh, in_specs=(split, split, whole), out_specs=split, check_vma=False
-    )(carry, knobs, shared)
+        on_device, mesh=where.mesh, in_specs=(split, split, whole), out_specs=split, check_vma=False
+    )(carry, hypers, shared)
 
 
 def _group(leaf: Array, i: Array, chunk: int) -> Array:

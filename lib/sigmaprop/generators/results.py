@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.generators.scores import METRICS, PARTIAL, scale_of
+from sigmaprop.metrics import METRICS, scale_of
 from sigmaprop.runs import read_metrics
 from sigmaprop.runs.files import RunError, read_json
 from sigmaprop.runs.tables import check_columns
@@ -99,7 +99,8 @@ class Measured(NamedTuple):
 
     def late(self, key: Key, cell: Cell) -> np.ndarray:
         """A series' mean over the last fifth for each seed of a cell, NaN if it diverged. [S]"""
-        value = self.series[key].end(self.steps).mean(key.metric in PARTIAL)[cell.replicas]
+        partial = key.metric in METRICS and METRICS[key.metric].partial
+        value = self.series[key].end(self.steps).mean(partial)[cell.replicas]
         return np.where(self.diverged_at[cell.replicas] >= 0, np.nan, value)
 
     def scores(self) -> list[Key]:

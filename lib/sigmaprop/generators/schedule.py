@@ -1,7 +1,8 @@
-"""Numbers that are given for each step: sigma schedules that differ between replicas of a program.
+"""Sigmas that are given for each step: schedules that differ between replicas of a program.
 
-`noise.schedules` has the same curves as float64 functions of the host, for sweeps; here kind
-and ends are arrays, so that a vmap over replicas can hold a different schedule in each.
+`noise.schedules` has the same curves as float64 functions of the host, for sweeps ("exponential" is
+its "geometric"); here kind and ends are arrays, so that a vmap over replicas can hold a different
+schedule in each.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from sigmaprop.names import unknown
 KINDS = ("constant", "linear", "cosine", "exponential")
 
 
-class Given(NamedTuple):
+class SigmaSchedule(NamedTuple):
     """A sigma for each step.
 
     Attributes:
@@ -30,7 +31,7 @@ class Given(NamedTuple):
     steps: Int[Array, ""]
 
 
-def given(kind: str, first: float, last: float, steps: int) -> Given:
+def sigma_schedule(kind: str, first: float, last: float, steps: int) -> SigmaSchedule:
     """A schedule of one replica.
 
     Raises:
@@ -44,7 +45,7 @@ def given(kind: str, first: float, last: float, steps: int) -> Given:
         )
     if steps < 1:
         raise ValueError(f"a sigma schedule of {steps} steps; it needs at least 1")
-    return Given(
+    return SigmaSchedule(
         jnp.asarray(first, jnp.float32),
         jnp.asarray(first if kind == "constant" else last, jnp.float32),
         jnp.asarray(KINDS.index(kind), jnp.int32),
@@ -52,7 +53,7 @@ def given(kind: str, first: float, last: float, steps: int) -> Given:
     )
 
 
-def at(schedule: Given, step: Int[Array, ""]) -> Float[Array, ""]:
+def select_sigma(schedule: SigmaSchedule, step: Int[Array, ""]) -> Float[Array, ""]:
     """Sigma of a step: ``first`` at 0, ``last`` from ``schedule.steps`` on.
 
     Constant schedules give ``first`` itself at every step, without rounding.
@@ -63,10 +64,7 @@ def at(schedule: Given, step: Int[Array, ""]) -> Float[Array, ""]:
     half_cosine = last + (first - last) * 0.5 * (1.0 + jnp.cos(jnp.pi * t))
     positive = jnp.maximum(first, 1e-30), jnp.maximum(last, 1e-30)
     geometric = jnp.exp(jnp.log(positive[0]) * (1.0 - t) + jnp.log(positive[1]) * t)
-    curves = jnp.stack([first, straight, half_cosine, jnp.clip(geometric, *_ordered(first, last))])
+    ends = jnp.minimum(first, last), jnp.maximum(first, last)
+    curves = jnp.stack([first, straight, half_cosine, jnp.clip(geometric, *ends)])
     inside = jnp.sum(jnp.where(jnp.arange(len(KINDS)) == schedule.kind, curves, 0.0))
     return jnp.where(t >= 1.0, last, jnp.where(t <= 0.0, first, inside))
-
-
-def _ordered(first: Array, last: Array) -> tuple[Array, Array]:
-    return jnp.minimum(first, last), jnp.maximum(first, last)

@@ -1,80 +1,12 @@
 """What a comparison of arms says, and how it is written to and read from ``comparison.json``."""
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sigmaprop.statistics import FEWEST, MARGIN, Interval, Scale, bound
+from sigmaprop.statistics import FEWEST, Interval, bound
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan, math.nan)
 
-
-class Metric(NamedTuple):
-    """How to read a score.
-
-    Attributes:
-        title: what to call it.
-        scale: its good end and how two of its values compare.
-        meaning: for the list of metrics.
-    """
-
-    title: str
-    scale: Scale
-    meaning: str
-
-    @property
-    def good(self) -> str:
-        """Its good end in words."""
-        return {
-            "smaller": "smaller is better",
-            "larger": "larger is better",
-            "target": "the nearer to what the truth scores, the better",
-        }[self.scale.better]
-
-
-METRICS = {
-    "mmd2": Metric(
-        "MMD²",
-        Scale("smaller", "ratio", margin=MARGIN),
-        "unbiased squared maximum mean discrepancy to held-out data",
-    ),
-    "sliced_wasserstein": Metric(
-        "sliced Wasserstein",
-        Scale("smaller"),
-        "to held-out data, 128 directions, in units of x; of finite samples it favours a sigma "
-        "that is a little too small",
-    ),
-    "num_modes": Metric(
-        "modes",
-        Scale("larger"),
-        "modes with at least one example of high quality; blind to the spread within them",
-    ),
-    "high_quality": Metric(
-        "high quality",
-        Scale("larger"),
-        "share of examples within 3 std of the nearest mode; collapse onto the modes scores more "
-        "than the truth",
-    ),
-    "reverse_kl": Metric(
-        "reverse KL", Scale("smaller"), "of the modes' shares to equal ones, in nats"
-    ),
-    "variance_ratio": Metric(
-        "variance ratio",
-        Scale("target", target=1.0),
-        "squared distance to the nearest mode over that of the data",
-    ),
-    "log_likelihood": Metric(
-        "log-likelihood",
-        Scale("target"),
-        "mean log density of examples under the mixture, in nats; collapse onto the modes scores "
-        "more than the truth",
-    ),
-}
-"""Scores, in the order of tables."""
-PARTIAL = ("reverse_kl", "variance_ratio")
-"""Not defined where no example is of high quality; means are over evaluations where they are."""
-MIXTURE = ("num_modes", "high_quality", "reverse_kl", "variance_ratio", "log_likelihood")
-"""Scores against a mixture of which the truth is known."""
 PRIMARY = ("mmd2", "x", "last")
 """Metric, what it is of, and weights that verdicts are about."""
 EACH = 0.95
@@ -85,19 +17,11 @@ VERDICTS = ("better", "worse", "equivalent", "non-inferior", "not resolved", "to
 """Of the primary comparison, in the order in which they are told."""
 
 
-def scale_of(metric: str, ideal: Mapping[str, float]) -> Scale:
-    """How values of a metric compare in a run whose truth scores ``ideal``."""
-    scale = METRICS[metric].scale
-    if scale.better != "target":
-        return scale
-    return scale._replace(target=float(ideal.get(metric, scale.target)))
-
-
 class Score(NamedTuple):
     """One metric of a cell.
 
     Attributes:
-        metric: a key of `METRICS`.
+        metric: a name of `metrics.METRICS`.
         of: "mean", or "x" with its noise.
         weights: "last" or "average".
         level: mean over the seeds with its 95% interval; where runs diverged the median, infinite

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 from sigmaprop.estimators import of_label, parse
 from sigmaprop.estimators.estimation import check_smoothness, estimate
 from sigmaprop.gaussians import Diagonal, LowRank
-from sigmaprop.generators.observation import Spread
+from sigmaprop.generators.observation import NoiseScale
 from sigmaprop.names import unknown
 
 LABELS = (
@@ -32,7 +32,7 @@ LABELS = (
 GRADIENTS = ("pathwise", "at_mean")
 
 
-class Critic(NamedTuple):
+class SampleLoss(NamedTuple):
     """The generator's loss of one sample, as estimators take it.
 
     Attributes:
@@ -67,17 +67,17 @@ def check(sigma_gradient: str, smoothness: str, name: str) -> None:
         )
 
 
-def gaussians(mean: Float[Array, "B D"], spread: Spread) -> Diagonal | LowRank:
+def gaussians(mean: Float[Array, "B D"], noise: NoiseScale) -> Diagonal | LowRank:
     """The Gaussian of each sample, stacked along the leading axis."""
-    scale = jnp.broadcast_to(spread.scale, mean.shape)
-    if spread.factor is None:
+    scale = jnp.broadcast_to(noise.scale, mean.shape)
+    if noise.factor is None:
         return Diagonal(mean, scale)
-    factor = jnp.broadcast_to(spread.factor, (mean.shape[0], *spread.factor.shape))
+    factor = jnp.broadcast_to(noise.factor, (mean.shape[0], *noise.factor.shape))
     return LowRank(mean, scale, factor)
 
 
-def cotangent(
-    critic: Critic,
+def loss_and_gaussian_grads(
+    sample_loss: SampleLoss,
     stacked: Diagonal | LowRank,
     key: Key[Array, ""],
     *,
@@ -88,7 +88,7 @@ def cotangent(
     """Losses and gradients of each sample's Gaussian.
 
     Args:
-        critic: f.
+        sample_loss: f.
         stacked: one Gaussian for each latent, leading axis B.
         key: of the noise; each latent has its own.
         gradient: how the mean is differentiated, of `GRADIENTS`.
@@ -99,7 +99,7 @@ def cotangent(
         (E f of each Gaussian [B], Gaussian-shaped gradients [B, ...]). To a scale of exactly 0 the
         gradient is set to 0: an arm with that scale does not learn it.
     """
-    check_smoothness(critic, of_label(sigma_gradient))
+    check_smoothness(sample_loss, of_label(sigma_gradient))
     keys = jax.random.split(key, stacked.mean.shape[0])
 
     def by(label: str) -> Any:
@@ -107,7 +107,7 @@ def cotangent(
 
         def one(gaussian: Any, key: Array) -> tuple[Array, Any]:
             found = estimate(
-                critic,
+                sample_loss,
                 gaussian,
                 key,
                 num_samples,

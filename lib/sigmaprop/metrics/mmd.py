@@ -5,7 +5,7 @@ Gaussian density has its variance. k(x, x) = 1.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -133,3 +133,8 @@ def _kernel(distances: Array, bandwidths: Array) -> Array:
     """Mean over the bandwidths [J] of exp(-distance / (2 bandwidth)), of the distances' shape."""
     terms = (jnp.exp(distances * (-0.5 / bandwidths[j])) for j in range(len(bandwidths)))
     return sum(terms, jnp.zeros_like(distances)) / len(bandwidths)
+
+
+def score(x: Float[Array, "N D"], held_out: Float[Array, "M D"], reference: Any) -> Array:
+    """`unbiased` with the bandwidths of an `evaluation.Reference`."""
+    return unbiased(x, held_out, reference.squared_bandwidths)

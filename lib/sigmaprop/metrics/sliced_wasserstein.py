@@ -1,10 +1,15 @@
 """Sliced Wasserstein distance: transport along random lines, where sorting solves it exactly."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+
+NUM_PROJECTIONS = 128
+"""Directions of the score that generators are compared by."""
 
 
 def distance(
@@ -104,3 +109,8 @@ def _matched(num_x: int, num_y: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     starts = levels[:-1]
     weights = np.diff(levels) / (num_x * num_y)
     return starts // num_y, starts // num_x, weights.astype(jnp.result_type(float))
+
+
+def score(x: Float[Array, "N D"], held_out: Float[Array, "M D"], reference: Any) -> Array:
+    """`distance` along the directions of an `evaluation.Reference`, the same for every sample."""
+    return distance(x, held_out, reference.key, num_projections=NUM_PROJECTIONS)

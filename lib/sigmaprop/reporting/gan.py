@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sigmaprop.generators.results import Measured, measured
-from sigmaprop.generators.scores import METRICS as SCORES
-from sigmaprop.generators.scores import MIXTURE, PRIMARY, Comparison, Score
+from sigmaprop.generators.scores import PRIMARY, Comparison, Score
+from sigmaprop.metrics import METRICS as SCORES
+from sigmaprop.metrics import distances, mixture_scores
 from sigmaprop.reporting import gan_words, page, style
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.fmt import percent, short
@@ -136,11 +137,9 @@ def _tables(run: Measured, found: Sequence[Comparison], before: str) -> Iterator
     for weights, text in WEIGHTS.items():
         if not any(one.score("mmd2", "x", weights) for one in found):
             continue
-        for metrics, what in (
-            (("mmd2",), "MMD²"),
-            (("sliced_wasserstein",), "sliced Wasserstein"),
-            (MIXTURE, "modes"),
-        ):
+        of_distances = [((name,), SCORES[name].title) for name in distances()]
+        groups: list[tuple[tuple[str, ...], str]] = [*of_distances, (mixture_scores(), "modes")]
+        for metrics, what in groups:
             if any(one.score(metrics[0], "x", weights) for one in found):
                 judged = (metrics[0], weights) == (PRIMARY[0], PRIMARY[2])
                 caption = f"{before}{what}, {text}: means over seeds (medians where runs diverged)"
@@ -149,9 +148,8 @@ def _tables(run: Measured, found: Sequence[Comparison], before: str) -> Iterator
                     ideal = (short(run.ideal.get(metric, math.nan)) for metric in metrics)
                     rows.append([Cell("the truth"), *(Cell(text, "number") for text in ideal)])
                 headings = list(_headings(found, metrics, judged))
-                yield Table(
-                    caption, headings, rows, weights == "last" and what != "sliced Wasserstein"
-                )
+                shown = weights == "last" and (judged or len(metrics) > 1)
+                yield Table(caption, headings, rows, shown)
     real = [
         [
             Cell(SCORES[metric].title),

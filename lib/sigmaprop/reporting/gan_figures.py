@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.results import Measured, measured
-from sigmaprop.generators.scores import METRICS as SCORES
-from sigmaprop.generators.scores import MIXTURE, Comparison, from_json
+from sigmaprop.generators.scores import Comparison, from_json
+from sigmaprop.metrics import METRICS as SCORES
+from sigmaprop.metrics import distances, mixture_scores
 from sigmaprop.reporting.charts import Guide, Lines, tidy
 from sigmaprop.reporting.fmt import plain
 from sigmaprop.reporting.frame import Run, odd, read_arrays
@@ -23,9 +25,11 @@ from sigmaprop.reporting.style import MUTED, SKY, VERMILLION
 STEP, SIGMA = "step", "sigma (std, units of x)"
 _MOST_CELLS = 32
 """Cells told apart in a figure."""
+_UNITS = {SCORES[name].title: SCORES[name].unit for name in distances()}
+_DRAWN = tuple(name for name in mixture_scores() if name != "reverse_kl")
+"""Of a mixture: the divergence says little beside the number of modes."""
 _MOST_SEEDS = 8
 """Seeds of a cell that are drawn line by line."""
-_DISTANCES = ("mmd2", "sliced_wasserstein")
 WEIGHTS = {"last": "last iterate", "average": "moving average of the weights"}
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """A cosine this near to 1 cannot be told from 1."""
@@ -146,7 +150,7 @@ def _lowest(run: Measured, metric: str) -> float:
 def _along(runs: Sequence[Run]) -> pd.DataFrame | None:
     """Distances against the step, of the mean and of x; last iterate and moving average."""
     run, numbers, tables = runs[0], measured(runs[0].directory), []
-    for metric in _DISTANCES:
+    for metric in distances():
         for of, text in (("mean", "the mean"), ("x", "x")):
             panel = {"panel": f"{SCORES[metric].title} of {text}"}
             for weights in WEIGHTS:
@@ -174,7 +178,7 @@ def _scores(runs: Sequence[Run], metrics: Sequence[str], weights: str) -> pd.Dat
         return None
     for metric in metrics:
         panel = {"panel": SCORES[metric].title}
-        low = _lowest(run, metric) if metric in _DISTANCES else -np.inf
+        low = _lowest(run, metric) if metric in distances() else -np.inf
         for one, cell in zip(found, run.cells, strict=False):
             for key in (k for k in run.scores() if (k.metric, k.weights) == (metric, weights)):
                 score = one.score(*key)
@@ -199,7 +203,7 @@ def _scores(runs: Sequence[Run], metrics: Sequence[str], weights: str) -> pd.Dat
             ideal = {"kind": "line", "value": run.ideal[metric], "dashes": "--"}
             rows.append(ideal | {"legend": "the truth itself"} | panel)
     table = pd.DataFrame(rows)
-    told = "modes and quality" if metrics[0] in MIXTURE else "distance to held-out data"
+    told = "modes and quality" if metrics[0] in mixture_scores() else "distance to held-out data"
     table.attrs = {"heading": _title(runs[0], f"{told}, {WEIGHTS[weights]}")}
     table.attrs |= {"weights": WEIGHTS[weights], "caption": _left_out(runs[0])}
     return table
@@ -291,7 +295,7 @@ def _maps(runs: Sequence[Run]) -> list[tuple[int, str, np.ndarray]]:
     for number, label, arm, first in _cells(run):
         scale = run.samples["scale"][first].astype(float)
         value = np.sqrt(np.mean(scale**2, axis=0))
-        if arm in ("per_pixel", "heteroscedastic", "low_rank") and (value > 0).any():
+        if arm in ARMS and ARMS[arm].maps and (value > 0).any():
             found.append((number, label, np.where(value > 0, value, np.nan)))
     return found[:12]
 
@@ -559,8 +563,8 @@ SECTIONS: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
                     "better. What lies in the band, or left of it, cannot be told from real data "
                     "with this many examples. Where seeds diverged the dot is a median without "
                     "an interval.",
-                    rows=partial(_scores, metrics=_DISTANCES, weights=weights),
-                    x={SCORES["mmd2"].title: "MMD²", "sliced Wasserstein": "units of x"},
+                    rows=partial(_scores, metrics=distances(), weights=weights),
+                    x=_UNITS,
                     row=0.34,
                     shift=True,
                 )
@@ -572,9 +576,7 @@ SECTIONS: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
                 caption="High quality is within 3 std of the nearest mode. Log-likelihood and "
                 "variance ratio are best where they equal the truth's own, a dashed line: collapse "
                 "onto the modes scores more.",
-                rows=partial(
-                    _scores, metrics=tuple(m for m in MIXTURE if m != "reverse_kl"), weights="last"
-                ),
+                rows=partial(_scores, metrics=_DRAWN, weights="last"),
                 x="",
                 log="",
                 row=0.34,
@@ -587,7 +589,7 @@ SECTIONS: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
                 "last fifth of the run alone.",
                 rows=_along,
                 x=STEP,
-                y={"MMD": "MMD²", "sliced": "units of x"},
+                y=_UNITS,
                 log="y",
                 height=2.2,
                 share="row",

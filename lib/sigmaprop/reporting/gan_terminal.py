@@ -8,7 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from sigmaprop.generators.scores import METRICS, MIXTURE, Comparison, Score
+from sigmaprop.generators.scores import Comparison, Score
+from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
 from sigmaprop.reporting.gan_words import about_intervals, about_verdicts, level, ratio
 from sigmaprop.runs.files import read_json
@@ -102,14 +103,14 @@ def _modes(found: Sequence[Comparison], ideal: Mapping[str, float]) -> Table:
     )
     table.add_column("cell", overflow="fold", min_width=_cell_width(found))
     table.add_column("of", no_wrap=True)
-    for metric in MIXTURE:
+    for metric in mixture_scores():
         table.add_column(
             METRICS[metric].title.replace(" ", "\n").replace("-", "-\n"), justify="right"
         )
     for one in found:
-        table.add_row(one.label, "mean\nx", *(_both(one, metric) for metric in MIXTURE))
+        table.add_row(one.label, "mean\nx", *(_both(one, metric) for metric in mixture_scores()))
     if ideal:
-        truth = (short(ideal.get(metric, math.nan)) for metric in MIXTURE)
+        truth = (short(ideal.get(metric, math.nan)) for metric in mixture_scores())
         table.add_row("the truth", "", *truth, style="dim")
     return table
 

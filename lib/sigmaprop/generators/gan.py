@@ -1,7 +1,7 @@
-"""The two players: what all replicas of a program share, what each has of its own, and the state.
+"""A GAN: what all replicas of a program share, what each has of its own, and the state.
 
-A `Game` is static: it decides what is compiled. `Knobs` are arrays: replicas of one game differ in
-seed, arm, rates and weights, and run side by side in one executable.
+A `GanSpec` is static: it decides what is compiled. `Hypers` are arrays: replicas of one spec differ
+in seed, arm, rates and weights, and run side by side in one executable.
 """
 
 import math
@@ -16,48 +16,24 @@ from sigmaprop.generators import observation, spectral
 from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
-from sigmaprop.generators.observation import NoiseKnobs, Observation
-from sigmaprop.generators.optimizers import Optimizer, Rate, apart
-from sigmaprop.generators.schedule import Given
+from sigmaprop.generators.observation import NoiseHypers, Observation
+from sigmaprop.generators.optimizers import Optimizer, Rate, per_entry
+from sigmaprop.generators.schedule import SigmaSchedule
 from sigmaprop.noise import normal_rows
 
 STREAMS = {
     name: number
     for number, name in enumerate(
         (
-            "init",
-            "data",
-            "latent_discriminator",
-            "latent_generator",
-            "noise_real",
-            "noise_discriminator",
-            "noise_generator",
-            "instance_discriminator",
-            "instance_generator",
-            "dropout_discriminator",
-            "dropout_generator",
-            "penalty",
-            "entropy",
-            "evaluation",
+            *("init", "data", "latent_discriminator", "latent_generator", "noise_real"),
+            *("noise_discriminator", "noise_generator", "instance_discriminator"),
+            *("instance_generator", "dropout_discriminator", "dropout_generator"),
+            *("penalty", "entropy", "evaluation"),
         ),
         start=1,
     )
 }
 """The purposes of random numbers; each folds its own constant into the replica's key."""
-
-METRICS = (
-    "discriminator_loss",
-    "generator_loss",
-    "logit_real",
-    "logit_fake",
-    "sigma",
-    "sigma_slope",
-    "sigma_slope_squared",
-    "at_floor",
-    "at_ceiling",
-    "hmc_acceptance",
-)
-"""What a step tells, in this order; averaged over windows of steps."""
 
 NOT_DIVERGED = -1
 _EDGE = math.sqrt(3.0)
@@ -66,7 +42,39 @@ _SMALLEST_SHARE = 2.0**-24
 """Half the spacing of uniform draws: the edge itself would be infinitely far out."""
 
 
-class Game(NamedTuple):
+class StepInfo(NamedTuple):
+    """What a step measures, each []; windows of steps are averaged.
+
+    Attributes:
+        discriminator_loss: with its penalties.
+        generator_loss: without the entropy.
+        logit_real: mean logit of real examples.
+        logit_fake: mean logit of generated examples.
+        sigma: root mean square std of the noise, in units of x.
+        sigma_slope: derivative of the generator's loss in log sigma; see `log_sigma_grad`.
+        sigma_slope_squared: its square.
+        at_floor: share of learned scales at the floor.
+        at_ceiling: share of learned scales at the ceiling.
+        hmc_acceptance: of the entropy's sampler, 0 where there is none.
+    """
+
+    discriminator_loss: Array
+    generator_loss: Array
+    logit_real: Array
+    logit_fake: Array
+    sigma: Array
+    sigma_slope: Array
+    sigma_slope_squared: Array
+    at_floor: Array
+    at_ceiling: Array
+    hmc_acceptance: Array
+
+
+METRICS = StepInfo._fields
+"""The columns of windows, in this order."""
+
+
+class GanSpec(NamedTuple):
     """What is the same for all replicas of one program.
 
     Attributes:
@@ -127,7 +135,7 @@ class Rates(NamedTuple):
     sigma: Rate
 
 
-class Knobs(NamedTuple):
+class Hypers(NamedTuple):
     """What one replica has of its own.
 
     Attributes:
@@ -135,7 +143,7 @@ class Knobs(NamedTuple):
         noise: its arm.
         shared: whether real examples get noise of the same scale.
         rates: learning rates.
-        penalties: weight of each penalty of the game.
+        penalties: weight of each penalty of the spec.
         instance_noise: std of the noise on all examples, by step.
         entropy_weight: what the generator is paid for a nat.
         ema_decay: of the moving average of generator and noise.
@@ -143,24 +151,24 @@ class Knobs(NamedTuple):
     """
 
     key: Key[Array, ""]
-    noise: NoiseKnobs
+    noise: NoiseHypers
     shared: Bool[Array, ""]
     rates: Rates
     penalties: dict[str, Float[Array, ""]]
-    instance_noise: Given
+    instance_noise: SigmaSchedule
     entropy_weight: Float[Array, ""]
     ema_decay: Float[Array, ""]
     rows: Int[Array, " n"] | None = None
 
 
-class Player(NamedTuple):
+class GeneratorParams(NamedTuple):
     """The generator: its network's parameters, and the raw ones of its noise."""
 
     network: Any
     noise: dict[str, Any]
 
 
-class Moments(NamedTuple):
+class OptStates(NamedTuple):
     """The optimisers' states."""
 
     generator: Any
@@ -169,7 +177,7 @@ class Moments(NamedTuple):
 
 
 class State(NamedTuple):
-    """A replica between two steps.
+    """A replica between two steps. Checkpoints hold the names of its fields, so they stay.
 
     Attributes:
         player: the generator.
@@ -182,10 +190,10 @@ class State(NamedTuple):
         window: sums of the metrics over the steps of the current window, [M].
     """
 
-    player: Player
+    player: GeneratorParams
     discriminator: Any
-    moments: Moments
-    average: Player | None
+    moments: OptStates
+    average: GeneratorParams | None
     spectral: Any
     hmc: HmcState | None
     diverged_at: Int[Array, ""]
@@ -197,53 +205,53 @@ def streams(key: Key[Array, ""]) -> dict[str, Key[Array, ""]]:
     return {name: jax.random.fold_in(key, number) for name, number in STREAMS.items()}
 
 
-def init(game: Game, knobs: Knobs) -> State:
+def init(spec: GanSpec, hypers: Hypers) -> State:
     """The state before step 0."""
-    keys = jax.random.split(streams(knobs.key)["init"], 4)
-    network = game.generator.init(keys[0])
-    discriminator = game.discriminator.init(keys[1])
-    noise = observation.init(game.observation, knobs.noise, keys[2])
-    player = Player(network, noise)
-    moments = Moments(
-        game.optimizer.init(network),
-        apart(game.sigma_optimizer).init(noise),
-        game.optimizer.init(discriminator),
+    keys = jax.random.split(streams(hypers.key)["init"], 4)
+    generator = GeneratorParams(
+        spec.generator.init(keys[0]), observation.init(spec.observation, hypers.noise, keys[2])
+    )
+    discriminator = spec.discriminator.init(keys[1])
+    opt_states = OptStates(
+        spec.optimizer.init(generator.network),
+        per_entry(spec.sigma_optimizer).init(generator.noise),
+        spec.optimizer.init(discriminator),
     )
     return State(
-        player,
+        generator,
         discriminator,
-        moments,
-        player if game.average else None,
-        spectral.init(discriminator, keys[3]) if game.spectral_norm else None,
-        HmcState.start(game.generator.in_dim) if game.entropy else None,
+        opt_states,
+        generator if spec.average else None,
+        spectral.init(discriminator, keys[3]) if spec.spectral_norm else None,
+        HmcState.start(spec.generator.in_dim) if spec.entropy else None,
         jnp.asarray(NOT_DIVERGED, jnp.int32),
         jnp.zeros(len(METRICS)),
     )
 
 
-def latent(game: Game, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
+def latent(spec: GanSpec, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
     """Latents of mean 0 and variance 1, [num, Z].
 
     Normal ones, here and in `draws`, have the bits of `jax.random.normal`, and save a twentieth of
     a step on a CPU.
     """
-    shape = (num, game.generator.in_dim)
-    if game.latent == "uniform":
+    shape = (num, spec.generator.in_dim)
+    if spec.latent == "uniform":
         return jax.random.uniform(key, shape, minval=-_EDGE, maxval=_EDGE)
     return normal_rows(key, 0, *shape)
 
 
-def to_normal(game: Game, z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The standard normal variables that latents of the game are a function of."""
-    if game.latent == "normal":
+def to_normal(spec: GanSpec, z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The standard normal variables that latents of the spec are a function of."""
+    if spec.latent == "normal":
         return z
     share = 0.5 + 0.5 * z / _EDGE
     return norm.ppf(jnp.clip(share, _SMALLEST_SHARE, 1.0 - _SMALLEST_SHARE))
 
 
-def from_normal(game: Game, u: Float[Array, "..."]) -> Float[Array, "..."]:
+def from_normal(spec: GanSpec, u: Float[Array, "..."]) -> Float[Array, "..."]:
     """The latents of standard normal variables; the inverse of `to_normal`."""
-    return u if game.latent == "normal" else _EDGE * (2.0 * norm.cdf(u) - 1.0)
+    return u if spec.latent == "normal" else _EDGE * (2.0 * norm.cdf(u) - 1.0)
 
 
 class Draws(NamedTuple):
@@ -253,16 +261,15 @@ class Draws(NamedTuple):
     zeta: Float[Array, "B R"] | None
 
 
-def draws(game: Game, key: Key[Array, ""], num: int) -> Draws:
+def draws(spec: GanSpec, key: Key[Array, ""], num: int) -> Draws:
     """Noise of ``num`` samples; what the factor needs comes from a key of its own.
 
     Behind the barrier a draw is one number to XLA: it would otherwise multiply a scale that is the
     same for all samples by the sqrt(2) of a normal draw first, but not one that differs, and an
     arm's bits would depend on the other arms of its program.
     """
-    eps = normal_rows(key, 0, num, game.observation.dim)
+    eps = normal_rows(key, 0, num, spec.observation.dim)
     zeta = None
-    if "low_rank" in game.observation.components:
-        own = jax.random.fold_in(key, 1)
-        zeta = normal_rows(own, 0, num, game.observation.rank)
+    if spec.observation.has_factor:
+        zeta = normal_rows(jax.random.fold_in(key, 1), 0, num, spec.observation.rank)
     return Draws(*jax.lax.optimization_barrier((eps, zeta)))

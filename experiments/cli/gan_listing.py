@@ -9,13 +9,6 @@ from sigmaprop.generators.arms import ARMS
 from ..gan.config import GAN_PRESETS, swept
 from .listing_tables import add, table
 
-_LOSSES = {
-    "non_saturating": "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
-    "minimax": "the same for D; G: log(1 - D(fake))",
-    "least_squares": "D: (l - 1)^2/2 + l^2/2; G: (l - 1)^2/2",
-    "hinge": "D: max(0, 1 - l) + max(0, 1 + l); G: -l",
-    "wasserstein": "D: l(fake) - l(real); G: -l",
-}
 _PENALTIES = {
     "--r1": "|grad D|^2 / 2 at real examples",
     "--r2": "|grad D|^2 / 2 at generated examples",
@@ -31,7 +24,7 @@ def tables() -> tuple[Table, ...]:
     """Arms, losses, penalties, networks, data sets and presets."""
     return (
         _described("Arms (--arm)", {name: arm.text for name, arm in ARMS.items()}),
-        _described("Losses (--loss), l the logit", {n: _LOSSES[n] for n in losses.names()}),
+        _described("Losses (--loss), l the logit", {n: losses.get(n).text for n in losses.names()}),
         _described("What restrains the players", _PENALTIES),
         _described("Networks and their parts", _parts()),
         _data_sets(),

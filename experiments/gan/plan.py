@@ -34,35 +34,13 @@ from sigmaprop.metrics import mmd
 from .config import GanConfig, GanOptions, swept
 
 _STATIC = (
-    "gradient",
-    "sigma_gradient",
-    "noise_samples",
-    "parameterisation",
-    "rank",
-    "loss",
-    "penalty_points",
-    "spectral_norm",
-    "generator",
-    "discriminator",
-    "dropout",
-    "channels",
-    "activation",
-    "discriminator_activation",
-    "output",
-    "latent_dim",
-    "latent",
-    "dtype",
-    "batch_size",
-    "optimizer",
-    "sigma_optimizer",
-    "b1",
-    "b2",
-    "momentum",
-    "momentum_last",
-    "momentum_steps",
-    "discriminator_steps",
-    "simultaneous",
-    "entropy_burn_in",
+    *("gradient", "sigma_gradient", "noise_samples", "parameterisation", "rank"),
+    *("loss", "penalty_points", "spectral_norm"),
+    *("generator", "discriminator", "dropout", "channels", "activation"),
+    *("discriminator_activation", "output", "latent_dim", "latent", "dtype", "batch_size"),
+    *("optimizer", "sigma_optimizer", "b1", "b2"),
+    *("momentum", "momentum_last", "momentum_steps"),
+    *("discriminator_steps", "simultaneous", "entropy_burn_in"),
 )
 """Options that decide what is compiled."""
 
@@ -106,6 +84,11 @@ class Group(NamedTuple):
 
     spec: GanSpec
     replicas: tuple[Replica, ...]
+
+    @property
+    def firsts(self) -> list[int]:
+        """Rows of the first seed of every cell: the gap is measured there."""
+        return [row for row, replica in enumerate(self.replicas) if replica.seed == 0]
 
 
 class Plan(NamedTuple):

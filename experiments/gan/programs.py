@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sigmaprop import data
-from sigmaprop.generators import evaluation, gan, observation, replicas
+from sigmaprop.generators import evaluation, gan, gap, observation, replicas
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
@@ -45,6 +46,7 @@ class CompiledGroup(NamedTuple):
         reference: what all are scored against.
         score: ``(state, held_out, hypers, reference, t) -> [R, weights, of, name]``.
         pictures: ``(state, hypers, t) -> {name: [R, SHOWN, D]}``.
+        gap: ``(state, hypers, t) ->`` the gap at ``group.firsts`` and each of the sigmas.
     """
 
     group: Group
@@ -55,6 +57,7 @@ class CompiledGroup(NamedTuple):
     reference: Reference
     score: Callable[..., jax.Array]
     pictures: Callable[..., dict[str, jax.Array]]
+    gap: Callable[[State, Hypers, int], gap.Gap]
 
     @property
     def numbers(self) -> list[int]:
@@ -108,6 +111,7 @@ def compile_group(
         engine.replicate(reference),
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
+        _gap(config, group),
     )
 
 
@@ -139,3 +143,28 @@ def _pictures(group: Group, engine: Engine) -> Callable[..., Any]:
         return pictures
 
     return lambda state, own, t: engine.map(one, state, own, t)
+
+
+def _gap(config: GanConfig, group: Group) -> Callable[[State, Hypers, int], gap.Gap]:
+    """The measurement of the gap, compiled once for all steps of a run.
+
+    The replicas are spread over the devices anew: what is left of the state's own layout would make
+    every device measure all of them. All devices take part, so that no bit depends on their number.
+    """
+    num = len(group.firsts)
+    engine = replicas.engine(group.spec, max(num, jax.local_device_count()), replica_chunk=1)
+    chosen = np.minimum(np.arange(engine.layout.padded(engine.num)), num - 1)
+    rows = np.asarray(group.firsts)[chosen]
+
+    def one(state: State, hypers: Hypers, sigmas: jax.Array, t: jax.Array) -> gap.Gap:
+        return gap.measure(group.spec, state, hypers, sigmas, t, num_samples=config.gap_samples)
+
+    take = jax.jit(lambda tree, rows: jax.tree.map(lambda leaf: leaf[rows], tree))
+    measure = jax.jit(lambda state, hypers, *rest: engine.map(one, state, hypers, *rest))
+
+    def program(state: State, hypers: Hypers, step: int) -> gap.Gap:
+        chosen_replicas = jax.device_put(take((state, hypers), rows), engine.layout.sharding)
+        sigmas = jnp.asarray(config.gap_sigmas, jnp.float32)
+        return measure(*chosen_replicas, *engine.replicate((sigmas, jnp.asarray(step))))
+
+    return program

@@ -97,8 +97,21 @@ def test_groups_of_other_networks_each_have_their_rows():
     assert values[0] != values[1]
 
 
-def test_one_program_serves_all_steps_of_a_run():
+def test_one_program_serves_all_steps_of_a_run(monkeypatch):
+    traced = []
+    measure = gap.measure
+
+    def counted(*arguments, **options):
+        traced.append(1)
+        return measure(*arguments, **options)
+
+    monkeypatch.setattr(gap, "measure", counted)
     plan = gan_plan.prepare(SMALL)
-    spec = plan.groups[0].spec
-    assert gan_gap._program(spec, 3, 64) is gan_gap._program(spec, 3, 64)
-    assert gan_gap._program(spec, 3, 64) is not gan_gap._program(spec, 3, 128)
+    reference = gan_work.make_reference(SMALL, plan)
+    work = gan_work.compile_group(SMALL, plan, plan.groups[0], reference)
+    state = work.engine.init(work.hypers)
+    first = work.gap(state, work.hypers, 1)
+    count = len(traced)
+    second = work.gap(state, work.hypers, 2)
+    assert len(traced) == count > 0
+    assert not np.array_equal(first.bias_relative, second.bias_relative)

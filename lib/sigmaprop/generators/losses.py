@@ -22,12 +22,14 @@ class Loss(NamedTuple):
         real: what the discriminator pays for a real example.
         fake: what it pays for a generated one.
         generator: what the generator pays for its own.
+        text: its formulas in one line, as listings show them.
     """
 
     name: str
     real: Callable[[Array], Array]
     fake: Callable[[Array], Array]
     generator: Callable[[Array], Array]
+    text: str = ""
 
     def discriminator(self, real: Float[Array, " B"], fake: Float[Array, " B"]) -> Float[Array, ""]:
         """The discriminator's loss, from the logits of real and generated examples."""
@@ -63,25 +65,40 @@ def _softplus_of_negative(logit: Array) -> Array:
 _TABLE = {
     loss.name: loss
     for loss in (
-        Loss("non_saturating", _softplus_of_negative, jax.nn.softplus, _softplus_of_negative),
+        Loss(
+            "non_saturating",
+            _softplus_of_negative,
+            jax.nn.softplus,
+            _softplus_of_negative,
+            "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
+        ),
         Loss(
             "minimax",
             _softplus_of_negative,
             jax.nn.softplus,
             lambda logit: -jax.nn.softplus(logit),
+            "the same for D; G: log(1 - D(fake))",
         ),
         Loss(
             "least_squares",
             lambda logit: 0.5 * (logit - 1.0) ** 2,
             lambda logit: 0.5 * logit**2,
             lambda logit: 0.5 * (logit - 1.0) ** 2,
+            "D: (l - 1)^2/2 + l^2/2; G: (l - 1)^2/2",
         ),
         Loss(
             "hinge",
             lambda logit: jax.nn.relu(1.0 - logit),
             lambda logit: jax.nn.relu(1.0 + logit),
             jnp.negative,
+            "D: max(0, 1 - l) + max(0, 1 + l); G: -l",
         ),
-        Loss("wasserstein", jnp.negative, lambda logit: logit, jnp.negative),
+        Loss(
+            "wasserstein",
+            jnp.negative,
+            lambda logit: logit,
+            jnp.negative,
+            "D: l(fake) - l(real); G: -l",
+        ),
     )
 }

@@ -13,7 +13,7 @@ from sigmaprop import runs
 from sigmaprop.generators.scores import from_json
 from sigmaprop.names import shortened
 from sigmaprop.reporting import fmt, frame, page
-from sigmaprop.reporting.gan_words import ranged, ratio
+from sigmaprop.reporting.gan.words import ranged, ratio
 from sigmaprop.reporting.terminal import MARKS, plural
 from sigmaprop.runs.files import RunError
 

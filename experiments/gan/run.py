@@ -266,9 +266,9 @@ def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, in
 
 
 def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
-    from sigmaprop.reporting import gan_terminal
+    from sigmaprop.reporting.gan.terminal import tables
 
-    for table in gan_terminal.tables(directory, found):
+    for table in tables(directory, found):
         terminal.print(table)
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import results as gan_results
 from sigmaprop.generators import scores as gan_scores
-from sigmaprop.reporting import gan_terminal
+from sigmaprop.reporting.gan import terminal
 from sigmaprop.runs.files import RunError
 
 from ..reporting import made_up_gan as made_up
@@ -41,7 +41,7 @@ def compared(path, **options):
 def printed(directory, found, width=80):
     """The tables as a terminal shows them."""
     console = Console(width=width, file=io.StringIO())
-    for table in gan_terminal.tables(directory, found):
+    for table in terminal.tables(directory, found):
         console.print(table)
     return console.file.getvalue()
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from sigmaprop.reporting import style
-from sigmaprop.reporting.charts import Guide, Lines, tidy
+from sigmaprop.reporting.charts import Guide, Lines
+from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.images import Grid, Heat, Images, Tile, sheet
 from sigmaprop.reporting.marks import Mark, nth
 from sigmaprop.reporting.rows import Intervals

@@ -5,6 +5,7 @@ import pytest
 
 from sigmaprop.comparison import choice
 from sigmaprop.reporting import estimators, frame, style
+from sigmaprop.reporting.estimators import report
 from sigmaprop.statistics import interval
 
 from . import made_up_estimators as made_up
@@ -92,7 +93,7 @@ def test_the_best_three_and_the_fastest_biased_one(run):
     assert warning is not None
     assert warning.estimator == "mixed"
     assert choice.reference(mean) == pytest.approx(1 / (0.05 * 1e-6))
-    table = estimators._choices(run, "sine", ["diagonal"])
+    table = report._choices(run, "sine", ["diagonal"])
     assert [row[2].text for row in table.rows] == ["mean", "scale"] * 2
     assert table.rows[0][3].text == "at_mean (no noise)"
     assert "bias −30%" in table.rows[0][6].text

@@ -5,7 +5,8 @@ from scipy import stats
 
 from sigmaprop.generators import results, scores
 from sigmaprop.generators.results import Key
-from sigmaprop.reporting import frame, gan_words
+from sigmaprop.reporting import frame
+from sigmaprop.reporting.gan import words
 
 from . import made_up_gan as made_up
 
@@ -38,7 +39,7 @@ def test_no_sentence_on_noise_by_chance(tmp_path):
     wrong = 0
     for _ in range(300):
         x, mean = np.exp(generator.normal(-3, 0.4, (2, 36)))
-        told = list(gan_words._noise(*with_scores(run, x, mean)))
+        told = list(words._noise(*with_scores(run, x, mean)))
         wrong += any(sentence.startswith("Its noise") for sentence in told)
     assert wrong <= stats.binom.isf(0.1, 300, 0.05)
 
@@ -49,7 +50,7 @@ def test_noise_that_helps_harms_or_does_nothing(tmp_path):
     mean = np.exp(generator.normal(-3, 0.4, 16))
     wobble = np.exp(generator.normal(0, 0.03, 16))
     x = mean * wobble * np.repeat([1, 0.5, 2, 1], 4)
-    told = list(gan_words._noise(*with_scores(run, x, mean)))
+    told = list(words._noise(*with_scores(run, x, mean)))
     assert [sentence.split(",")[0] for sentence in told] == [
         "Its noise brings x nearer to the data than the mean is",
         "Its noise takes x farther from the data than the mean is",
@@ -64,13 +65,13 @@ def test_a_floored_ratio_is_told_as_a_bound(tmp_path):
     floor = made_up.REAL["mmd2"]["percentile_95"]
     mean = floor * np.array([5, 6, 7, 8, 5, 6, 7, 8.0])
     x = mean * np.repeat([1, 0.15], 4)
-    (sentence,) = gan_words._noise(*with_scores(run, x, mean))
+    (sentence,) = words._noise(*with_scores(run, x, mean))
     assert "≤ " in sentence
 
 
 def test_the_margin_of_an_interval_is_told_from_1():
     from sigmaprop.reporting.fmt import short
-    from sigmaprop.reporting.gan_words import ranged
+    from sigmaprop.reporting.gan.words import ranged
     from sigmaprop.statistics import Interval
 
     assert ranged(Interval(0.996, 0.0, 0.99, 0.998)) == "0.996 [0.99, 0.998]"

@@ -15,7 +15,7 @@ from sigmaprop.experiments.estimators import run as estimators_run
 
 from sigmaprop.comparison.rows import Row
 from sigmaprop.limit import table as limit_table
-from sigmaprop.reporting import estimators, frame, gan, gan_figures, limit, style
+from sigmaprop.reporting import estimators, frame, gan, limit, style
 from sigmaprop.reporting.charts import Lines
 from sigmaprop.reporting.images import Heat, Images
 from sigmaprop.reporting.rows import Intervals
@@ -27,8 +27,8 @@ from .pages import Page, digests, page_of
 SMALL = {"sigmas": (0.1, 1.0), "batches": (1, 16), "estimators": (("pathwise", "iid"),)}
 SPECS = {
     "limit": (limit.OVERVIEW, *limit.FIGURES),
-    "estimators": (*estimators.GRID, *(spec for *_, spec in estimators._STUDIES.values())),
-    "gan": tuple(spec for *_, specs in gan_figures.SECTIONS for spec in specs),
+    "estimators": (*estimators.GRID, *(spec for *_, spec in estimators.STUDIES.values())),
+    "gan": tuple(spec for *_, specs in gan.PARTS for spec in specs),
 }
 REPORTS = {"limit": limit, "estimators": estimators, "gan": gan}
 
@@ -90,7 +90,7 @@ def test_every_figure_is_in_the_page_and_two_files(name, targets, pages):
         "gan": {spec.name for spec in SPECS["gan"]} - unseen,
     }[name]
     also = {"limit": {"all_overview", "digit_classifier_picture"}, "gan": set()}
-    wanted |= also.get(name, set(estimators._STUDIES))
+    wanted |= also.get(name, set(estimators.STUDIES))
     assert wanted <= names
 
 
@@ -185,8 +185,8 @@ def test_the_answer_is_made_from_the_claims(pages):
 def test_crossings_are_at_the_claims_and_not_read_from_their_words(tmp_path):
     run = frame.load(made_up_estimators.make_run(tmp_path / "run"))
     with style.style():
-        drawing = estimators._STUDIES["variance_curves"][2].draw([run])
-        coupling = estimators._STUDIES["coupling"][2].draw([run])
+        drawing = estimators.STUDIES["variance_curves"][2].draw([run])
+        coupling = estimators.STUDIES["coupling"][2].draw([run])
     words = [t.get_text() for axes in drawing.figure.axes for t in axes.texts]
     assert words == ["1.25"]
     assert "1.526" in [t.get_text() for axes in coupling.figure.axes for t in axes.texts]
@@ -255,7 +255,7 @@ def test_the_gap_is_drawn_where_it_was_measured(tmp_path):
     with style.style():
         bias, batch, needed = (
             spec.draw([run])
-            for *_, specs in gan_figures.SECTIONS
+            for *_, specs in gan.PARTS
             for spec in specs
             if spec.name.startswith("gap")
         )
@@ -416,14 +416,14 @@ def test_a_target_that_cannot_be_written_is_a_users_mistake(run, tmp_path):
 
 
 def test_columns_and_metrics_are_those_of_the_tables():
-    assert tuple(name for name, _ in limit.COLUMNS) == limit_table.COLUMNS
+    assert tuple(name for name, _ in limit.report.COLUMNS) == limit_table.COLUMNS
     doc = limit_table.__doc__ or ""
-    assert all(f"``{name}``" in doc for name, _ in limit.METRICS)
-    assert tuple(name for name, _ in estimators.COLUMNS) == Row._fields
+    assert all(f"``{name}``" in doc for name, _ in limit.report.METRICS)
+    assert tuple(name for name, _ in estimators.report.COLUMNS) == Row._fields
     made = made_up_estimators.table_of()
     assert all(set(row) == set(Row._fields) for row in made)
-    assert {row["metric"] for row in made} == {name for name, _ in estimators.METRICS}
-    assert {"grid", *estimators._STUDIES} == set(estimators_run._STUDIES)
+    assert {row["metric"] for row in made} == {name for name, _ in estimators.report.METRICS}
+    assert {"grid", *estimators.STUDIES} == set(estimators_run._STUDIES)
 
 
 def test_a_report_needs_no_jax(make_run, tmp_path):

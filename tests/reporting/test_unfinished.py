@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from sigmaprop.experiments.limit.config import LimitConfig
 
-from sigmaprop.reporting import gan, unfinished
+from sigmaprop.reporting import gan, style, unfinished
 from sigmaprop.runs import configs, files
 
 from . import made_up_gan as made_up
@@ -36,7 +36,7 @@ def stopped(directory, step, status="interrupted", *, begun=16, reason=None, **o
 
 @pytest.fixture(autouse=True)
 def _cheap_images(monkeypatch):
-    monkeypatch.setattr(gan.style, "png", lambda figure: b"image")
+    monkeypatch.setattr(style, "png", lambda figure: b"image")
 
 
 @pytest.mark.parametrize(

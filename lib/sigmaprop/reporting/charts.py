@@ -18,7 +18,7 @@ anywhere below. One without an error is a tick at the foot.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,11 @@ from matplotlib.ticker import MaxNLocator
 from sigmaprop.reporting.canvas import Canvas, Drawing, log_axis
 from sigmaprop.reporting.fmt import count, plain, short
 from sigmaprop.reporting.marks import RUNS, Mark, nth
+from sigmaprop.reporting.points import filled
 from sigmaprop.reporting.style import INK, MUTED, PAPER, SMALL, THEORY
 
 _NOTHING = 1e-37
 """What lies below the smallest normal float32 is 0."""
-_DEFAULTS: dict[str, Any] = {
-    **{"run": 0, "error": np.nan, "theory": np.nan, "low": np.nan, "high": np.nan, "look": None},
-    **{"kind": "measured", "legend": "", "dashes": ":", "curve": "", "x": np.nan, "value": np.nan},
-}
 _WIDE = {"linestyle": "-", "linewidth": 2.2, "alpha": 0.45}
 
 
@@ -255,29 +252,6 @@ class _Panel:
         look: dict[str, Any] = {"color": MUTED, "zorder": 1.2} | _WIDE | free
         self.axes.plot(ends, level * ends**guide.slope, **look)
         self.canvas.explain(guide.text, _WIDE)
-
-
-def tidy(tables: Iterable[pd.DataFrame | None], **attrs: str) -> pd.DataFrame | None:
-    """The rows of several tables as one; ``attrs`` fill in a title, ``heading`` a figure's own."""
-    kept = [table for table in tables if table is not None and not table.empty]
-    if not kept:
-        return None
-    for table in kept:
-        table.attrs = {}
-    rows = pd.concat(kept, ignore_index=True)
-    rows.attrs |= attrs
-    return rows
-
-
-def filled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a default in every column and in every gap."""
-    columns = {}
-    for name, default in _DEFAULTS.items():
-        if name not in rows:
-            columns[name] = [default] * len(rows)
-        elif isinstance(default, (str, int)):
-            columns[name] = [default if v is None or v != v else v for v in rows[name]]
-    return rows.assign(**columns)
 
 
 def _looks(rows: pd.DataFrame) -> dict[str, tuple[int, Mark]]:

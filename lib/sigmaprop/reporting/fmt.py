@@ -39,6 +39,15 @@ def short(value: float) -> str:
     return text.replace("e-0", "e-").replace("e+0", "e+")
 
 
+def measured(claim: dict) -> str:
+    """What was measured, with its interval in brackets."""
+    found = claim["measured"]
+    if not found["low"] < found["high"]:
+        return number(found["value"])
+    half = (found["high"] - found["low"]) / 2
+    return f"{short(found['value']) if half > 1e-3 else number(found['value'])} ± {half:.1g}"
+
+
 def near_one(value: float) -> str:
     """A number in few digits, but in as many as tell it from 1 where it is near."""
     text = short(value)

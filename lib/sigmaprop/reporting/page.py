@@ -136,7 +136,7 @@ class Page(NamedTuple):
         question: that the experiment answers.
         answer: in three or four sentences, made from the claims.
         runs: the first gives the tables; where there are several, claims have a column for each.
-        key: at most three figures.
+        key: at most three figures, which are left out of the sections.
         sections: the rest.
         reading: how to read it, paragraphs.
         columns, metrics: of ``metrics.parquet``, with their meanings.
@@ -188,6 +188,9 @@ class Press:
 
 def write(target: Path, page: Page) -> None:
     """Writes ``report.html``. The same content gives the same bytes."""
+    moved = {figure.id for figure in page.key}
+    kept = [s._replace(figures=[f for f in s.figures if f.id not in moved]) for s in page.sections]
+    page = page._replace(sections=[s for s in kept if s.figures or s.claims or s.tables or s.text])
     failing = [c for c in page.runs[0].claims if c.get("verdict") == "fails"]
     unsure = [c for c in page.runs[0].claims if c.get("verdict") == "not resolved"]
     place_of = {

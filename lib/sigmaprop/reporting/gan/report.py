@@ -8,12 +8,14 @@ from sigmaprop.generators.results import Measured, measured
 from sigmaprop.generators.scores import PRIMARY, Comparison, Score
 from sigmaprop.metrics import METRICS as SCORES
 from sigmaprop.metrics import distances, mixture_scores
-from sigmaprop.reporting import gan_words, page, style
+from sigmaprop.reporting import page, style
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.fmt import percent, short
 from sigmaprop.reporting.frame import load_all
-from sigmaprop.reporting.gan_figures import SECTIONS, WEIGHTS, comparisons_of
-from sigmaprop.reporting.gan_words import middle, ranged, ratio
+from sigmaprop.reporting.gan import examples, gap, scores, sigma, training, words
+from sigmaprop.reporting.gan.scores import WEIGHTS
+from sigmaprop.reporting.gan.series import comparisons_of
+from sigmaprop.reporting.gan.words import middle, ranged, ratio
 from sigmaprop.reporting.page import MOST_RUNS, Cell, Table
 from sigmaprop.statistics import MARGIN
 
@@ -70,6 +72,8 @@ READING = (
     "level that both reach.",
 )
 
+PARTS = tuple(module.PART for module in (sigma, scores, examples, training, gap))
+
 
 def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> None:
     """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
@@ -86,28 +90,26 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
         RunError: a run's file is missing or damaged, or the report cannot be written.
     """
     runs = load_all(directories)
-    press = page.Press(target, sum(len(specs) for *_, specs in SECTIONS), tell)
+    press = page.Press(target, sum(len(specs) for *_, specs in PARTS), tell)
     labels = [run.label for run in runs[:MOST_RUNS]]
     sections = []
     with style.style():
-        for anchor, heading, question, specs in SECTIONS:
+        for anchor, heading, question, specs in PARTS:
             own = [spec for spec in specs if (runs[0].frame["metric"] == "sigma").any()]
             figures = [f for _, f in press.draw(own, list(runs[:MOST_RUNS]), runs=labels)]
             if figures:
                 sections.append(page.Section(anchor, heading, question, figures=figures))
     shown = ("scores", "sigma", "samples", "points")
     key = [f for name in shown for s in sections for f in s.figures if f.id == name][:3]
-    sections = [s._replace(figures=[f for f in s.figures if f not in key]) for s in sections]
-    sections = [section for section in sections if section.figures]
     several = len(runs) > 1
     sentences, setting, tables, first = [], [], [], []
     for run in runs:
         numbers = measured(run.directory)
         before = f"{run.label}: " if several else ""
-        setting += [before + text for text in gan_words.setting(numbers)]
+        setting += [before + text for text in words.setting(numbers)]
         if not run.notice:
             found = comparisons_of(run)
-            sentences += [before + text for text in gan_words.found(numbers, found)]
+            sentences += [before + text for text in words.found(numbers, found)]
             for table in _tables(numbers, found, before):
                 (first if table.open and not first else tables).append(table)
     if not sentences:

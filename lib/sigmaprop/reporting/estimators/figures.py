@@ -1,93 +1,42 @@
-"""The report of `sigmaprop estimators`: which rule is worth its time, and which misses."""
+"""The figures of `sigmaprop estimators`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sigmaprop.comparison import choice
-from sigmaprop.comparison.choice import Score
-from sigmaprop.reporting import page, style
-from sigmaprop.reporting.charts import Guide, Lines, tidy
-from sigmaprop.reporting.counting import Tell, silent
-from sigmaprop.reporting.fmt import few, percent, plain, times, with_noise
-from sigmaprop.reporting.frame import Run, load_all
-from sigmaprop.reporting.limit import READING as READING_OF_LIMIT
-from sigmaprop.reporting.limit import SIGMA, UNIT, interval_of, named
+from sigmaprop.reporting.charts import Guide, Lines
+from sigmaprop.reporting.estimators.scores import ends_of, scores, sigmas_of, study_rows, told
+from sigmaprop.reporting.fmt import few, plain, with_noise
+from sigmaprop.reporting.frame import Run
+from sigmaprop.reporting.limit.figures import SIGMA, UNIT
 from sigmaprop.reporting.marks import NOISES, Mark, mark, rank
-from sigmaprop.reporting.page import MOST_RUNS, Cell, Table
+from sigmaprop.reporting.points import named, tidy
 from sigmaprop.reporting.rows import Intervals
 from sigmaprop.reporting.style import BLUE, MUTED, ORANGE, VERMILLION
 from sigmaprop.statistics import interval
 
 _PARTS = {"mean": Mark(BLUE, "o"), "scale": Mark(VERMILLION, "D"), "factor": Mark(ORANGE, "s")}
+
 _FARTHEST = 100.0
 """Efficiencies so many times the best are drawn at the edge."""
+
 _COSTS = {
     "quadratic": "f(x) = (x − k)²",
     "exponential": "f(x) = exp(−k x²)",
     "cosine": "f(x) = cos(k x)",
 }
+
 _DEEPEST = 1e-4
 """Share of a panel's median below which a variance leaves it: it may vanish at one k."""
-
-
-def _study(run: Run, study: str, **equal: str) -> pd.DataFrame:
-    """The rows of a study in which columns have these entries."""
-    rows = run.frame[run.frame["study"] == study]
-    for column, value in equal.items():
-        rows = rows[rows[column] == value]
-    return rows
-
-
-def sigmas_of(run: Run, objective: str, gaussian: str) -> list[float]:
-    """The sigmas of a grid, the largest first."""
-    rows = _study(run, "grid", objective=objective, gaussian=gaussian, metric="variance")
-    return sorted(rows["sigma"].unique().tolist(), reverse=True)
-
-
-def scores(run: Run, objective: str, gaussian: str, sigma: float) -> list[Score]:
-    """Of every estimator and part at a sigma, each at its largest number of samples."""
-    rows = _study(run, "grid", objective=objective, gaussian=gaussian)
-    here = rows[np.isclose(rows["sigma"], sigma, rtol=1e-6, atol=0)]
-    found, replicates = [], run.config.get("replicates") or 1
-    for (name, noise, wrt), own in here.groupby(["estimator", "noise", "wrt"], sort=False):
-        variances = own[own["metric"] == "variance"]
-        if variances.empty:
-            continue
-        count = int(variances["num_samples"].max())
-        own = own[own["num_samples"] == count].set_index("metric")
-        variance = float(own["value"].get("variance", np.nan))
-        bias, error = (float(own[c].get("bias", np.nan)) for c in ("value", "error"))
-        biased = choice.misses(bias, error, float(own["value"].get("worst_deviation", np.nan)))
-        dtype = str(run.config.get("dtype"))
-        quiet = variance == 0 or bool(choice.is_rounding(np.array(error), dtype, replicates))
-        clock = rows[(rows["estimator"] == name) & (rows["noise"] == noise)]
-        clock = clock[(clock["metric"] == "seconds") & (clock["num_samples"] == count)]
-        seconds = float(clock["value"].iloc[0]) if len(clock) else np.nan
-        efficiency = np.inf if variance == 0 else float(own["value"].get("efficiency", np.nan))
-        worth = (seconds, efficiency, bias, error, biased, not biased and quiet)
-        found.append(Score(str(name), str(noise), count, str(wrt), *worth))
-    return found
-
-
-def told(score: Score) -> str:
-    """Its bias in words, where that is known without a doubt: biased, or without noise."""
-    if not (score.biased or (score.exact and abs(score.bias) > choice.SMALLEST_TOLD)):
-        return ""
-    return "biased" if np.isnan(score.bias) else f"bias {percent(score.bias, signed=True)}"
-
-
-def _ends(values: Sequence[float]) -> list[float]:
-    return list(dict.fromkeys([values[0], values[-1]])) if values else []
 
 
 def _efficiency(run: Run, objective: str, gaussian: str) -> pd.DataFrame | None:
     """A row an estimator, the best at the top, at the largest and the smallest sigma."""
     rows, counts = [], set()
-    for sigma in _ends(sigmas_of(run, objective, gaussian)):
+    for sigma in ends_of(sigmas_of(run, objective, gaussian)):
         panel, found = f"sigma = {sigma:g}", scores(run, objective, gaussian, sigma)
         counts |= {score.num_samples for score in found}
         ranked = [row for row in choice.rank(found) if any(r > 0 for r in row.ratios.values())]
@@ -145,7 +94,7 @@ def _biases(run: Run, objective: str, gaussian: str) -> pd.DataFrame | None:
 def _grid(run: Run, objective: str, gaussian: str, x: str) -> pd.DataFrame | None:
     """Variances of a grid by noise scheme and part; what is but rounding is 0."""
     sigmas = sigmas_of(run, objective, gaussian)
-    grid = _study(run, "grid", objective=objective, gaussian=gaussian)
+    grid = study_rows(run, "grid", objective=objective, gaussian=gaussian)
     rows = grid[grid["metric"] == "variance"]
     if (x == "sigma" and len(sigmas) < 3) or rows.empty:
         return None
@@ -179,7 +128,7 @@ def _grid(run: Run, objective: str, gaussian: str, x: str) -> pd.DataFrame | Non
 
 def _exact(run: Run, study: str) -> pd.DataFrame | None:
     """Exact variances, what was sampled on top of them, and where curves cross."""
-    found = _study(run, study)
+    found = study_rows(run, study)
     exact = found[found["metric"] == "exact_variance"]
     if exact.empty:
         return None
@@ -245,7 +194,7 @@ def _dimension(runs: Sequence[Run]) -> pd.DataFrame | None:
     tables = []
     for panel, wrt, metric in _DIMENSION:
         for index, run in enumerate(runs):
-            rows = _study(run, "dimension", wrt=wrt, metric=metric).sort_values("dim")
+            rows = study_rows(run, "dimension", wrt=wrt, metric=metric).sort_values("dim")
             own = named(rows).assign(panel=panel, run=index, x=rows["dim"].astype(float))
             tables.append(own.assign(theory=np.nan))
     return tidy(tables, heading="what the dimension does")
@@ -253,7 +202,7 @@ def _dimension(runs: Sequence[Run]) -> pd.DataFrame | None:
 
 def _learning(runs: Sequence[Run]) -> pd.DataFrame | None:
     """Samples needed against sigma, and a level at one sample."""
-    rows = _study(runs[0], "learning_sigma", metric="samples_needed").sort_values("sigma")
+    rows = study_rows(runs[0], "learning_sigma", metric="samples_needed").sort_values("sigma")
     if rows.empty:
         return None
     panel = {"panel": "samples at which the gradient to sigma equals its standard error"}
@@ -263,7 +212,7 @@ def _learning(runs: Sequence[Run]) -> pd.DataFrame | None:
 
 def _piecewise(runs: Sequence[Run]) -> pd.DataFrame | None:
     """The gradient to sigma by three rules, on a network with kinks and a smooth one."""
-    found = _study(runs[0], "piecewise_linear", metric="gradient")
+    found = study_rows(runs[0], "piecewise_linear", metric="gradient")
     rows, count = [], int(runs[0].config.get("replicates") or 2)
     numbers = found[["sigma", "value", "error"]].to_numpy(float)
     for row, (sigma, value, error) in zip(found.itertuples(), numbers, strict=True):
@@ -280,7 +229,7 @@ def _logistic(runs: Sequence[Run]) -> pd.DataFrame | None:
     """ELBO against steps and seconds, and the variance of a step's gradient."""
     tables = []
     for index, run in enumerate(runs):
-        rows = named(_study(run, "logistic"))
+        rows = named(study_rows(run, "logistic"))
         rows = rows.sort_values("estimator", key=lambda c: c.map(rank), kind="stable")
         rows = rows.assign(run=index, theory=np.nan)
         seconds = rows[rows["metric"] == "seconds"].set_index("curve")["value"]
@@ -371,7 +320,8 @@ GRID = (
         columns=3,
     ),
 )
-_STUDIES = {
+
+STUDIES = {
     "variance_curves": (
         "One dimension",
         "What is the variance of every rule for three functions of one x, where do the curves "
@@ -467,192 +417,3 @@ _STUDIES = {
     ),
 }
 """Every study but the grid: heading, question and figure, in the order of the page."""
-_OVERLAID = ("dimension", "logistic")
-"""Studies that a clock goes into: their figures show every run."""
-COLUMNS = (
-    ("study", "one of grid, " + ", ".join(_STUDIES)),
-    ("objective", "name of f"),
-    ("gaussian", "family of the Gaussian: isotropic, diagonal, full, low_rank"),
-    ("dim", "dimension of x"),
-    ("estimator", "estimator of the gradient, with control variate and variants after a +"),
-    ("noise", "iid; antithetic: pairs eps, -eps; orthogonal: blocks; sobol: randomized nets"),
-    ("wrt", "gradient to the mean, the scale or the factor; all for what is no gradient's"),
-    ("metric", "one of those below"),
-    ("sigma", "root mean square standard deviation of a coordinate, in units of x"),
-    ("num_samples", "points x of one estimate"),
-    ("x", "what the study runs over: k, a distance, the dimension, a training step"),
-    ("value", "the metric"),
-    ("error", "its standard error; NaN where there is none"),
-    ("theory", "what is expected; for the variance of grid and dimension what the estimator "
-     "reports of itself; NaN where nothing is known"),
-)  # fmt: skip
-METRICS = (
-    ("bias", "(mean of the estimates - exact gradient) along the exact gradient, over its length"),
-    ("worst_deviation", "of the mean in the worst coordinate, in standard errors"),
-    ("variance", "num_samples x variance of an estimate, summed over the part, over replicates"),
-    ("seconds", "of one sample, or of one training step: median of three runs"),
-    ("evaluations", "of f, its gradient or a product with its Hessian, for one sample"),
-    ("temporary_bytes", "memory that the compiled program asks for beside inputs and outputs"),
-    ("efficiency", "1 / (variance x seconds)"),
-    ("efficiency_evaluations", "1 / (variance x evaluations)"),
-    ("exact_variance", "of one sample, by quadrature"),
-    ("samples_needed", "variance of the gradient to sigma over the square of its mean"),
-    ("gradient", "the mean of the estimates"),
-    ("elbo", "evidence lower bound of the whole data set, in nats"),
-    ("variance_of_step", "of a training step's gradient, given its minibatch"),
-)  # fmt: skip
-QUESTION = (
-    "Which estimator of the gradient of E f(x), x ~ N(mean, covariance), is worth its time, and "
-    "which one misses the gradient?"
-)
-READING = (
-    *READING_OF_LIMIT,
-    "Efficiency is 1 / (variance × seconds), over that of the best: 0.5 takes twice the time for "
-    "the same accuracy. Seconds are those of this machine; steps of less than a factor of two are "
-    "within the noise of its clock. An estimator counts as biased where its bias is larger than 5% "
-    "and than three standard errors: however fast, it estimates something else.",
-    f"The figures of {' and '.join(_OVERLAID)} overlay all runs; the others are those of the "
-    "first.",
-)
-
-
-def answer(run: Run) -> Iterator[str]:
-    """The question answered in sentences that are made from the scores and the claims."""
-    grids = list(_grids(run))
-    for objective, gaussian in grids[:3]:
-        sigma = sigmas_of(run, objective, gaussian)[0]
-        ranked = choice.rank(scores(run, objective, gaussian, sigma))
-        missed = [with_noise(*row.which) for row in ranked if row.biased]
-        if ranked and not ranked[0].biased:
-            text = f"On {objective} at sigma {sigma:g} {with_noise(*ranked[0].which)} gives most "
-            text += "accuracy for its time"
-            yield text + (f"; {', '.join(missed[:4])} miss the gradient." if missed else ".")
-    for study, quantity, text in (
-        ("learning_sigma", "slope", "The samples that the gradient to sigma takes go as sigma to"),
-        ("piecewise_linear", "ratio", "On networks the gradient to sigma is, in units of pathwise"),
-    ):
-        own = [c for c in run.claims if (c["study"], c["quantity"]) == (study, quantity)]
-        of = (lambda c: f"{c['objective']}, ") if study == "piecewise_linear" else (lambda c: "")
-        parts = [f"{of(c)}{c['estimator']} {interval_of(c)}" for c in own[:6]]
-        if parts:
-            yield f"{text}: {'; '.join(parts)}."
-
-
-def _grids(run: Run) -> list[tuple[str, str]]:
-    """Every objective and Gaussian of the grid, in the order of the run."""
-    rows = _study(run, "grid")
-    return list(dict.fromkeys(zip(rows["objective"], rows["gaussian"], strict=True)))
-
-
-def _choices(run: Run, objective: str, gaussians: Iterable[str]) -> Table:
-    """The three most efficient for every Gaussian, sigma and part, and the best of the biased."""
-    rows = []
-    for gaussian in gaussians:
-        for sigma in _ends(sigmas_of(run, objective, gaussian)):
-            found = scores(run, objective, gaussian, sigma)
-            for part in choice.parts_of(found):
-                own = [score for score in found if score.wrt == part]
-                (best, warning), top = choice.best(own), choice.reference(own)
-                cells = [Cell(_worth(score, top)) for score in best]
-                cells += [Cell("–", "muted")] * (3 - len(cells))
-                last = Cell("none is biased", "muted")
-                if warning is not None:
-                    last = Cell(_worth(warning, top), "open")
-                first = [Cell(gaussian), Cell(f"{sigma:g}", "number", value=sigma), Cell(part)]
-                rows.append([*first, *cells, last])
-    headings = ("Gaussian", "sigma", "gradient to", "best", "second", "third", "best biased one")
-    return Table(
-        f"Which estimator on {objective}: efficiency over that of the best", headings, rows
-    )
-
-
-def _worth(score: Score, best: float) -> str:
-    """Name, efficiency over that of the best, and a bias that is known."""
-    noiseless = score.exact or np.isinf(score.efficiency)
-    parts = ("no noise" if noiseless else times(score.efficiency / best), told(score))
-    return f"{with_noise(*score.which)} ({', '.join(filter(None, parts))})"
-
-
-def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> None:
-    """Writes ``report.html`` and ``figures/`` with an SVG and a PNG of every figure.
-
-    The same files give the same bytes.
-
-    Args:
-        target: directory to write into; files of an older report are replaced.
-        directories: of the runs. Most figures are those of the first; those that a clock goes into
-            overlay all.
-        tell: called with the number of figures drawn, and of all.
-
-    Raises:
-        RunError: a run's file is missing or damaged, or the report cannot be written.
-    """
-    runs = load_all(directories)
-    grids = _grids(runs[0])
-    press = page.Press(target, len(GRID) * len(grids) + len(_STUDIES), tell)
-    with style.style():
-        sections = list(_sections(press, runs, grids))
-    key, shown = [], ("efficiency", "learning_sigma", "piecewise_linear")
-    for name in shown:
-        wanted = [f for s in sections for f in s.figures if f.id.endswith(name)]
-        key += wanted[:1]
-    moved = {figure.id for figure in key}
-    sections = [s._replace(figures=[f for f in s.figures if f.id not in moved]) for s in sections]
-    sentences = tuple(answer(runs[0])) or ("The claims of this run are in the tables below.",)
-    rows = "one row for every study, objective, Gaussian, estimator, sigma and metric."
-    content = (QUESTION, sentences, runs, key, sections, READING, COLUMNS, METRICS, rows)
-    page.write(target, page.Page(*content))
-
-
-def _sections(
-    press: page.Press, runs: Sequence[Run], grids: Sequence[tuple[str, str]]
-) -> Iterator[page.Section]:
-    """An objective of the grid each, then a study each, then what belongs to neither."""
-    run, used = runs[0], set()
-
-    def claims_of(*about: str) -> list[dict]:
-        own = [c for c in run.claims if about in ((c["study"],), (c["study"], c["objective"]))]
-        used.update(map(id, own))
-        return own
-
-    objectives: dict[str, list[str]] = {}
-    for objective, gaussian in grids:
-        objectives.setdefault(objective, []).append(gaussian)
-    for name, slug in page.slugs(objectives, (*page.TAKEN, *_STUDIES)):
-        figures = [
-            figure
-            for gaussian, family in page.slugs(objectives[name], ())
-            for _, figure in press.draw(GRID, run, name, gaussian, slug=f"{slug}_{family}")
-        ]
-        link = next((f.id for f in figures if f.id.endswith("_bias")), slug)
-        tables = [_choices(run, name, objectives[name])]
-        size = _size(_study(run, "grid", objective=name))
-        about = (claims_of("grid", name), (), tables, figures, {"grid": link})
-        yield page.Section(slug, name, size, *about)
-    for study, (heading, question, spec) in _STUDIES.items():
-        overlaid = list(runs[: MOST_RUNS if study in _OVERLAID else 1])
-        labels = [one.label for one in overlaid]
-        figures = [f for _, f in press.draw([spec], overlaid, runs=labels)]
-        claims = claims_of(study)
-        if figures or claims:
-            link = {study: study if figures else f"study-{study}"}
-            size = _size(_study(run, study))
-            about = (claims, (size,) if size else (), (), figures, link)
-            yield page.Section(f"study-{study}", heading, question, *about)
-    if rest := [claim for claim in run.claims if id(claim) not in used]:
-        yield page.Section("other", "Other claims", "", rest)
-
-
-def _size(rows: pd.DataFrame) -> str:
-    """What a study measured, in words."""
-    if rows.empty:
-        return ""
-    sigmas = sorted(rows["sigma"].dropna().unique().tolist(), reverse=True)
-    names = rows[["estimator", "noise"]].drop_duplicates()
-    parts = [
-        f"dim {few(sorted(rows['dim'].unique().tolist()))}",
-        ", ".join(dict.fromkeys(rows["gaussian"])),
-        f"sigma {few(sigmas)}" if sigmas else "",
-        f"{len(names)} estimators",
-    ]
-    return "; ".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from rich.text import Text
 from sigmaprop.generators.scores import Comparison, Score
 from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
-from sigmaprop.reporting.gan_words import about_intervals, about_verdicts, level, ratio
+from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, level, ratio
 from sigmaprop.runs.files import read_json
 
 STYLES = {

@@ -6,9 +6,9 @@ import pytest
 
 from sigmaprop.reporting import style
 from sigmaprop.reporting.charts import Guide, Lines
-from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.images import Grid, Heat, Images, Tile, sheet
 from sigmaprop.reporting.marks import Mark, nth
+from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.rows import Intervals
 
 X = 10.0 ** -np.arange(6)

@@ -2,27 +2,68 @@
 
 import importlib.metadata
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+# A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # JAX reads these once, when it starts, which may be while tests are collected.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 _CACHE = tempfile.TemporaryDirectory(prefix="sigmaprop-tests-")
 os.environ["SIGMAPROP_CACHE"] = _CACHE.name
-# Programs are kept from session to session. JAX does not write its cache files atomically, so two
-# workers must not share one.
-_PROGRAMS = Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"
-_PROGRAMS /= f"jax-{importlib.metadata.version('jax')}-{sys.implementation.cache_tag}"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
-    _PROGRAMS / os.environ.get("PYTEST_XDIST_WORKER", "alone")
-)
+# Programs are kept from session to session. JAX does not write its cache files atomically, so each
+# worker has a directory of its own, and what one compiled reaches the others as links: before a
+# session every worker gets what the store holds, after it the store gets what is new.
+_STORE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"
+_STORE /= f"jax-{importlib.metadata.version('jax')}-{sys.implementation.cache_tag}"
+_PROGRAMS = _STORE / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+_KEPT_SECONDS = 30 * 24 * 3600
+"""A program that is older is compiled anew."""
+
+
+def _link(source: Path, target: Path, keep: Callable[[str], bool] = lambda _: True) -> None:
+    """Links the files of one directory into another that has not got them yet."""
+    target.mkdir(parents=True, exist_ok=True)
+    known = {entry.name for entry in os.scandir(target)}
+    for entry in os.scandir(source) if source.exists() else ():
+        if entry.name not in known and keep(entry.path):
+            with suppress(FileExistsError, FileNotFoundError):  # another worker was faster
+                os.link(entry.path, target / entry.name)
+
+
+def _is_whole(path: str) -> bool:
+    """Whether an entry of the cache can be read: tests kill processes, perhaps while they write."""
+    from jax._src.compilation_cache import decompress_executable
+
+    try:
+        return bool(decompress_executable(Path(path).read_bytes()))
+    except Exception:  # of whichever library compresses
+        return False
+
+
+def _forget_old(directory: Path) -> None:
+    """Removes programs that were compiled long ago."""
+    for entry in os.scandir(directory) if directory.exists() else ():
+        if time.time() - entry.stat().st_mtime > _KEPT_SECONDS:
+            with suppress(FileNotFoundError):
+                os.unlink(entry.path)
+
+
+_forget_old(_STORE / "store")
+shutil.rmtree(_PROGRAMS, ignore_errors=True)
+_link(_STORE / "store", _PROGRAMS)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_PROGRAMS)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
@@ -47,6 +88,7 @@ def cache_directory() -> Iterator[Path]:
     """Where this session caches; removed at its end."""
     yield Path(_CACHE.name)
     _CACHE.cleanup()
+    _link(_PROGRAMS, _STORE / "store", _is_whole)
 
 
 @pytest.fixture

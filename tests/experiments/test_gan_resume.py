@@ -30,13 +30,9 @@ def command(*words: object) -> list[str]:
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    """A process that Ctrl-C reaches, also where these tests run in the background of a shell."""
+    """A process of its own."""
     return subprocess.Popen(
-        command(*words),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 
 class Loss(NamedTuple):
@@ -36,7 +36,7 @@ class Loss(NamedTuple):
 
 def names() -> tuple[str, ...]:
     """The losses' names."""
-    return tuple(_TABLE)
+    return tuple(LOSSES)
 
 
 def get(name: str) -> Loss:
@@ -50,9 +50,7 @@ def get(name: str) -> Loss:
     Lim, Ye 2017, "Geometric GAN", equations 13 and 14 (hinge); Arjovsky, Chintala, Bottou 2017,
     "Wasserstein GAN", equation 2.
     """
-    if name not in _TABLE:
-        raise unknown("loss", name, _TABLE)
-    return _TABLE[name]
+    return LOSSES[name]
 
 
 def _softplus_of_negative(logit: Array) -> Array:
@@ -60,28 +58,31 @@ def _softplus_of_negative(logit: Array) -> Array:
     return jax.nn.softplus(-logit)
 
 
-_TABLE = {
-    loss.name: loss
-    for loss in (
-        Loss("non_saturating", _softplus_of_negative, jax.nn.softplus, _softplus_of_negative),
-        Loss(
-            "minimax",
-            _softplus_of_negative,
-            jax.nn.softplus,
-            lambda logit: -jax.nn.softplus(logit),
-        ),
-        Loss(
-            "least_squares",
-            lambda logit: 0.5 * (logit - 1.0) ** 2,
-            lambda logit: 0.5 * logit**2,
-            lambda logit: 0.5 * (logit - 1.0) ** 2,
-        ),
-        Loss(
-            "hinge",
-            lambda logit: jax.nn.relu(1.0 - logit),
-            lambda logit: jax.nn.relu(1.0 + logit),
-            jnp.negative,
-        ),
-        Loss("wasserstein", jnp.negative, lambda logit: logit, jnp.negative),
-    )
-}
+LOSSES = Registry(
+    "loss",
+    {
+        loss.name: loss
+        for loss in (
+            Loss("non_saturating", _softplus_of_negative, jax.nn.softplus, _softplus_of_negative),
+            Loss(
+                "minimax",
+                _softplus_of_negative,
+                jax.nn.softplus,
+                lambda logit: -jax.nn.softplus(logit),
+            ),
+            Loss(
+                "least_squares",
+                lambda logit: 0.5 * (logit - 1.0) ** 2,
+                lambda logit: 0.5 * logit**2,
+                lambda logit: 0.5 * (logit - 1.0) ** 2,
+            ),
+            Loss(
+                "hinge",
+                lambda logit: jax.nn.relu(1.0 - logit),
+                lambda logit: jax.nn.relu(1.0 + logit),
+                jnp.negative,
+            ),
+            Loss("wasserstein", jnp.negative, lambda logit: logit, jnp.negative),
+        )
+    },
+)

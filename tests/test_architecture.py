@@ -24,8 +24,7 @@ LONG_FILES = {
 CIRCLES = {frozenset({"sigmaprop.gaussians.families", "sigmaprop.gaussians.flattening"})}
 """Files that import one another, still to be parted."""
 PRIVATE = {
-    f"sigmaprop.experiments.cli.listing uses _TABLE of sigmaprop.{home}"
-    for home in ("objectives", "estimators", "noise.schedules")
+    f"sigmaprop.experiments.cli.listing uses _TABLE of sigmaprop.{home}" for home in ("estimators",)
 }
 """Private names that are still read elsewhere."""
 MOST_LINES, MOST_OF_A_FUNCTION = 450, 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigmaprop.names import nearest, shortened, shown, unknown
+from sigmaprop.names import Registry, nearest, shortened, shown, unknown
 
 KNOWN = ("quartic", "rosenbrock", "score_function", "relu", "--seed", "--x")
 
@@ -72,3 +72,21 @@ def test_a_shortened_text_keeps_both_ends(most):
     assert text.startswith("<")
     assert most < 4 or text.endswith(">")
     assert shortened("<x>", most) == "<x>"
+
+
+def test_a_registry_gives_records_in_order_and_refuses_other_names():
+    registry = Registry("number", {"two": 2, "one": 1})
+    assert (list(registry), registry["one"]) == (["two", "one"], 1)
+    for refuse in (registry.__getitem__, registry.check):
+        with pytest.raises(ValueError, match="unknown number 'tow'; did you mean 'two'"):
+            refuse("tow")
+    assert registry.get("tow") is None
+    assert "tow" not in registry
+
+
+def test_a_registry_takes_records_of_the_user_but_no_name_twice():
+    registry = Registry("number", {"one": 1})
+    registry.register("three", 3)
+    assert list(registry.items()) == [("one", 1), ("three", 3)]
+    with pytest.raises(ValueError, match="number 'one' is there already"):
+        registry.register("one", 2)

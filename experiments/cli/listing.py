@@ -31,12 +31,6 @@ _DETERMINISTIC = {
     "second_order": "K third-order",
     "quadrature": "1 f a node",
 }
-_NOISE = {
-    "iid": "independent draws of eps",
-    "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
-    "orthogonal": "blocks of K orthogonal rows, each of them exactly normal",
-    "sobol": "scrambled Sobol nets; error bars from independent scrambles",
-}
 _GAUSSIANS = {
     "isotropic": "sigma^2 I",
     "diagonal": "scales from sigma/2 to 2 sigma, normalised to a mean square of sigma^2",
@@ -87,7 +81,7 @@ def describe(name: str) -> tuple[str, str, bool]:
 
 def dims(name: str) -> str:
     """The default dimension and those allowed."""
-    entry = objectives._TABLE[name]
+    entry = objectives.OBJECTIVES[name]
     if entry.smallest == entry.largest:
         return f"{entry.default_dim} only"
     largest = "" if math.isinf(entry.largest) else f", <= {entry.largest}"
@@ -128,8 +122,8 @@ def cost(estimator: Estimator) -> str:
 def noise_table() -> Table:
     """Every noise scheme."""
     found = table("Noise (--noise)", "name", "what it is")
-    for name in noise.NAMES:
-        add(found, name, _NOISE[name])
+    for name, text in noise.SCHEMES.items():
+        add(found, name, text)
     return found
 
 
@@ -144,12 +138,12 @@ def gaussian_table() -> Table:
 def schedule_table() -> Table:
     """Every schedule with five of its values."""
     found = table("Sigma schedules (--sigma-schedule)", "name", "what it is", "five, 1 to 1e-4")
-    for name in schedules.names():
+    for name, make in schedules.SCHEDULES.items():
         values = schedules.sigmas(name, 1.0, 1e-4, 5)
         add(
             found,
             name,
-            _summary(schedules._TABLE[name]),
+            _summary(make),
             " ".join(f"{value:.2g}" for value in values),
         )
     return found

@@ -1,7 +1,8 @@
-"""How names and values of the user's stand in our sentences."""
+"""Registries of what has a name, and how names and values of the user's stand in our sentences."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
 
 _MOST_LISTED = 40
 _MOST_SHOWN = 60
@@ -9,6 +10,42 @@ _NEAR = 0.6
 """Least ratio of `difflib` at which a name is taken for a slip of the pen."""
 _FEWEST_LETTERS = 3
 """A name of so many letters may stand for one that begins with it."""
+
+Record = TypeVar("Record")
+
+
+class Registry(dict[str, Record], Generic[Record]):
+    """Records by name, in the order of listings; ``[name]`` refuses an unknown name.
+
+    Example:
+        >>> numbers = Registry("number", {"one": 1})
+        >>> numbers.register("two", 2)
+        >>> list(numbers), numbers["two"]
+        (['one', 'two'], 2)
+        >>> numbers["tow"]
+        Traceback (most recent call last):
+        ValueError: unknown number 'tow'; did you mean 'two'? Known: one, two
+    """
+
+    def __init__(self, kind: str, records: Mapping[str, Record]) -> None:
+        """Args: what a record is, in the words of an error; the records by name."""
+        super().__init__(records)
+        self.kind = kind
+
+    def __missing__(self, name: str) -> Record:
+        """Raises ValueError for a name that is none: a near one is named, then all if not many."""
+        raise unknown(self.kind, name, self)
+
+    def check(self, name: str) -> None:
+        """Raises ValueError for a name that is none."""
+        if name not in self:
+            raise unknown(self.kind, name, self)
+
+    def register(self, name: str, record: Record) -> None:
+        """Adds a record; raises ValueError where the name is taken."""
+        if name in self:
+            raise ValueError(f"{self.kind} {name!r} is there already; choose another name")
+        self[name] = record
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from typing import Literal, NamedTuple
 
-from sigmaprop.names import shown, unknown
+from sigmaprop.names import Registry, shown
 
 Kind = Literal["mixture", "gaussian", "linear_gaussian", "image"]
 
@@ -79,28 +79,31 @@ class Entry(NamedTuple):
 _GREY, _COLOUR = (28, 28, 1), (32, 32, 3)
 _MNIST, _CIFAR = (50_000, 10_000, 10_000), (40_000, 10_000, 10_000)
 
-CATALOGUE: dict[str, Entry] = {
-    "ring": Entry("mixture", (2,), SYNTHETIC_ROWS, "8 Gaussians on a circle", "mixtures.ring"),
-    "grid": Entry("mixture", (2,), SYNTHETIC_ROWS, "25 Gaussians in a square", "mixtures.grid"),
-    "spirals": Entry("mixture", (2,), SYNTHETIC_ROWS, "two thick spirals", "mixtures.spirals"),
-    "gaussian": Entry("gaussian", (1,), SYNTHETIC_ROWS, "N(0, 1)", "linear_gaussian.gaussian"),
-    "linear_gaussian": Entry(
-        kind="linear_gaussian",
-        shape=(8,),
-        rows=SYNTHETIC_ROWS,
-        meaning="a Gaussian plane and white noise",
-        maker="linear_gaussian.linear_gaussian",
-    ),
-    "digits": Entry(
-        "image", (8, 8), (1_197, 300, 300), "small handwritten digits", "images.digits_images"
-    ),
-    "mnist": Entry("image", _GREY, _MNIST, "handwritten digits"),
-    "fashion_mnist": Entry("image", _GREY, _MNIST, "pieces of clothing"),
-    "kmnist": Entry("image", _GREY, _MNIST, "cursive Japanese characters"),
-    "cifar10": Entry("image", _COLOUR, _CIFAR, "photographs of 10 classes"),
-    "cifar100": Entry("image", _COLOUR, _CIFAR, "photographs of 100 classes"),
-    "svhn_cropped": Entry("image", _COLOUR, (63_257, 10_000, 26_032), "house numbers"),
-}
+CATALOGUE = Registry(
+    "data set",
+    {
+        "ring": Entry("mixture", (2,), SYNTHETIC_ROWS, "8 Gaussians on a circle", "mixtures.ring"),
+        "grid": Entry("mixture", (2,), SYNTHETIC_ROWS, "25 Gaussians in a square", "mixtures.grid"),
+        "spirals": Entry("mixture", (2,), SYNTHETIC_ROWS, "two thick spirals", "mixtures.spirals"),
+        "gaussian": Entry("gaussian", (1,), SYNTHETIC_ROWS, "N(0, 1)", "linear_gaussian.gaussian"),
+        "linear_gaussian": Entry(
+            kind="linear_gaussian",
+            shape=(8,),
+            rows=SYNTHETIC_ROWS,
+            meaning="a Gaussian plane and white noise",
+            maker="linear_gaussian.linear_gaussian",
+        ),
+        "digits": Entry(
+            "image", (8, 8), (1_197, 300, 300), "small handwritten digits", "images.digits_images"
+        ),
+        "mnist": Entry("image", _GREY, _MNIST, "handwritten digits"),
+        "fashion_mnist": Entry("image", _GREY, _MNIST, "pieces of clothing"),
+        "kmnist": Entry("image", _GREY, _MNIST, "cursive Japanese characters"),
+        "cifar10": Entry("image", _COLOUR, _CIFAR, "photographs of 10 classes"),
+        "cifar100": Entry("image", _COLOUR, _CIFAR, "photographs of 100 classes"),
+        "svhn_cropped": Entry("image", _COLOUR, (63_257, 10_000, 26_032), "house numbers"),
+    },
+)
 """Every listed data set; what else is prepared loads too."""
 
 EMBEDDED = tuple(name for name, entry in CATALOGUE.items() if entry.maker is not None)
@@ -126,13 +129,12 @@ def kind(name: str) -> Kind:
     Raises:
         ValueError: it is neither listed nor prepared.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name].kind
-    from . import store  # it imports numpy, which --help can do without
+    if name not in CATALOGUE:
+        from . import store  # it imports numpy, which --help can do without
 
-    if store.is_name(name) and store.path(name).exists():
-        return "image"
-    raise unknown("data set", name, CATALOGUE)
+        if store.is_name(name) and store.path(name).exists():
+            return "image"
+    return CATALOGUE[name].kind
 
 
 def check(name: str, options: DataOptions) -> None:

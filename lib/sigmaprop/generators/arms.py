@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 
 class Arm(NamedTuple):
@@ -26,21 +26,28 @@ class Arm(NamedTuple):
         return self.component is not None
 
 
-ARMS: dict[str, Arm] = {
-    "zero": Arm("sigma is exactly 0: the samples are the means"),
-    "fixed": Arm("--sigma at every step", given="sigma"),
-    "scheduled": Arm("from --sigma to --sigma-last over all steps", given="schedule"),
-    "global": Arm("one learned number", component="global"),
-    "per_pixel": Arm("one learned number for each coordinate", component="per_pixel", maps=True),
-    "heteroscedastic": Arm(
-        "sigma(z): a linear head on the generator's features",
-        component="heteroscedastic",
-        maps=True,
-    ),
-    "low_rank": Arm(
-        "one for each coordinate, and a factor of --rank columns", component="low_rank", maps=True
-    ),
-}
+ARMS = Registry(
+    "arm",
+    {
+        "zero": Arm("sigma is exactly 0: the samples are the means"),
+        "fixed": Arm("--sigma at every step", given="sigma"),
+        "scheduled": Arm("from --sigma to --sigma-last over all steps", given="schedule"),
+        "global": Arm("one learned number", component="global"),
+        "per_pixel": Arm(
+            "one learned number for each coordinate", component="per_pixel", maps=True
+        ),
+        "heteroscedastic": Arm(
+            "sigma(z): a linear head on the generator's features",
+            component="heteroscedastic",
+            maps=True,
+        ),
+        "low_rank": Arm(
+            "one for each coordinate, and a factor of --rank columns",
+            component="low_rank",
+            maps=True,
+        ),
+    },
+)
 
 
 def get(name: str) -> Arm:
@@ -49,6 +56,4 @@ def get(name: str) -> Arm:
     Raises:
         ValueError: unknown arm; the nearest is named.
     """
-    if name not in ARMS:
-        raise unknown("arm", name, ARMS)
     return ARMS[name]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 
 class Loss(NamedTuple):
@@ -38,7 +38,7 @@ class Loss(NamedTuple):
 
 def names() -> tuple[str, ...]:
     """The losses' names."""
-    return tuple(_TABLE)
+    return tuple(LOSSES)
 
 
 def get(name: str) -> Loss:
@@ -52,9 +52,7 @@ def get(name: str) -> Loss:
     Lim, Ye 2017, "Geometric GAN", equations 13 and 14 (hinge); Arjovsky, Chintala, Bottou 2017,
     "Wasserstein GAN", equation 2.
     """
-    if name not in _TABLE:
-        raise unknown("loss", name, _TABLE)
-    return _TABLE[name]
+    return LOSSES[name]
 
 
 def _softplus_of_negative(logit: Array) -> Array:
@@ -62,43 +60,46 @@ def _softplus_of_negative(logit: Array) -> Array:
     return jax.nn.softplus(-logit)
 
 
-_TABLE = {
-    loss.name: loss
-    for loss in (
-        Loss(
-            "non_saturating",
-            _softplus_of_negative,
-            jax.nn.softplus,
-            _softplus_of_negative,
-            "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
-        ),
-        Loss(
-            "minimax",
-            _softplus_of_negative,
-            jax.nn.softplus,
-            lambda logit: -jax.nn.softplus(logit),
-            "the same for D; G: log(1 - D(fake))",
-        ),
-        Loss(
-            "least_squares",
-            lambda logit: 0.5 * (logit - 1.0) ** 2,
-            lambda logit: 0.5 * logit**2,
-            lambda logit: 0.5 * (logit - 1.0) ** 2,
-            "D: (l - 1)^2/2 + l^2/2; G: (l - 1)^2/2",
-        ),
-        Loss(
-            "hinge",
-            lambda logit: jax.nn.relu(1.0 - logit),
-            lambda logit: jax.nn.relu(1.0 + logit),
-            jnp.negative,
-            "D: max(0, 1 - l) + max(0, 1 + l); G: -l",
-        ),
-        Loss(
-            "wasserstein",
-            jnp.negative,
-            lambda logit: logit,
-            jnp.negative,
-            "D: l(fake) - l(real); G: -l",
-        ),
-    )
-}
+LOSSES = Registry(
+    "loss",
+    {
+        loss.name: loss
+        for loss in (
+            Loss(
+                "non_saturating",
+                _softplus_of_negative,
+                jax.nn.softplus,
+                _softplus_of_negative,
+                "D: -log D(real) - log(1 - D(fake)); G: -log D(fake)",
+            ),
+            Loss(
+                "minimax",
+                _softplus_of_negative,
+                jax.nn.softplus,
+                lambda logit: -jax.nn.softplus(logit),
+                "the same for D; G: log(1 - D(fake))",
+            ),
+            Loss(
+                "least_squares",
+                lambda logit: 0.5 * (logit - 1.0) ** 2,
+                lambda logit: 0.5 * logit**2,
+                lambda logit: 0.5 * (logit - 1.0) ** 2,
+                "D: (l - 1)^2/2 + l^2/2; G: (l - 1)^2/2",
+            ),
+            Loss(
+                "hinge",
+                lambda logit: jax.nn.relu(1.0 - logit),
+                lambda logit: jax.nn.relu(1.0 + logit),
+                jnp.negative,
+                "D: max(0, 1 - l) + max(0, 1 + l); G: -l",
+            ),
+            Loss(
+                "wasserstein",
+                jnp.negative,
+                lambda logit: logit,
+                jnp.negative,
+                "D: l(fake) - l(real); G: -l",
+            ),
+        )
+    },
+)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 
 class Bounds(NamedTuple):
@@ -77,16 +77,19 @@ def _inverse_softplus(scale: Array) -> Array:
     return scale + jnp.log(-jnp.expm1(-scale))
 
 
-_TABLE = {
-    "log": Parameterisation("log", jnp.exp, jnp.log),
-    "softplus": Parameterisation("softplus", jax.nn.softplus, _inverse_softplus),
-    "signed": Parameterisation("signed", lambda raw: raw, lambda scale: scale, signed=True),
-}
+PARAMETERISATIONS = Registry(
+    "parameterisation",
+    {
+        "log": Parameterisation("log", jnp.exp, jnp.log),
+        "softplus": Parameterisation("softplus", jax.nn.softplus, _inverse_softplus),
+        "signed": Parameterisation("signed", lambda raw: raw, lambda scale: scale, signed=True),
+    },
+)
 
 
 def names() -> tuple[str, ...]:
     """The parameterisations' names."""
-    return tuple(_TABLE)
+    return tuple(PARAMETERISATIONS)
 
 
 def get(name: str) -> Parameterisation:
@@ -95,6 +98,4 @@ def get(name: str) -> Parameterisation:
     Raises:
         ValueError: unknown name; the nearest is named.
     """
-    if name not in _TABLE:
-        raise unknown("parameterisation", name, _TABLE)
-    return _TABLE[name]
+    return PARAMETERISATIONS[name]

@@ -11,9 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sigmaprop.names import unknown
-
-NAMES = ("r1", "r2", "gradient_penalty", "roth")
+from sigmaprop.names import Registry
 
 
 class Points(NamedTuple):
@@ -37,8 +35,7 @@ def check(name: str) -> None:
     Raises:
         ValueError: naming the nearest.
     """
-    if name not in NAMES:
-        raise unknown("regularizer", name, NAMES)
+    REGULARIZERS.check(name)
 
 
 def penalty(
@@ -48,9 +45,9 @@ def penalty(
 ) -> Float[Array, ""]:
     """The weighted sum of the penalties that ``weights`` names, []."""
     total = jnp.zeros(())
-    for name in NAMES:
+    for name in REGULARIZERS:
         if name in weights:
-            total = total + weights[name] * _TABLE[name](discriminate, points)
+            total = total + weights[name] * REGULARIZERS[name](discriminate, points)
     return total
 
 
@@ -107,4 +104,7 @@ def roth(discriminate: Callable[[Array], Array], points: Points) -> Array:
     )
 
 
-_TABLE = {"r1": r1, "r2": r2, "gradient_penalty": gradient_penalty, "roth": roth}
+REGULARIZERS = Registry(
+    "regularizer", {"r1": r1, "r2": r2, "gradient_penalty": gradient_penalty, "roth": roth}
+)
+NAMES = tuple(REGULARIZERS)

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 from sigmaprop.statistics import MARGIN, Scale
 
 
@@ -58,59 +58,62 @@ class Metric(NamedTuple):
 
 _COVERAGE = "sigmaprop.metrics.modes:score"
 
-METRICS: dict[str, Metric] = {
-    "mmd2": Metric(
-        "MMD²",
-        Scale("smaller", "ratio", margin=MARGIN),
-        "unbiased squared maximum mean discrepancy to held-out data",
-        "sigmaprop.metrics.mmd:score",
-        needs="data",
-        unit="MMD²",
-    ),
-    "sliced_wasserstein": Metric(
-        "sliced Wasserstein",
-        Scale("smaller"),
-        "to held-out data, 128 directions, in units of x; of finite samples it favours a sigma "
-        "that is a little too small",
-        "sigmaprop.metrics.sliced_wasserstein:score",
-        needs="data",
-        unit="units of x",
-    ),
-    "num_modes": Metric(
-        "modes",
-        Scale("larger"),
-        "modes with at least one example of high quality; blind to the spread within them",
-        _COVERAGE,
-    ),
-    "high_quality": Metric(
-        "high quality",
-        Scale("larger"),
-        "share of examples within 3 std of the nearest mode; collapse onto the modes scores more "
-        "than the truth",
-        _COVERAGE,
-    ),
-    "reverse_kl": Metric(
-        "reverse KL",
-        Scale("smaller"),
-        "of the modes' shares to equal ones, in nats",
-        _COVERAGE,
-        partial=True,
-    ),
-    "variance_ratio": Metric(
-        "variance ratio",
-        Scale("target", target=1.0),
-        "squared distance to the nearest mode over that of the data",
-        _COVERAGE,
-        partial=True,
-    ),
-    "log_likelihood": Metric(
-        "log-likelihood",
-        Scale("target"),
-        "mean log density of examples under the mixture, in nats; collapse onto the modes scores "
-        "more than the truth",
-        _COVERAGE,
-    ),
-}
+METRICS = Registry(
+    "metric",
+    {
+        "mmd2": Metric(
+            "MMD²",
+            Scale("smaller", "ratio", margin=MARGIN),
+            "unbiased squared maximum mean discrepancy to held-out data",
+            "sigmaprop.metrics.mmd:score",
+            needs="data",
+            unit="MMD²",
+        ),
+        "sliced_wasserstein": Metric(
+            "sliced Wasserstein",
+            Scale("smaller"),
+            "to held-out data, 128 directions, in units of x; of finite samples it favours a sigma "
+            "that is a little too small",
+            "sigmaprop.metrics.sliced_wasserstein:score",
+            needs="data",
+            unit="units of x",
+        ),
+        "num_modes": Metric(
+            "modes",
+            Scale("larger"),
+            "modes with at least one example of high quality; blind to the spread within them",
+            _COVERAGE,
+        ),
+        "high_quality": Metric(
+            "high quality",
+            Scale("larger"),
+            "share of examples within 3 std of the nearest mode; collapse onto the modes scores "
+            "more than the truth",
+            _COVERAGE,
+        ),
+        "reverse_kl": Metric(
+            "reverse KL",
+            Scale("smaller"),
+            "of the modes' shares to equal ones, in nats",
+            _COVERAGE,
+            partial=True,
+        ),
+        "variance_ratio": Metric(
+            "variance ratio",
+            Scale("target", target=1.0),
+            "squared distance to the nearest mode over that of the data",
+            _COVERAGE,
+            partial=True,
+        ),
+        "log_likelihood": Metric(
+            "log-likelihood",
+            Scale("target"),
+            "mean log density of examples under the mixture, in nats; collapse onto the modes "
+            "scores more than the truth",
+            _COVERAGE,
+        ),
+    },
+)
 """Every metric, in the order of tables and of the columns of scores."""
 
 
@@ -130,8 +133,6 @@ def get(name: str) -> Metric:
     Raises:
         ValueError: unknown metric; the nearest is named.
     """
-    if name not in METRICS:
-        raise unknown("metric", name, METRICS)
     return METRICS[name]
 
 

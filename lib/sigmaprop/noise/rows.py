@@ -23,11 +23,21 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt32
 
 from sigmaprop.counts import shown, whole_number
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry, unknown
 
-NAMES = ("iid", "antithetic", "orthogonal", "sobol")
-"""Noise schemes. antithetic: rows come in pairs eps, -eps. orthogonal: in blocks of D orthogonal
-rows. sobol: they are the points of a scrambled Sobol net."""
+SCHEMES = Registry(
+    "noise",
+    {
+        "iid": "independent draws of eps",
+        "antithetic": "pairs eps, -eps: odd parts of f cancel within a pair",
+        "orthogonal": "blocks of K orthogonal rows, each of them exactly normal",
+        "sobol": "scrambled Sobol nets; error bars from independent scrambles",
+    },
+)
+"""The noise schemes, each in one line."""
+
+NAMES = tuple(SCHEMES)
+"""Names of the noise schemes."""
 
 RADII = ("chi", "fixed")
 """Lengths of orthogonal rows: a Gaussian's own, or all sqrt(D)."""
@@ -41,8 +51,7 @@ _PARITY = np.uint32(0x1BD11BDA)
 
 def check_name(name: str) -> None:
     """Raises ValueError, naming the nearest scheme, if ``name`` is no noise scheme."""
-    if name not in NAMES:
-        raise unknown("noise", name, NAMES)
+    SCHEMES.check(name)
 
 
 def check_key(key: object) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 Schedule = Callable[[int], float]
 
@@ -37,12 +37,12 @@ def cosine(first: float, last: float, steps: int) -> Schedule:
     return lambda step: last + (first - last) * (1 + math.cos(math.pi * _progress(step, steps))) / 2
 
 
-_TABLE = {"geometric": geometric, "linear": linear, "cosine": cosine}
+SCHEDULES = Registry("sigma schedule", {"geometric": geometric, "linear": linear, "cosine": cosine})
 
 
 def names() -> tuple[str, ...]:
     """The sigma schedules' names."""
-    return tuple(_TABLE)
+    return tuple(SCHEDULES)
 
 
 def sigmas(name: str, first: float, last: float, num: int) -> np.ndarray:
@@ -51,11 +51,10 @@ def sigmas(name: str, first: float, last: float, num: int) -> np.ndarray:
     Raises:
         ValueError: unknown name (the nearest is named), or ends that the schedule excludes.
     """
-    if name not in _TABLE:
-        raise unknown("sigma schedule", name, names())
+    make = SCHEDULES[name]
     if num == 1:
         return np.array([first], np.float64)
-    schedule = _TABLE[name](first, last, num - 1)
+    schedule = make(first, last, num - 1)
     return np.array([first, *(schedule(t) for t in range(1, num - 1)), last], np.float64)
 
 

@@ -2,8 +2,8 @@
 
 ``get("quartic")`` returns an Objective; ``names()`` lists them. The constants of every function are
 float64 and are cast to the dtype of x, so f computes and answers in that dtype. They come from
-fixed seeds, one for each name and purpose. To add a function, write a factory and name it in the
-table below; for a function of your own, build an Objective, or ``get`` it from a file as
+fixed seeds, one for each name and purpose. To add a function, write a factory and name it in
+`OBJECTIVES`; for a function of your own, build an Objective, or ``get`` it from a file as
 ``get("path/to/file.py:function", dim=3)``, which `sigmaprop.objectives.from_file` describes.
 
 A closed form is a function of the mean [D] and the Covariance; under `LowRank` none forms a D x D
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 from sigmaprop.objectives import edges, networks, polynomials, rectified, waves
 from sigmaprop.objectives.base import Expectation, Function, Objective, Smoothness
 from sigmaprop.objectives.constants import KINK_DISTANCE
@@ -29,6 +29,8 @@ __all__ = [
     "DIGIT_INDEX",
     "KINK_DISTANCE",
     "NUM_UNITS",
+    "OBJECTIVES",
+    "Entry",
     "Expectation",
     "Function",
     "Objective",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """A factory of the dim (and options), and the dims that it allows."""
 
     make: Callable[..., Objective]
@@ -48,31 +50,36 @@ class _Entry(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-_TABLE: dict[str, _Entry] = {
-    "linear": _Entry(polynomials.linear),
-    "quadratic": _Entry(polynomials.quadratic, options=("condition",)),
-    "cubic": _Entry(polynomials.cubic),
-    "quartic": _Entry(polynomials.quartic),
-    "sine": _Entry(waves.sine),
-    "cosine": _Entry(waves.cosine),
-    "exponential": _Entry(waves.exponential),
-    "gaussian_bump": _Entry(waves.gaussian_bump),
-    "rosenbrock": _Entry(polynomials.rosenbrock, smallest=2),
-    "styblinski_tang": _Entry(polynomials.styblinski_tang),
-    "rastrigin": _Entry(waves.rastrigin),
-    "absolute": _Entry(edges.absolute),
-    "relu": _Entry(edges.relu),
-    "step": _Entry(edges.step),
-    "ridge_network": _Entry(networks.ridge_network, default_dim=64, options=("units",)),
-    "leaky_relu_network": _Entry(rectified.leaky_relu_network, default_dim=8),
-    "softplus_network": _Entry(rectified.softplus_network, default_dim=8),
-    "digit_classifier": _Entry(networks.digit_classifier, default_dim=64, smallest=64, largest=64),
-}
+OBJECTIVES = Registry(
+    "objective",
+    {
+        "linear": Entry(polynomials.linear),
+        "quadratic": Entry(polynomials.quadratic, options=("condition",)),
+        "cubic": Entry(polynomials.cubic),
+        "quartic": Entry(polynomials.quartic),
+        "sine": Entry(waves.sine),
+        "cosine": Entry(waves.cosine),
+        "exponential": Entry(waves.exponential),
+        "gaussian_bump": Entry(waves.gaussian_bump),
+        "rosenbrock": Entry(polynomials.rosenbrock, smallest=2),
+        "styblinski_tang": Entry(polynomials.styblinski_tang),
+        "rastrigin": Entry(waves.rastrigin),
+        "absolute": Entry(edges.absolute),
+        "relu": Entry(edges.relu),
+        "step": Entry(edges.step),
+        "ridge_network": Entry(networks.ridge_network, default_dim=64, options=("units",)),
+        "leaky_relu_network": Entry(rectified.leaky_relu_network, default_dim=8),
+        "softplus_network": Entry(rectified.softplus_network, default_dim=8),
+        "digit_classifier": Entry(
+            networks.digit_classifier, default_dim=64, smallest=64, largest=64
+        ),
+    },
+)
 
 
 def names() -> tuple[str, ...]:
     """The names that ``get`` knows."""
-    return tuple(_TABLE)
+    return tuple(OBJECTIVES)
 
 
 def get(name: str, dim: int | None = None, **options: float) -> Objective:
@@ -98,9 +105,7 @@ def get(name: str, dim: int | None = None, **options: float) -> Objective:
         if options:
             raise ValueError(f"objective {name!r} has no option {min(options)!r}; it takes none")
         return own_objective.load(name, dim)
-    if name not in _TABLE:
-        raise unknown("objective", name, _TABLE)
-    entry = _TABLE[name]
+    entry = OBJECTIVES[name]
     dim = entry.default_dim if dim is None else dim
     if not isinstance(dim, int | np.integer) or not entry.smallest <= dim <= entry.largest:
         allowed = f"at least {entry.smallest}"
@@ -118,4 +123,4 @@ def get(name: str, dim: int | None = None, **options: float) -> Objective:
 @functools.lru_cache(maxsize=64)
 def _build(name: str, dim: int, **options: float) -> Objective:
     """One object for one set of arguments, so that jit recognises it."""
-    return _TABLE[name].make(dim, **options)
+    return OBJECTIVES[name].make(dim, **options)

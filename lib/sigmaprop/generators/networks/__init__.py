@@ -32,7 +32,7 @@ from sigmaprop.generators.networks.linear import (
     linear_generator,
 )
 from sigmaprop.generators.networks.mlp import mlp_discriminator, mlp_generator
-from sigmaprop.names import unknown
+from sigmaprop.names import Registry
 
 __all__ = [
     "ACTIVATIONS",
@@ -95,26 +95,32 @@ def _narrow(build: Callable[..., Network]) -> Callable[..., Network]:
     return narrowed
 
 
-_GENERATORS: Mapping[str, _Entry] = {
-    "mlp": _Entry(_flat(mlp_generator), {}),
-    "linear": _Entry(
-        _flat(linear_generator), {"widths": (), "activation": "identity", "output": "linear"}
-    ),
-    "goodfellow2014": _Entry(
-        _flat(goodfellow_generator), {"widths": GENERATOR_WIDTHS, "activation": "relu"}
-    ),
-    "dcgan": _Entry(_narrow(dcgan_generator), {}),
-    "wu10": _wu("wu10"),
-    "wu50": _wu("wu50"),
-}
+_GENERATORS = Registry(
+    "generator",
+    {
+        "mlp": _Entry(_flat(mlp_generator), {}),
+        "linear": _Entry(
+            _flat(linear_generator), {"widths": (), "activation": "identity", "output": "linear"}
+        ),
+        "goodfellow2014": _Entry(
+            _flat(goodfellow_generator), {"widths": GENERATOR_WIDTHS, "activation": "relu"}
+        ),
+        "dcgan": _Entry(_narrow(dcgan_generator), {}),
+        "wu10": _wu("wu10"),
+        "wu50": _wu("wu50"),
+    },
+)
 
-_DISCRIMINATORS: Mapping[str, _Entry] = {
-    "mlp": _Entry(_flat(mlp_discriminator), {"dropout": False}),
-    "goodfellow2014": _Entry(
-        _flat(goodfellow_discriminator), {"widths": MAXOUT_WIDTHS, "activation": "maxout"}
-    ),
-    "dcgan": _Entry(_narrow(dcgan_discriminator), {"dropout": False}),
-}
+_DISCRIMINATORS = Registry(
+    "discriminator",
+    {
+        "mlp": _Entry(_flat(mlp_discriminator), {"dropout": False}),
+        "goodfellow2014": _Entry(
+            _flat(goodfellow_discriminator), {"widths": MAXOUT_WIDTHS, "activation": "maxout"}
+        ),
+        "dcgan": _Entry(_narrow(dcgan_discriminator), {"dropout": False}),
+    },
+)
 
 
 def generator_names() -> tuple[str, ...]:
@@ -155,8 +161,6 @@ def get_generator(
     Raises:
         ValueError: a name is unknown, a size is none, or the network has no such option.
     """
-    if name not in _GENERATORS:
-        raise unknown("generator", name, _GENERATORS)
     entry = _GENERATORS[name]
     _check_fixed(f"generator {name!r}", entry, {"latent_dim": latent_dim})
     given = {"widths": widths, "activation": activation, "output": output}
@@ -190,8 +194,6 @@ def get_discriminator(
     Raises:
         ValueError: a name is unknown, a size is none, or the network has no such option.
     """
-    if name not in _DISCRIMINATORS:
-        raise unknown("discriminator", name, _DISCRIMINATORS)
     entry = _DISCRIMINATORS[name]
     given = {"widths": widths, "activation": activation, "dropout": dropout}
     free = _check_fixed(f"discriminator {name!r}", entry, given)

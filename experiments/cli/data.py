@@ -92,3 +92,7 @@ def _remarks() -> Iterator[str]:
         f"Prepared sets lie in {folder}; `sigmaprop data prepare NAME` adds one. NAME may be any "
         "set of labelled images of one size in tensorflow-datasets."
     )
+    yield (
+        "Data of your own: `sigmaprop gan --dataset path/to/file.npz`, with an array x [N, D] or "
+        "[N, H, W, C], and row numbers train, validation and test if the split is yours too."
+    )

@@ -57,6 +57,7 @@ def _data_sets() -> Table:
     for name, entry in data_options.CATALOGUE.items():
         rows = ", ".join(f"{count:,}" for count in entry.rows)
         add(found, name, " x ".join(map(str, entry.shape)), rows)
+    add(found, "path/to/file.npz", "x [N, D] or [N, H, W, C]", "its own, or 80%, 10%, 10%")
     return found
 
 

@@ -25,9 +25,9 @@ class GanOptions:
     """A GAN whose generator ends in N(mean(z), Sigma(z))."""
 
     dataset: str = "digits"
-    """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; or an image set that
-    `sigmaprop data prepare` has made: mnist, fashion_mnist, kmnist, cifar10, cifar100,
-    svhn_cropped."""
+    """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; an image set that `sigmaprop
+    data prepare` has made: mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn_cropped; or your
+    own, path/to/file.npz with an array x."""
     data: DataOptions = dataclasses.field(default_factory=DataOptions)
     """What to make of the data."""
     redraw_split: bool = False

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from sigmaprop.names import Registry, shown
 
-Kind = Literal["mixture", "gaussian", "linear_gaussian", "image"]
+Kind = Literal["mixture", "gaussian", "linear_gaussian", "image", "file"]
 
 SYNTHETIC_ROWS = (50_000, 5_000, 10_000)
 """Rows of a synthetic set to train on, to validate and to test."""
@@ -115,6 +115,7 @@ _MEANINGFUL: dict[Kind, frozenset[str]] = {
     "gaussian": _EVERYWHERE | {"std"},
     "linear_gaussian": _EVERYWHERE | {"dim", "latent_dim"},
     "image": _EVERYWHERE | {"resize", "dequantise", "symmetric", "logit", "noise_length"},
+    "file": _EVERYWHERE,
 }
 
 
@@ -123,12 +124,19 @@ def names() -> tuple[str, ...]:
     return tuple(CATALOGUE)
 
 
+def is_file(name: str) -> bool:
+    """Whether the name of a data set is the path of a file of the user's; see `own_file`."""
+    return name.endswith(".npz")
+
+
 def kind(name: str) -> Kind:
     """The kind of a data set.
 
     Raises:
         ValueError: it is neither listed nor prepared.
     """
+    if is_file(name):
+        return "file"
     if name not in CATALOGUE:
         from . import store  # it imports numpy, which --help can do without
 

@@ -2,9 +2,9 @@
 
 import importlib
 
-from . import images
+from . import images, own_file
 from .dataset import Dataset, split
-from .options import CATALOGUE, DataOptions, check
+from .options import CATALOGUE, DataOptions, check, is_file
 
 _DEFAULTS = DataOptions()
 
@@ -13,7 +13,8 @@ def load(name: str, options: DataOptions = _DEFAULTS) -> Dataset:
     """All examples of a data set: the same arrays in every process.
 
     Args:
-        name: one of `names`, or an image set of tensorflow-datasets that has been prepared.
+        name: one of `names`, an image set of tensorflow-datasets that has been prepared, or the
+            path of an ``.npz`` file; see `own_file`.
         options: what to make of it.
 
     Raises:
@@ -22,7 +23,9 @@ def load(name: str, options: DataOptions = _DEFAULTS) -> Dataset:
     """
     check(name, options)
     maker = CATALOGUE[name].maker if name in CATALOGUE else None
-    if maker is None:
+    if is_file(name):
+        dataset = own_file.own_file(name, options)
+    elif maker is None:
         dataset = images.prepared_images(name, options)
     else:
         module, _, function = maker.rpartition(".")

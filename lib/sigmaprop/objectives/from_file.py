@@ -20,15 +20,7 @@ function); what they contain is not part of `sha256`.
 """
 
 import functools
-import hashlib
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -36,15 +28,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop.names import nearest, shown
+from sigmaprop.names import shown
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import generic_point
-from sigmaprop.runs.own_sources import is_own, read, refused, sha256, split
+from sigmaprop.runs import own_functions
+from sigmaprop.runs.own_functions import told
+from sigmaprop.runs.own_sources import is_own, refused, sha256, split
 
 __all__ = ["is_own", "load", "sha256"]
-
-_LONGEST = 400
-"""Characters of another's error message that are told."""
 
 
 def load(spec: str, dim: int | None = None) -> Objective:
@@ -56,20 +47,15 @@ def load(spec: str, dim: int | None = None) -> Objective:
 
     Raises:
         ValueError: one sentence that says what of the file, the function or the dim is refused.
-
-    Source: "Importing a source file directly", https://docs.python.org/3/library/importlib.html
     """
-    path, name = split(spec)
-    source = read(spec)
-    function = _function(spec, _module(path, source), name)
-    return _build(spec, path, source, _dim(spec, function, dim))
+    function = own_functions.load(spec, "objective")
+    return _build(spec, function, _dim(spec, function, dim))
 
 
 @functools.lru_cache(maxsize=64)
-def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
+def _build(spec: str, function: Callable[..., Any], dim: int) -> Objective:
     """One object for one content of the file, so that jit recognises it."""
     name = split(spec)[1]
-    function = _function(spec, _module(path, source), name)
     point = getattr(function, "point", None)
     formula = getattr(function, "formula", "")
     if not isinstance(formula, str):
@@ -87,69 +73,6 @@ def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
     return objective
 
 
-@functools.lru_cache(maxsize=64)
-def _module(path: Path, source: bytes) -> ModuleType:
-    """The module that the source makes, under a name that nothing else has.
-
-    Compiled from the bytes that were hashed: Python's own cache of compiled files goes by their
-    time and size, and would not notice every change.
-    """
-    name = f"_sigmaprop_own_{hashlib.sha256(bytes(path) + b'/' + source).hexdigest()[:32]}"
-    loader = SourceFileLoader(name, str(path))
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        # Now, even within a trace: constants that the file makes must not be traced.
-        with jax.enable_x64(False), jax.ensure_compile_time_eval(), _neighbours(path.parent):
-            exec(loader.source_to_code(source, str(path)), vars(module))
-    except BaseException as error:
-        sys.modules.pop(name, None)
-        if not isinstance(error, Exception | SystemExit):
-            raise
-        raise ValueError(f"{path} cannot be imported: {_told(error)}") from error
-    return module
-
-
-@contextmanager
-def _neighbours(directory: Path) -> Iterator[None]:
-    """Finds modules of a directory first, and forgets them: another one may use their names."""
-    before = set(sys.modules)
-    importlib.invalidate_caches()
-    sys.path.insert(0, str(directory))
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # the file itself may have removed it
-            sys.path.remove(str(directory))
-        added = {name: sys.modules[name] for name in set(sys.modules) - before}
-        near = {name for name, module in added.items() if _lies_in(directory, module)}
-        for name in added:
-            if name.partition(".")[0] in near:
-                del sys.modules[name]
-
-
-def _lies_in(directory: Path, module: ModuleType) -> bool:
-    """Whether it is a file or a package of the directory itself."""
-    file = Path(getattr(module, "__file__", None) or "")
-    return directory in (file.parent, file.parent.parent if file.stem == "__init__" else None)
-
-
-def _function(spec: str, module: ModuleType, name: str) -> Callable[..., Any]:
-    if not hasattr(module, name):
-        own = module.__name__
-        known = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == own]
-        near = nearest(name, known)
-        hint = f"it defines {', '.join(known)}" if near is None else f"did you mean {near!r}?"
-        hint = hint if known else "it defines none"
-        raise ValueError(f"{module.__file__} has no function {shown(name)}; {hint}")
-    function = getattr(module, name)
-    if not callable(function):
-        raise refused(spec, f"{name} is of type {type(function).__name__}, not a function")
-    return function
-
-
 def _dim(spec: str, function: Callable[..., Any], dim: object) -> int:
     """The dim asked for, else the function's own."""
     dim = getattr(function, "dim", None) if dim is None else dim
@@ -165,7 +88,7 @@ def _point(spec: str, point: Any) -> np.ndarray:
     try:
         found = np.asarray(point, np.float64)
     except (TypeError, ValueError) as error:
-        raise refused(spec, f"its point is no sequence of numbers: {_told(error)}") from error
+        raise refused(spec, f"its point is no sequence of numbers: {told(error)}") from error
     if not np.all(np.isfinite(found)):
         raise refused(spec, "its point has coordinates that are not finite")
     return found
@@ -179,7 +102,7 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
             try:
                 out = jax.eval_shape(function, x)
             except Exception as error:
-                raise refused(spec, f"for x of shape ({dim},) it raises {_told(error)}") from error
+                raise refused(spec, f"for x of shape ({dim},) it raises {told(error)}") from error
             is_array = isinstance(out, jax.ShapeDtypeStruct)
             if not (is_array and out.shape == () and jnp.issubdtype(out.dtype, jnp.floating)):
                 raise refused(
@@ -204,7 +127,7 @@ def _check_value(objective: Objective) -> None:
         try:
             value = float(objective(objective.point))
         except Exception as error:
-            raise refused(objective.name, f"at its point it raises {_told(error)}") from error
+            raise refused(objective.name, f"at its point it raises {told(error)}") from error
     if not np.isfinite(value):
         where = np.array2string(objective.point, threshold=6, max_line_width=10_000)
         raise refused(objective.name, f"it is {value} at its point {where}")
@@ -214,10 +137,3 @@ def _described(out: Any) -> str:
     if isinstance(out, jax.ShapeDtypeStruct):
         return f"{out.dtype} of shape {out.shape}"
     return f"an object of type {type(out).__name__}"
-
-
-def _told(error: BaseException) -> str:
-    """The type and the first line of the message of an exception."""
-    first, *_ = str(error).strip().splitlines() or [""]
-    first = first[:_LONGEST].rstrip(".")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

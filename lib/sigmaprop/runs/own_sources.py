@@ -23,26 +23,26 @@ def is_own(name: str) -> bool:
     return ".py:" in name
 
 
-def split(spec: str) -> tuple[Path, str]:
+def split(spec: str, what: str = "objective") -> tuple[Path, str]:
     """The file that a spec names, as a path from the root without links, and its function."""
     path, _, name = spec.rpartition(":")
     try:
         return Path(os.path.realpath(os.path.expanduser(path))), name
     except ValueError as error:  # a NUL in it
-        raise refused(spec, f"its file has no possible name ({error})") from error
+        raise refused(spec, f"its file has no possible name ({error})", what) from error
 
 
-def read(spec: str) -> bytes:
+def read(spec: str, what: str = "objective") -> bytes:
     """The bytes of the file that a spec names.
 
     Raises:
         ValueError: it is no regular file, cannot be read, or is far too large.
     """
-    path = split(spec)[0]
+    path = split(spec, what)[0]
     try:
         return read_regular(path, MOST_TEXT)
     except OSError as error:
-        raise refused(spec, f"{path} cannot be read ({error.strerror})") from error
+        raise refused(spec, f"{path} cannot be read ({error.strerror})", what) from error
 
 
 def sha256(spec: str) -> str:
@@ -104,6 +104,6 @@ def _checked(directory: Path, spec: str, recorded: Any, remedy: str) -> Path:
     return path
 
 
-def refused(spec: str, reason: str) -> ValueError:
+def refused(spec: str, reason: str, what: str = "objective") -> ValueError:
     """The error for a function that cannot be used; the middle of a long spec is left out."""
-    return ValueError(f"objective {shown(spec, 300)}: {reason}")
+    return ValueError(f"{what} {shown(spec, 300)}: {reason}")

@@ -4,7 +4,7 @@ This module and every ``config.py`` import nothing heavy, so that ``--help`` ans
 of objectives and estimators are checked when the experiment is prepared.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sigmaprop.generators.arms import ARMS
 from sigmaprop.names import shortened, shown
@@ -41,3 +41,17 @@ def check_range(option: str, value: float | None, lowest: float, highest: float)
 def flag(option: str) -> str:
     """The option as the command line writes it."""
     return "--" + option.replace("_", "-")
+
+
+def own_functions(config: Any) -> dict[str, str]:
+    """The functions of the user's own that a config names, each with the option that names it."""
+    from sigmaprop.runs.own_sources import is_own  # which --help can do without
+
+    found = {}
+    for option in ("objective", "generator", "discriminator"):
+        named = getattr(config, option, ())
+        swept = getattr(getattr(config, "sweep", None), option, None) or ()
+        for spec in (*((named,) if isinstance(named, str) else named), *swept):
+            if is_own(spec):
+                found[spec] = f"--{option}"
+    return found

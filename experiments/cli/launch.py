@@ -20,6 +20,7 @@ from sigmaprop.runs.own_sources import SOURCES
 
 from .. import progress, streams
 from ..forecast import Forecast
+from ..options import own_functions
 from ..terminal import Terminal
 
 SHOWN_DIFFERENCES = 20
@@ -107,6 +108,8 @@ def resume(experiment: Experiment, directory: Path) -> int:
     terminal = Terminal()
     if runs.state(directory) == "complete":
         return _draw_missing(experiment, directory, terminal)
+    config = configs.load_config(directory, experiment.config, command=experiment.command)
+    _check_sources(directory, config, terminal)
     found = runs.resume(directory, experiment.command, experiment.config)
     if found.run is None:  # it has just ended
         return _draw_missing(experiment, directory, terminal)
@@ -205,7 +208,7 @@ def _checked(experiment: Experiment, directory: Path) -> str:
 
 def _save_sources(run: runs.Run, config: Any) -> None:
     """Keeps the source of the user's own functions beside the numbers."""
-    own = own_sources.kept(_objectives(config))
+    own = own_sources.kept(own_functions(config))
     if own:
         path = run.directory / SOURCES
         runs.write_atomic(path, json.dumps(own, indent=1))
@@ -214,14 +217,10 @@ def _save_sources(run: runs.Run, config: Any) -> None:
 
 def _check_sources(directory: Path, config: Any, terminal: Terminal) -> None:
     """Refuses to run the files that a run directory names unless they are what the run used."""
-    remedy = "restore it to replay, or start anew with --objective {spec} given on the command line"
-    for file in own_sources.check(directory, _objectives(config), remedy):
-        terminal.say(f"{file} is what the run used")
-
-
-def _objectives(config: Any) -> Sequence[str]:
-    """The objectives of an experiment that has any."""
-    return getattr(config, "objective", ())
+    for spec, option in own_functions(config).items():
+        remedy = f"restore it, or start anew with {option} {{spec}} given on the command line"
+        for file in own_sources.check(directory, [spec], remedy):
+            terminal.say(f"{file} is what the run used")
 
 
 def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:

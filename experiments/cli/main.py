@@ -8,6 +8,7 @@ compilation cache. What was set is recorded with every run.
 import contextlib
 import dataclasses
 import errno
+import functools
 import io
 import os
 import re
@@ -26,6 +27,7 @@ from ..advise.config import AdviseConfig
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
 from ..gan.config import GAN_PRESETS, GROUPS, SWEEPABLE, GanConfig, swept
 from ..limit.config import LIMIT_PRESETS, LimitConfig
+from ..options import own_functions
 from . import arguments as words
 from .tiny import cut
 
@@ -616,11 +618,12 @@ def _starting_point(
 
     path = Path(file)
     config = _report_user_errors(lambda: configs.load_config(path, kind, command=name))
-    if words.value_of("--objective", arguments) is None:  # else they are the user's own
-        folder = path if path.is_dir() else path.parent
-        own = getattr(config, "objective", ())
-        remedy = "to run it as it is now, give --objective {spec} beside --config"
-        _report_user_errors(lambda: own_sources.check(folder, own, remedy))
+    folder = path if path.is_dir() else path.parent
+    for spec, option in own_functions(config).items():
+        if words.value_of(option, arguments) is None:  # else it is the user's own affair
+            remedy = f"to run it as it is now, give {option} {{spec}} beside --config"
+            check = functools.partial(own_sources.check, folder, [spec], remedy)
+            _report_user_errors(check)
     return config, path
 
 

@@ -97,10 +97,12 @@ class GanOptions:
     """First std of noise on all that the discriminator sees, in both players' steps, >= 0."""
     instance_noise_last: float = 0.0
     """Its last std; it falls linearly over all --steps."""
-    generator: Literal["mlp", "linear", "goodfellow2014", "dcgan", "wu10", "wu50"] = "mlp"
-    """Network of the mean. linear: W z + b; wu10, wu50: the decoders of Wu et al. (2017)."""
-    discriminator: Literal["mlp", "goodfellow2014", "dcgan"] = "mlp"
-    """Network of the discriminator. goodfellow2014: maxout with dropout."""
+    generator: str = "mlp"
+    """Network of the mean: mlp, linear (W z + b), goodfellow2014, dcgan, wu10, wu50 (the decoders
+    of Wu et al., 2017), or your own, path/to/file.py:function."""
+    discriminator: str = "mlp"
+    """Network of the discriminator: mlp, goodfellow2014 (maxout with dropout), dcgan, or your own,
+    path/to/file.py:function."""
     dropout: bool = True
     """Whether the discriminator goodfellow2014 drops units in training."""
     widths: tuple[int, ...] = (128, 128)

@@ -27,9 +27,12 @@ from sigmaprop.generators import (
 )
 from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.gan import GanSpec, Hypers, Rates
+from sigmaprop.generators.networks.own import smoothness_in_file
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 from sigmaprop.metrics import mmd
+from sigmaprop.names import unknown
+from sigmaprop.runs.own_sources import is_own
 
 from .config import GanConfig, GanOptions, swept
 
@@ -256,11 +259,13 @@ def _load(config: GanConfig) -> data.Dataset:
 
 def _check_cell(options: GanOptions) -> None:
     """What does not take the data to see."""
-    smoothness = networks.ACTIVATIONS[options.discriminator_activation].smoothness
-    if options.discriminator == "goodfellow2014":
-        smoothness = "kink"
-    name = f"{options.discriminator} with {options.discriminator_activation}"
-    sigma_gradient.check(options.sigma_gradient, smoothness, name)
+    for kind, name, known in (
+        ("generator", options.generator, networks.generator_names()),
+        ("discriminator", options.discriminator, networks.discriminator_names()),
+    ):
+        if not is_own(name) and name not in known:
+            raise unknown(kind, name, (*known, "path/to/file.py:function"))
+    sigma_gradient.check(options.sigma_gradient, *_smoothness(options))
     if options.simultaneous and options.discriminator_steps > 1:
         raise ValueError(
             f"--discriminator-steps {options.discriminator_steps} and --simultaneous exclude each "
@@ -275,6 +280,17 @@ def _check_cell(options: GanOptions) -> None:
         )
 
 
+def _smoothness(options: GanOptions) -> tuple[str, str]:
+    """That of the discriminator, and what to call it."""
+    name = options.discriminator
+    if is_own(name):
+        return smoothness_in_file(name), name
+    if name == "goodfellow2014":
+        return "kink", name
+    activation = options.discriminator_activation
+    return networks.ACTIVATIONS[activation].smoothness, f"{name} with {activation}"
+
+
 def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
     """What depends on the shape of an example."""
     if options.arm == "low_rank":
@@ -284,6 +300,8 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
 
 
 def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    if is_own(options.generator):
+        return networks.get_generator(options.generator, options.latent_dim, shape)
     return networks.get_generator(
         options.generator,
         options.latent_dim,
@@ -296,6 +314,8 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
 
 
 def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    if is_own(options.discriminator):
+        return networks.get_discriminator(options.discriminator, shape)
     plain = options.discriminator in ("mlp", "dcgan")
     own = options.discriminator == "mlp" and options.discriminator_widths
     return networks.get_discriminator(

@@ -69,7 +69,7 @@ def file(tmp_path):
 def test_a_file_that_differs_or_is_not_recorded_is_not_run(sigmaprop, file, record, part):
     received(Path("run"), "own.py:f", record)
     for words, remedy in (
-        (("replay", "run"), "restore it to replay, or start anew with --objective 'own.py:f'"),
+        (("replay", "run"), "restore it, or start anew with --objective 'own.py:f'"),
         (("limit", "--config", "run"), "give --objective 'own.py:f' beside --config"),
         (("limit", "--config", "run/config.json"), "give --objective 'own.py:f' beside --config"),
     ):

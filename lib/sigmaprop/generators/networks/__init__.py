@@ -32,7 +32,14 @@ from sigmaprop.generators.networks.linear import (
     linear_generator,
 )
 from sigmaprop.generators.networks.mlp import mlp_discriminator, mlp_generator
+from sigmaprop.generators.networks.own import (
+    discriminator_from_file,
+    generator_from_file,
+    own_discriminator,
+    own_generator,
+)
 from sigmaprop.names import Registry
+from sigmaprop.runs.own_sources import is_own
 
 __all__ = [
     "ACTIVATIONS",
@@ -55,6 +62,8 @@ __all__ = [
     "mlp_generator",
     "network",
     "num_params",
+    "own_discriminator",
+    "own_generator",
     "wu_decoder",
 ]
 
@@ -146,7 +155,8 @@ def get_generator(
     """The generator of that name.
 
     Args:
-        name: one of ``generator_names()``.
+        name: one of ``generator_names()``, or ``path/to/file.py:function``, which takes none of
+            the options; see `networks.own`.
         latent_dim: Z; "wu10" and "wu50" take 10 and 50 alone.
         shape: of one x, (D,) or (H, W, C).
         widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
@@ -161,6 +171,8 @@ def get_generator(
     Raises:
         ValueError: a name is unknown, a size is none, or the network has no such option.
     """
+    if is_own(name):
+        return generator_from_file(name, latent_dim, shape)
     entry = _GENERATORS[name]
     _check_fixed(f"generator {name!r}", entry, {"latent_dim": latent_dim})
     given = {"widths": widths, "activation": activation, "output": output}
@@ -180,7 +192,8 @@ def get_discriminator(
     """The discriminator of that name.
 
     Args:
-        name: one of ``discriminator_names()``.
+        name: one of ``discriminator_names()``, or ``path/to/file.py:function``, which takes none
+            of the options; see `networks.own`.
         shape: of one x, (D,) or (H, W, C).
         widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
             network's own.
@@ -194,6 +207,8 @@ def get_discriminator(
     Raises:
         ValueError: a name is unknown, a size is none, or the network has no such option.
     """
+    if is_own(name):
+        return discriminator_from_file(name, shape)
     entry = _DISCRIMINATORS[name]
     given = {"widths": widths, "activation": activation, "dropout": dropout}
     free = _check_fixed(f"discriminator {name!r}", entry, given)

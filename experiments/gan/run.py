@@ -55,6 +55,7 @@ def run(
     plan: Plan,
     directory: runs.Run,
     progress: Progress | None = None,
+    finished: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -63,6 +64,7 @@ def run(
         plan: from `prepare`.
         directory: the run directory to write into.
         progress: told what is being done.
+        finished: given the last state of each group.
 
     Returns:
         The comparison of the arms, see `gan_comparison`.
@@ -75,7 +77,9 @@ def run(
     _tell_other_data(directory, plan, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
-            train(config, plan, index, directory, reference, progress, stop)
+            state = train(config, plan, index, directory, reference, progress, stop)
+            if finished is not None:
+                finished(state)
     real = real_scores(config, plan, reference, progress)
     _write_json(directory, "reference.json", real)
     progress("comparing the arms")
@@ -259,7 +263,10 @@ def forecast(config: GanConfig, plan: Plan) -> Forecast:
     return Forecast(parts, len(plan.groups), held, seconds + 12 * DRAWING)
 
 
-def _report(target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]) -> None:
+def write_report(
+    target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]
+) -> None:
+    """Draws the page of runs; see `sigmaprop.reporting.gan`."""
     from sigmaprop.reporting import gan as report
 
     report.write(target, directories, tell)
@@ -282,7 +289,7 @@ EXPERIMENT = Experiment(
     keys=gan_tables.KEYS,
     values=gan_tables.VALUES,
     timed=(),
-    write_report=_report,
+    write_report=write_report,
     summary=_summary,
     forecast=forecast,
     unit="replica-steps",

@@ -63,7 +63,7 @@ def train(
     reference: Reference,
     progress: Progress,
     stop: signals.Stop,
-) -> None:
+) -> State | None:
     """Trains one group from where its last checkpoint left it, or from step 0.
 
     Args:
@@ -74,6 +74,9 @@ def train(
         reference: what to score against.
         progress: takes a text and the replica-steps done.
         stop: whether the user or the system asked to stop.
+
+    Returns:
+        The last state; None of a group that an earlier process brought to its end.
 
     Raises:
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
@@ -105,6 +108,7 @@ def train(
         _save_pictures(pictures, work, state, config.steps)
         runs.seal(directory, pictures)
     runs.include(directory, pictures)
+    return state
 
 
 def _steps(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sigmaprop.estimators.estimation import GradientEstimate, estimate
     from sigmaprop.estimators.options import Options
     from sigmaprop.estimators.smoothing import smooth
+    from sigmaprop.experiments.gan.api import Training, train  # pyright: ignore
     from sigmaprop.gaussians.families import Diagonal, Full, Isotropic, LowRank, kl_divergence
     from sigmaprop.gaussians.natural import natural_gradient
     from sigmaprop.noise import schedules
@@ -45,6 +46,8 @@ _HOMES = {
     "LowRank": "gaussians.families",
     "MovingAverage": "estimators.control_variates",
     "Options": "estimators.options",
+    # The one public name that lies with the experiments: what it runs is the command's own code.
+    "Training": "experiments.gan.api",
     "advise": "comparison.advice",
     "data": "data",
     "estimate": "estimators.estimation",
@@ -61,6 +64,7 @@ _HOMES = {
     "schedules": "noise.schedules",
     "smooth": "estimators.smoothing",
     "statistics": "statistics",
+    "train": "experiments.gan.api",
 }
 
 __all__ = [
@@ -72,6 +76,7 @@ __all__ = [
     "LowRank",
     "MovingAverage",
     "Options",
+    "Training",
     "advise",
     "data",
     "estimate",
@@ -88,6 +93,7 @@ __all__ = [
     "schedules",
     "smooth",
     "statistics",
+    "train",
 ]
 
 __getattr__, __dir__ = lazy.attach(__name__, _HOMES)

@@ -9,6 +9,7 @@ import math
 import os
 import types
 import typing
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -78,6 +79,24 @@ def load_config(path: Path, config_type: type[Config], *, command: str | None = 
         return _decode_fields(content["config"], config_type, "")
     except ValueError as error:
         raise RunError(f"{path}: {error}") from error
+
+
+def from_values(config_type: type[Config], values: Mapping[str, Any]) -> Config:
+    """A config of Python values, checked as those of a file are: lists may stand for tuples.
+
+    Raises:
+        ValueError: naming the option, its value and what is allowed.
+    """
+    plain = json.loads(json.dumps(values, default=_plain))
+    return _decode_fields(plain, config_type, "")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for a dataclass, a path, or a number of NumPy or JAX."""
+    if isinstance(value, Path):
+        return str(value)
+    # else a number or an array of NumPy or JAX
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.tolist()
 
 
 def changes(config: Any, base: Any) -> tuple[int, int]:

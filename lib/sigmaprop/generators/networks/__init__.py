@@ -5,8 +5,10 @@
 vectors [H W C], row after row, channels last.
 """
 
+import contextlib
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sigmaprop.generators.networks.base import (
@@ -33,6 +35,7 @@ from sigmaprop.generators.networks.linear import (
 )
 from sigmaprop.generators.networks.mlp import mlp_discriminator, mlp_generator
 from sigmaprop.generators.networks.own import (
+    Pair,
     discriminator_from_file,
     generator_from_file,
     own_discriminator,
@@ -60,6 +63,7 @@ __all__ = [
     "linear_generator",
     "mlp_discriminator",
     "mlp_generator",
+    "named_network",
     "network",
     "num_params",
     "own_discriminator",
@@ -213,6 +217,33 @@ def get_discriminator(
     given = {"widths": widths, "activation": activation, "dropout": dropout}
     free = _check_fixed(f"discriminator {name!r}", entry, given)
     return entry.build(shape, dtype=dtype, **free)
+
+
+@contextlib.contextmanager
+def named_network(kind: str, given: str | Pair) -> Iterator[str]:
+    """A name of a network within a block: of a pair of functions, or the name that was given.
+
+    Args:
+        kind: "generator" or "discriminator".
+        given: a name, or ``(init, apply)``; see `networks.own`.
+    """
+    if isinstance(given, str):
+        yield given
+        return
+    registry = _GENERATORS if kind == "generator" else _DISCRIMINATORS
+    names = itertools.chain(("own",), (f"own{i}" for i in itertools.count(2)))
+    name = next(name for name in names if name not in registry)
+
+    make = own_generator if kind == "generator" else own_discriminator
+
+    def build(*sizes: Any, **_: Any) -> Network:
+        return make(given, *sizes, name=name)
+
+    registry.register(name, _Entry(build, {}))
+    try:
+        yield name
+    finally:
+        del registry[name]
 
 
 def _check_fixed(what: str, entry: _Entry, given: Mapping[str, Any]) -> dict[str, Any]:

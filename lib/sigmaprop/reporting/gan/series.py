@@ -8,6 +8,7 @@ import pandas as pd
 from sigmaprop.generators.scores import Comparison, from_json
 from sigmaprop.reporting.fmt import plain
 from sigmaprop.reporting.frame import Run, odd, read_arrays
+from sigmaprop.reporting.gan.words import data_name
 from sigmaprop.reporting.marks import nth
 
 
@@ -63,7 +64,7 @@ def seed_lines(rows: pd.DataFrame) -> pd.DataFrame:
 
 def heading_of(run: Run, what: str) -> str:
     """The heading of a figure: the data set, and what is drawn."""
-    return f"{plain(str(run.config['dataset']))}: {what}"
+    return f"{plain(data_name(run.config))}: {what}"
 
 
 def left_out(run: Run) -> str:

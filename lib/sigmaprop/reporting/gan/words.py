@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sigmaprop.generators.results import LAST, Cell, Key, Measured, pair
@@ -32,7 +33,7 @@ def setting(run: Measured) -> Iterator[str]:
     config = run.config
     seeds = len(run.cells[0].seeds)
     yield (
-        f"{config['dataset']}: {count(len(run.cells), 'cell')} x {count(seeds, 'seed')}, "
+        f"{data_name(config)}: {count(len(run.cells), 'cell')} x {count(seeds, 'seed')}, "
         f"{run.steps:,} steps with batches of {config['batch_size']}, loss "
         f"{config['loss']}, generator {config['generator']}, discriminator "
         f"{config['discriminator']}."
@@ -45,6 +46,12 @@ def setting(run: Measured) -> Iterator[str]:
         f"Held-out examples are the {split} split, {config['eval_samples']:,} generated ones "
         f"stand against them, and every score is the mean over the evaluations in {_LAST}.{kept}"
     )
+
+
+def data_name(config: dict[str, Any]) -> str:
+    """The data set, of a file its name without the path."""
+    name = str(config["dataset"])
+    return Path(name).name if name.endswith(".npz") else name
 
 
 def placements(run: Measured) -> tuple[str, ...]:

@@ -1,0 +1,190 @@
+"""`sigmaprop.train`: the experiment `sigmaprop gan` on an array of your own, from Python.
+
+import sigmaprop
+
+training = sigmaprop.train(x, arms=("zero", "fixed", "global"), seeds=4, steps=1000)
+training.frame.query("metric == 'sigma'").groupby("arm")["value"].last()
+training.report("report")
+"""
+
+import contextlib
+import dataclasses
+import functools
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from sigmaprop import runs
+from sigmaprop.generators.gan import GanSpec, State
+from sigmaprop.generators.networks import named_network
+from sigmaprop.generators.networks.own import Pair
+from sigmaprop.names import unknown
+from sigmaprop.reporting import frame
+from sigmaprop.runs import configs
+from sigmaprop.runs.files import atomic
+
+from .. import progress as bars
+from ..terminal import Terminal
+from .config import GAN_PRESETS, GanConfig
+from .plan import prepare
+from .run import run, total_work
+from .run import write_report as write
+
+PRESET = next(iter(GAN_PRESETS.values()))
+"""What `sigmaprop gan` starts from."""
+_FIXED = ("dataset", "sweep", "arm")
+"""Options that `train` gives itself."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes:
+        run: as `sigmaprop.load` gives it: config, environment, claims, replicas, and what follows.
+        spec: the networks, and what else all replicas share.
+        state: of every replica after the last step, arrays of leading axis R, in the order of
+            ``run.replicas``: the seeds of the first arm, then those of the second.
+    """
+
+    run: frame.Run
+    spec: GanSpec
+    state: State
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Every number, a row each, with arm and seed as columns."""
+        return self.run.frame
+
+    @property
+    def samples(self) -> dict[str, np.ndarray]:
+        """Examples of the last iterate: "mean", "x" and the noise's "scale", each [R, N, D]."""
+        return self.run.samples
+
+    def report(self, path: Path | str) -> Path:
+        """Writes the page and its figures into a directory; the path of the page.
+
+        Raises:
+            RunError: the directory cannot be written.
+        """
+        target = Path(path)
+        target.mkdir(parents=True, exist_ok=True)
+        write(target, (self.run.directory,), lambda drawn, total: None)
+        return target / "report.html"
+
+
+def train(
+    x: Any,
+    *,
+    generator: str | Pair = "mlp",
+    discriminator: str | Pair = "mlp",
+    arms: Sequence[str] = ("zero", "fixed", "global"),
+    seeds: int = 4,
+    steps: int = 1000,
+    run_dir: Path | str | None = None,
+    verbose: bool = False,
+    **options: Any,
+) -> Training:
+    """Trains GANs in every treatment of sigma on an array, side by side in one program.
+
+    The numbers are those of `sigmaprop gan --dataset file.npz` with the same options, bit for bit,
+    in a process with as many devices; defaults are those of the command.
+
+    Args:
+        x: examples, [N, D], [N, H, W] or [N, H, W, C]; images of type uint8 are divided by 255.
+            A tenth of the rows validates, a tenth tests.
+        generator: a name of `sigmaprop list`, ``path/to/file.py:function``, or a pair of pure
+            functions ``init(key) -> params``, ``apply(params, z [B, Z]) -> x [B, ...]``.
+        discriminator: the same, with ``apply(params, x [B, ...]) -> logits [B]``.
+        arms: where sigma comes from; see `sigmaprop list`.
+        seeds: of each arm, shared by all. Intervals need 3 or more.
+        steps: of the generator; 2500 is the command's own.
+        run_dir: keeps the run there, and the examples beside it; None: in a temporary directory,
+            which goes with the result.
+        verbose: whether to tell how far it is.
+        **options: those of `sigmaprop gan`, by the same names, such as ``learning_rate=1e-4``.
+
+    Raises:
+        ValueError: one sentence that names the option, its value and what is allowed.
+        RunError: the run cannot be written.
+    """
+    if run_dir is not None:
+        own = {"generator": generator, "discriminator": discriminator}
+        own |= {"arms": arms, "seeds": seeds, "steps": steps}
+        return _train(x, Path(run_dir), own, options, verbose)
+    folder = tempfile.mkdtemp(prefix="sigmaprop-")
+    forget = functools.partial(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        training = train(
+            x,
+            generator=generator,
+            discriminator=discriminator,
+            arms=arms,
+            seeds=seeds,
+            steps=steps,
+            run_dir=Path(folder, "run"),
+            verbose=verbose,
+            **options,
+        )
+    except BaseException:
+        forget()
+        raise
+    weakref.finalize(training, forget)
+    return training
+
+
+def _train(
+    x: Any, directory: Path, own: dict[str, Any], options: dict[str, Any], verbose: bool
+) -> Training:
+    """Trains in a directory that stays."""
+    with contextlib.ExitStack() as stack:
+        for kind in ("generator", "discriminator"):
+            own[kind] = stack.enter_context(named_network(kind, own[kind]))
+        config = _config(str(_write_examples(directory, x)), own, options)
+        plan = prepare(config)
+        states: list[State] = []
+        record = stack.enter_context(runs.create(directory, "gan", config))
+        told = stack.enter_context(_progress(verbose, total_work(config, plan)))
+        run(config, plan, record, told, finished=states.append)
+    num = len(plan.replicas)
+    state = jax.tree.map(lambda leaf: leaf[:num], jax.device_get(states[0]))
+    return Training(frame.load(directory), plan.groups[0].spec, state)
+
+
+def _write_examples(directory: Path, x: Any) -> Path:
+    """The file that `--dataset` takes, beside the run."""
+    path = directory.with_name(f"{directory.name}.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as file:
+        np.savez(file, x=np.asarray(x))
+    return path
+
+
+def _config(dataset: str, own: dict[str, Any], options: dict[str, Any]) -> GanConfig:
+    """The config of the same command, whose defaults are those of its first preset."""
+    base = {field.name: getattr(PRESET, field.name) for field in dataclasses.fields(GanConfig)}
+    names = [name for name in base if name not in _FIXED]
+    for name in options:
+        if name not in names:
+            raise unknown("option of train", name, [*own, *names])
+    arms = own.pop("arms")
+    if isinstance(arms, str):
+        raise ValueError(f"arms is {arms!r}; give a list of names, such as ({arms!r},)")
+    fixed = {"dataset": dataset, "sweep": {"arm": list(arms)}}
+    return configs.from_values(GanConfig, base | options | own | fixed)
+
+
+@contextlib.contextmanager
+def _progress(verbose: bool, total: int) -> Iterator[Any]:
+    if verbose:
+        with bars.telling(Terminal(), total, "replica-steps") as told:
+            yield told
+    else:
+        yield None

@@ -60,7 +60,5 @@ def test_the_digit_classifier_is_described_as_it_is():
     ],
 )
 def test_estimators_say_what_they_give_and_cost(label, gradients, cost):
-    name, variate, _ = estimators.parse(label)
-    estimator = estimators.get(name, control_variate=variate)
-    assert listing.gradients(estimator) == gradients
-    assert listing.cost(estimator) == cost
+    record = estimators.record_of(label)
+    assert (record.to, record.cost) == (gradients, cost)

@@ -78,6 +78,23 @@ class Terms(NamedTuple):
     control: Any = None
 
 
+def no_terms(gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean) -> Terms:
+    """The terms of an estimator that makes its own from f, or that draws no noise."""
+    raise TypeError("this estimator makes its terms from f itself")
+
+
+def plain_average(terms: Terms, num_draws: Any) -> Gaussian:
+    """The estimate of an estimator that is an average and nothing else."""
+    del num_draws
+    return terms.gradient
+
+
+def no_origin(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:
+    """The origin of an estimator that is not measured from grad f(mean)."""
+    del at_mean
+    return jax.tree.map(lambda leaf: leaf * 0, gaussian)
+
+
 class Estimator(NamedTuple):
     """An estimator of dE f/d(mean, scale, ...) for one noise scheme and control variate.
 
@@ -106,12 +123,12 @@ class Estimator(NamedTuple):
     """
 
     name: str
-    noise: str
-    control_variate: str | None
-    needs: tuple[str, ...]
-    terms: Callable[[Any, Array, Evaluations, AtMean], Terms]
-    combine: Callable[[Terms, Any], Any]
-    origin: Callable[[Any, AtMean], Any]
+    noise: str = "iid"
+    control_variate: str | None = None
+    needs: tuple[str, ...] = ()
+    terms: Callable[[Any, Array, Evaluations, AtMean], Terms] = no_terms
+    combine: Callable[[Terms, Any], Any] = plain_average
+    origin: Callable[[Any, AtMean], Any] = no_origin
     knows: tuple[str, ...] = ()
     samples_per_draw: int = 1
     evaluations_per_draw: int = 1
@@ -178,18 +195,6 @@ def from_mean(evaluations: Evaluations, at_mean: AtMean) -> Evaluations:
     return Evaluations(
         *(None if seen is None else seen - at for seen, at in zip(evaluations, origin, strict=True))
     )
-
-
-def plain_average(terms: Terms, num_draws: Any) -> Gaussian:
-    """The estimate of an estimator that is an average and nothing else."""
-    del num_draws
-    return terms.gradient
-
-
-def no_origin(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:
-    """The origin of an estimator that is not measured from grad f(mean)."""
-    del at_mean
-    return jax.tree.map(lambda leaf: leaf * 0, gaussian)
 
 
 def gradient_at_mean(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:

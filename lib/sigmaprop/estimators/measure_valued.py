@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import AtMean, Estimator, Function, Terms, no_origin, plain_average
-from sigmaprop.estimators.pathwise import no_terms
+from sigmaprop.estimators.base import AtMean, Estimator, Function, Terms
 from sigmaprop.gaussians import Gaussian
 
 _NORMALS = 5
@@ -33,12 +32,6 @@ def measure_valued(*, coupled: bool = True) -> Estimator:
     """
     return Estimator(
         name="measure_valued",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
-        origin=no_origin,
         evaluations_per_draw=-4 if coupled else -3,
         own_terms=_coupled_terms if coupled else _uncoupled_terms,
         columns=lambda noise_dim: _NORMALS * noise_dim,

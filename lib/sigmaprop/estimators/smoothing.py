@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from sigmaprop.estimators import DEFAULTS, Options
 from sigmaprop.estimators.estimation import estimate, expectation
+from sigmaprop.estimators.options import DEFAULTS, Options
 from sigmaprop.gaussians import Gaussian
 
 

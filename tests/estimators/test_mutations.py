@@ -237,7 +237,7 @@ MUTANTS = {
     ),
     "pairs counted as one sample": Mutant(
         replace(
-            estimation, "_variance_per_unit", result(lambda g: jax.tree.map(lambda x: x / 2, g))
+            averaging, "_variance_per_unit", result(lambda g: jax.tree.map(lambda x: x / 2, g))
         ),
         "score_function",
         "antithetic",
@@ -245,7 +245,7 @@ MUTANTS = {
     ),
     "a baseline that is not correlated": Mutant(
         replace(
-            estimation,
+            averaging,
             "_left_out",
             lambda right: (
                 lambda n, v, vs, vp, sp, vg, gs, gp: right(n, v, vs, vp, sp, vg, 0 * gs, gp)

@@ -1,7 +1,4 @@
-"""``sigmaprop list``: what the options can name.
-
-Nothing is trained or measured: where making an objective takes long, its record describes it.
-"""
+"""``sigmaprop list``: what the options can name; nothing is made, trained or measured."""
 
 import inspect
 import math
@@ -53,18 +50,10 @@ def show() -> int:
 def objective_table() -> Table:
     """Every objective: formula, dimensions, smoothness, whether E f is known."""
     found = table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
-    for name in objectives.names():
-        formula, smoothness, closed = describe(name)
-        add(found, name, formula, dims(name), smoothness, "yes" if closed else "no")
+    for name, record in objectives.OBJECTIVES.items():
+        closed = "yes" if record.closed else "no"
+        add(found, name, record.formula, dims(name), record.smoothness, closed)
     return found
-
-
-def describe(name: str) -> tuple[str, str, bool]:
-    """Formula, smoothness, and whether E f is known in closed form."""
-    if (told := objectives.OBJECTIVES[name].told) is not None:
-        return told
-    objective = objectives.get(name)
-    return objective.formula, objective.smoothness, objective.has_closed_form
 
 
 def dims(name: str) -> str:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 from sigmaprop import lazy
 
 if TYPE_CHECKING:
-    from sigmaprop.objectives.base import Expectation, Function, Objective, Smoothness
+    from sigmaprop.objectives.base import Expectation, Function, Objective, Parts, Smoothness
     from sigmaprop.objectives.constants import KINK_DISTANCE
     from sigmaprop.objectives.networks import DIGIT_INDEX, NUM_UNITS
     from sigmaprop.objectives.records import OBJECTIVES, Record, names
     from sigmaprop.objectives.registry import get
 
 _HOMES = {
-    "base": "Expectation Function Objective Smoothness",
+    "base": "Expectation Function Objective Parts Smoothness",
     "constants": "KINK_DISTANCE",
     "networks": "DIGIT_INDEX NUM_UNITS",
     "records": "OBJECTIVES Record names",
@@ -41,6 +41,7 @@ __all__ = [
     "Expectation",
     "Function",
     "Objective",
+    "Parts",
     "Record",
     "Smoothness",
     "get",

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,22 @@ from sigmaprop.gaussians.flattening import shape_of
 Smoothness: TypeAlias = Literal["smooth", "kink", "jump"]
 Function: TypeAlias = Callable[[Array], Array]
 Expectation: TypeAlias = Callable[[Array, Covariance], Array]
+
+
+class Parts(NamedTuple):
+    """What a record's function makes of a dim, for the registry to complete.
+
+    Attributes:
+        function: f itself, as `Objective` has it.
+        expectation: E f, None where it is not known.
+        point: where to measure; None: coordinates of random sign, of magnitudes in [0.3, 1.2].
+        formula: f in one line, where the dim or an option changes it; else it is the record's.
+    """
+
+    function: Function
+    expectation: Expectation | None = None
+    point: np.ndarray | None = None
+    formula: str = ""
 
 
 @jax.tree_util.register_static

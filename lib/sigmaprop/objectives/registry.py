@@ -7,6 +7,7 @@ import numpy as np
 from sigmaprop.names import resolve
 from sigmaprop.objectives import from_file
 from sigmaprop.objectives.base import Objective
+from sigmaprop.objectives.constants import generic_point
 from sigmaprop.objectives.records import OBJECTIVES
 
 
@@ -49,4 +50,14 @@ def get(name: str, dim: int | None = None, **options: float) -> Objective:
 @functools.lru_cache(maxsize=64)
 def _build(name: str, dim: int, **options: float) -> Objective:
     """One object for one set of arguments, so that jit recognises it."""
-    return resolve(OBJECTIVES[name].make, __package__)(dim, **options)
+    record = OBJECTIVES[name]
+    parts = resolve(record.make, __package__)(dim, **options)
+    return Objective(
+        name=name,
+        dim=dim,
+        function=parts.function,
+        point=generic_point(name, dim) if parts.point is None else parts.point,
+        formula=parts.formula or record.formula,
+        smoothness=record.smoothness,
+        expectation=parts.expectation,
+    )

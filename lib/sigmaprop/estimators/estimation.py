@@ -135,9 +135,13 @@ def estimate(
     if over.shape == ():
         found = entry(0, state)
     else:
-        found = jax.vmap(entry)(jnp.arange(plan.width), _per_entry(state, over.shape))
+        # One state for each entry of f; one that has seen nothing yet may be a scalar.
+        states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, over.shape).reshape(-1), state)
+        found = jax.vmap(entry)(jnp.arange(plan.width), states)
         found = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), found)
-    return over.restored(found)._replace(num_samples=_storable(plan.num_samples))
+    # As jit can return it: above 2^31 only without a sign.
+    count = plan.num_samples if plan.num_samples < 2**31 else np.uint32(plan.num_samples)
+    return over.restored(found)._replace(num_samples=count)
 
 
 def expectation(
@@ -303,11 +307,6 @@ def _planned(
     return _Plan(chosen, key, num_samples, chunk, width, options)
 
 
-def _storable(num_samples: int) -> Any:
-    """The number as jit can return it: above 2^31 only without a sign."""
-    return num_samples if num_samples < 2**31 else np.uint32(num_samples)
-
-
 def _check_state(state: MovingAverage | None, chosen: Estimator, shape: tuple[int, ...]) -> None:
     """Refuses a state that nothing reads, or that is not of f's shape."""
     if state is None:
@@ -335,13 +334,6 @@ def _output(f: Callable[[Array], Any], mean: Array) -> Any:
     if math.prod(out.shape) == 0:
         raise ValueError(f"f maps x to an array of shape {out.shape}; it must have an entry")
     return out
-
-
-def _per_entry(state: MovingAverage | None, shape: tuple[int, ...]) -> MovingAverage | None:
-    """One state for each entry of f; one that has seen nothing yet may be a scalar."""
-    if state is None:
-        return None
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape).reshape(-1), state)
 
 
 def _estimate(

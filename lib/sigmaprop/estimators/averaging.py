@@ -40,9 +40,9 @@ def evaluated(
     if estimator.own_terms is not None:
         return Row(*_stored(estimator.own_terms(f, gaussian, noise, at_mean)))
     raw = _stored(evaluate(f, gaussian, noise, estimator.needs))
-    seen = from_mean(raw, at_mean)
-    value = seen.value if seen.mirror_value is None else 0.5 * (seen.value + seen.mirror_value)
-    return Row(estimator.terms(gaussian, noise, seen, at_mean), value)
+    evals = from_mean(raw, at_mean)
+    value = evals.value if evals.mirror_value is None else 0.5 * (evals.value + evals.mirror_value)
+    return Row(estimator.terms(gaussian, noise, evals, at_mean), value)
 
 
 def _stored(tree: Any) -> Any:

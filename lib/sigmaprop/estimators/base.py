@@ -167,14 +167,14 @@ class Estimator(NamedTuple):
 
 def evaluate(f: Function, gaussian: Gaussian, eps: Array, needs: tuple[str, ...]) -> Evaluations:
     """What estimators need to know of f at one draw, not yet measured from the mean."""
-    found = dict.fromkeys(Evaluations._fields)
+    parts = dict.fromkeys(Evaluations._fields)
     for prefix, sign in (("", 1), ("mirror_", -1)):
         x = gaussian.from_noise(sign * eps)
         if f"{prefix}gradient" in needs:
-            found[f"{prefix}value"], found[f"{prefix}gradient"] = jax.value_and_grad(f)(x)
+            parts[f"{prefix}value"], parts[f"{prefix}gradient"] = jax.value_and_grad(f)(x)
         elif f"{prefix}value" in needs:
-            found[f"{prefix}value"] = f(x)
-    return Evaluations(**found)
+            parts[f"{prefix}value"] = f(x)
+    return Evaluations(**parts)
 
 
 def finite_origin(at_mean: AtMean) -> AtMean:
@@ -193,7 +193,10 @@ def from_mean(evaluations: Evaluations, at_mean: AtMean) -> Evaluations:
     """The differences of evaluations to those at the mean."""
     origin = Evaluations(at_mean.value, at_mean.gradient, at_mean.value, at_mean.gradient)
     return Evaluations(
-        *(None if seen is None else seen - at for seen, at in zip(evaluations, origin, strict=True))
+        *(
+            None if evals is None else evals - at
+            for evals, at in zip(evaluations, origin, strict=True)
+        )
     )
 
 

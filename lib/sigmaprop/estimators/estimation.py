@@ -133,15 +133,15 @@ def estimate(
         return _estimate(scalar, over.gaussian, plan, state)
 
     if over.shape == ():
-        found = entry(0, state)
+        result = entry(0, state)
     else:
         # One state for each entry of f; one that has seen nothing yet may be a scalar.
         states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, over.shape).reshape(-1), state)
-        found = jax.vmap(entry)(jnp.arange(plan.width), states)
-        found = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), found)
+        result = jax.vmap(entry)(jnp.arange(plan.width), states)
+        result = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), result)
     # As jit can return it: above 2^31 only without a sign.
     count = plan.num_samples if plan.num_samples < 2**31 else np.uint32(plan.num_samples)
-    return over.restored(found)._replace(num_samples=count)
+    return over.restored(result)._replace(num_samples=count)
 
 
 def expectation(
@@ -267,12 +267,12 @@ def _over_vectors(f: Callable[..., Array], gaussian: Gaussian, params: Any) -> _
     def call(x: Array) -> Array:
         return inner(unravel(x.astype(dtype)))
 
-    def restored(found: GradientEstimate) -> GradientEstimate:
+    def restored(result: GradientEstimate) -> GradientEstimate:
         # The state stays wide: it goes on to the next estimate.
-        parts = (found.gradient, found.variance, found.value, found.mixture)
+        parts = (result.gradient, result.variance, result.value, result.mixture)
         gradient, variance, *rest = jax.tree.map(lambda leaf: leaf.astype(dtype), parts)
         value, mixture = rest
-        return found._replace(
+        return result._replace(
             gradient=restore(gradient), variance=restore(variance), value=value, mixture=mixture
         )
 
@@ -358,14 +358,14 @@ def _estimate(
         functools.partial(evaluated, f, gaussian, chosen, at_mean),
         gaussian.mean.dtype,
     )
-    found = average(units, cut, chosen)
-    gradient = jax.tree.map(jnp.add, found.gradient, chosen.origin(gaussian, at_mean))
+    averaged = average(units, cut, chosen)
+    gradient = jax.tree.map(jnp.add, averaged.gradient, chosen.origin(gaussian, at_mean))
     samples = cut.unit_draws * chosen.samples_per_draw
-    variance = jax.tree.map(lambda leaf: samples * leaf, found.variance)
-    value = at_mean.value + found.value
+    variance = jax.tree.map(lambda leaf: samples * leaf, averaged.variance)
+    value = at_mean.value + averaged.value
     if state is not None:
         state = state.updated(value, options.decay)
-    return GradientEstimate(gradient, variance, plan.num_samples, value, state, found.mixture)
+    return GradientEstimate(gradient, variance, plan.num_samples, value, state, averaged.mixture)
 
 
 def _rows(gaussian: Gaussian, plan: _Plan) -> int:

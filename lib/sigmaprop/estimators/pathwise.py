@@ -54,9 +54,9 @@ def pathwise_at_mean(*, fitted: bool = False) -> Estimator:
     section 3, with the expansion cut after its constant.
     """
 
-    def terms(gaussian: Gaussian, eps: Array, seen: Evaluations, at_mean: AtMean) -> Terms:
+    def terms(gaussian: Gaussian, eps: Array, evals: Evaluations, at_mean: AtMean) -> Terms:
         control = _constant(gaussian, eps, at_mean) if fitted else None
-        return Terms(pull_back(gaussian, eps, seen.gradient), control=control)
+        return Terms(pull_back(gaussian, eps, evals.gradient), control=control)
 
     return pathwise()._replace(
         control_variate="at_mean", terms=terms, fit=coefficient if fitted else None

@@ -205,10 +205,10 @@ def names() -> tuple[str, ...]:
 
 def labels() -> tuple[str, ...]:
     """Every estimator with each control variate it can carry, fitted or not, and its variants."""
-    found = []
+    every = []
     for label, record in ESTIMATORS.items():
-        found += [label, f"{label}+fitted"] if record.fits else [label]
-    return tuple(found)
+        every += [label, f"{label}+fitted"] if record.fits else [label]
+    return tuple(every)
 
 
 def sweepable_labels() -> tuple[str, ...]:

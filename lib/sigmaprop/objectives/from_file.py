@@ -76,7 +76,7 @@ def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
     try:
         point = np.asarray(generic_point(name, dim) if point is None else point, np.float64)
     except (TypeError, ValueError) as error:
-        raise refused(spec, f"its point is no sequence of numbers: {_told(error)}") from error
+        raise refused(spec, f"its point is no sequence of numbers: {_said(error)}") from error
     if not np.all(np.isfinite(point)):
         raise refused(spec, "its point has coordinates that are not finite")
     _check_trace(spec, function, dim)
@@ -93,7 +93,7 @@ def _build(spec: str, path: Path, source: bytes, dim: int) -> Objective:
         try:
             value = float(objective(point))
         except Exception as error:
-            raise refused(spec, f"at its point it raises {_told(error)}") from error
+            raise refused(spec, f"at its point it raises {_said(error)}") from error
     if not np.isfinite(value):
         where = np.array2string(point, threshold=6, max_line_width=10_000)
         raise refused(spec, f"it is {value} at its point {where}")
@@ -121,7 +121,7 @@ def _module(path: Path, source: bytes) -> ModuleType:
         sys.modules.pop(name, None)
         if not isinstance(error, Exception | SystemExit):
             raise
-        raise ValueError(f"{path} cannot be imported: {_told(error)}") from error
+        raise ValueError(f"{path} cannot be imported: {_said(error)}") from error
     return module
 
 
@@ -181,16 +181,16 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
             try:
                 out = jax.eval_shape(function, x)
             except Exception as error:
-                raise refused(spec, f"for x of shape ({dim},) it raises {_told(error)}") from error
-            told = f"an object of type {type(out).__name__}"
+                raise refused(spec, f"for x of shape ({dim},) it raises {_said(error)}") from error
+            what = f"an object of type {type(out).__name__}"
             if isinstance(out, jax.ShapeDtypeStruct):
                 if out.shape == () and jnp.issubdtype(out.dtype, jnp.floating):
                     continue
-                told = f"{out.dtype} of shape {out.shape}"
-            raise refused(spec, f"for x of shape ({dim},) it returns {told}, not a floating scalar")
+                what = f"{out.dtype} of shape {out.shape}"
+            raise refused(spec, f"for x of shape ({dim},) it returns {what}, not a floating scalar")
 
 
-def _told(error: BaseException) -> str:
+def _said(error: BaseException) -> str:
     """The type and the first line of the message of an exception."""
     first, *_ = str(error).strip().splitlines() or [""]
     first = first[:_LONGEST].rstrip(".")

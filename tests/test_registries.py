@@ -95,6 +95,7 @@ def test_what_records_say_of_an_estimator_is_true_of_it():
         reads_gradients = "gradient" in chosen.needs
         assert not reads_gradients or record.derivatives > 0
         assert ("expansion" in chosen.knows) <= record.expands
+        assert not record.single or label.endswith("+fitted") or chosen.min_draws == 1
 
 
 def test_the_rules_have_a_row_of_every_name():

@@ -23,6 +23,7 @@ class Record(NamedTuple):
         expands: whether it takes products with a Hessian.
         to: the parts of the Gaussian to which it gives a gradient: "all" or "mean".
         sweeps: whether `limit` can sweep it: it reads f and grad f at the draws, and no more.
+        single: whether one draw is enough, so that it can carry a generator's gradient to sigma.
         fits: whether ``make(fitted=True)`` fits the coefficient of its control variate.
         option: the field of `Options` that ``make`` takes, "" for none.
         pilot: the noise schemes under which `advise` tries it.
@@ -36,6 +37,7 @@ class Record(NamedTuple):
     expands: bool = False
     to: str = "all"
     sweeps: bool = False
+    single: bool = False
     fits: bool = False
     option: str = ""
     pilot: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ ESTIMATORS = Registry(
             "pathwise",
             **_GRAD,
             sweeps=True,
+            single=True,
             pilot=("iid", "antithetic", "orthogonal", "sobol"),
         ),
         "pathwise+at_mean": Record(
@@ -65,6 +68,7 @@ ESTIMATORS = Registry(
             "pathwise",
             **_GRAD,
             sweeps=True,
+            single=True,
             fits=True,
             pilot=("iid",),
         ),
@@ -75,6 +79,7 @@ ESTIMATORS = Registry(
             "1 grad f, Hess f(m) y",
             derivatives=1,
             expands=True,
+            single=True,
             fits=True,
             pilot=("iid",),
         ),
@@ -82,6 +87,7 @@ ESTIMATORS = Registry(
             ".score_function:score_function",
             "f times the score, for any f, jumps included",
             **_SCORE,
+            single=True,
         ),
         "score_function+mean": Record(
             ".score_function:mean_baseline",
@@ -100,6 +106,7 @@ ESTIMATORS = Registry(
             ".score_function:score_at_mean",
             "The score function with the baseline f(m): draw by draw the forward difference",
             **_SCORE,
+            single=True,
             fits=True,
         ),
         "score_function+delta": Record(
@@ -108,6 +115,7 @@ ESTIMATORS = Registry(
             "score_function",
             "1 f, Hess f(m) y",
             expands=True,
+            single=True,
             fits=True,
             pilot=("iid",),
         ),
@@ -139,6 +147,7 @@ ESTIMATORS = Registry(
             derivatives=2,
             expands=True,
             option="probes",
+            single=True,
             pilot=("iid",),
         ),
         "forward_difference": Record(

@@ -6,14 +6,16 @@ of objectives and estimators are checked when the experiment is prepared.
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from sigmaprop.estimators.records import ESTIMATORS
 from sigmaprop.generators.arms import ARMS
 from sigmaprop.names import shortened, shown
 
 Family = Literal["isotropic", "diagonal", "full", "low_rank"]
 if TYPE_CHECKING:
-    Arm = str
+    Arm = SigmaGradient = str
 else:  # the names of the records, which a type checker cannot know
     Arm = Literal[tuple(ARMS)]
+    SigmaGradient = Literal[tuple(name for name, one in ESTIMATORS.items() if one.single)]
 
 # Where (f / sigma)^2 and f^2 still lie well inside float32.
 SMALLEST_SIGMA, LARGEST_SIGMA = 1e-15, 1e6

@@ -105,7 +105,7 @@ def _evaluated(estimator: Estimator, noise_dim: int) -> list[_Evaluated]:
     count = estimator.evaluations(noise_dim)
     if estimator.name == "measure_valued":
         return [_Evaluated(("value",), 1 + count)]
-    if estimator.name == "bonnet_price":
+    if known.record_of(estimator.label).derivatives == 2:
         probes = estimator.columns(noise_dim) // noise_dim - 1
         return [_Evaluated(("gradient",), 1), _Evaluated(("curvature",), probes or noise_dim)]
     if estimator.control_variate == "delta":

@@ -1,7 +1,4 @@
-"""``sigmaprop list``: what the options can name.
-
-Nothing is trained or measured: of the digit classifier only its description is known here.
-"""
+"""``sigmaprop list``: what the options can name; nothing is made, trained or measured."""
 
 import inspect
 import math
@@ -12,8 +9,7 @@ from rich.table import Table
 
 from sigmaprop import estimators, noise, objectives
 from sigmaprop.comparison import FAMILIES
-from sigmaprop.estimators import sweepable_labels
-from sigmaprop.estimators.base import Estimator
+from sigmaprop.estimators.records import FITTED
 from sigmaprop.noise import schedules
 
 from ..estimators.config import ESTIMATORS_PRESETS
@@ -22,23 +18,12 @@ from ..terminal import Terminal
 from . import gan_listing
 from .listing_tables import add, table
 
-_VARIANTS = {
-    "fitted": "its coefficient fitted on the other half of the\ndraws",
-    "uncoupled": "independent draws on the two sides",
-}
-_DETERMINISTIC = {
-    "at_mean": "1 grad f in all",
-    "second_order": "K third-order",
-    "quadrature": "1 f a node",
-}
 _GAUSSIANS = {
     "isotropic": "sigma^2 I",
     "diagonal": "scales from sigma/2 to 2 sigma, normalised to a mean square of sigma^2",
     "full": "those scales with the correlation 0.5^|i-j|; lower triangular factor",
     "low_rank": "half of sigma^2 from --rank random directions, half independent",
 }
-_DIGIT_CLASSIFIER = ("-log p(0 | pixels x), tanh network 64-32-10", "smooth", False)
-"""Formula, smoothness and closed form, told without training the network."""
 
 
 def show() -> int:
@@ -57,7 +42,7 @@ def show() -> int:
         terminal.print(found)
     terminal.say("E f: whether the smoothed function is known in closed form.")
     terminal.say("--objective also takes path/to/file.py:function, a function of your own.")
-    swept = f"`sigmaprop limit` takes the estimators {', '.join(sweepable_labels())}."
+    swept = f"`sigmaprop limit` takes the estimators {', '.join(estimators.sweepable_labels())}."
     terminal.say(textwrap.fill(swept, 80))
     return 0
 
@@ -65,18 +50,10 @@ def show() -> int:
 def objective_table() -> Table:
     """Every objective: formula, dimensions, smoothness, whether E f is known."""
     found = table("Objectives (--objective)", "name", "formula", "dim", "kind", "E f")
-    for name in objectives.names():
-        formula, smoothness, closed = describe(name)
-        add(found, name, formula, dims(name), smoothness, "yes" if closed else "no")
+    for name, record in objectives.OBJECTIVES.items():
+        closed = "yes" if record.closed else "no"
+        add(found, name, record.formula, dims(name), record.smoothness, closed)
     return found
-
-
-def describe(name: str) -> tuple[str, str, bool]:
-    """Formula, smoothness, and whether E f is known in closed form."""
-    if name == "digit_classifier":
-        return _DIGIT_CLASSIFIER
-    objective = objectives.get(name)
-    return objective.formula, objective.smoothness, objective.has_closed_form
 
 
 def dims(name: str) -> str:
@@ -92,31 +69,10 @@ def estimator_table() -> Table:
     """Every estimator: what it is, which gradients it gives, what a draw costs."""
     found = table("Estimators (--estimators)", "name", "gradient to", "a draw costs")
     for label in estimators.labels():
-        name, variate, _ = estimators.parse(label)
-        estimator = estimators.of_label(label)
-        text = _VARIANTS.get(label.rpartition("+")[2]) or _summary(estimators._TABLE[name, variate])
-        add(found, f"{label}\n{textwrap.indent(text, '  ')}", gradients(estimator), cost(estimator))
+        record = estimators.record_of(label)
+        text = textwrap.fill(FITTED if label.endswith("+fitted") else record.text, 44)
+        add(found, f"{label}\n{textwrap.indent(text, '  ')}", record.to, record.cost)
     return found
-
-
-def gradients(estimator: Estimator) -> str:
-    """To which parts of a Gaussian it gives a gradient that is neither NaN nor always 0."""
-    return "mean" if estimator.name in ("at_mean", "antithetic_difference") else "all"
-
-
-def cost(estimator: Estimator) -> str:
-    """What is evaluated for each draw of eps, K coordinates long."""
-    if estimator.exact is not None:
-        return _DETERMINISTIC[estimator.name]
-    count = estimator.evaluations_per_draw
-    number = f"{count}" if count > 0 else f"{-count} K"
-    what = "grad f" if "gradient" in estimator.knows else "f"
-    if "expansion" in estimator.knows:
-        what = "grad f, Hess f(m) y" if estimator.name == "pathwise" else "f, Hess f(m) y"
-        number = "1"
-    if estimator.name == "bonnet_price":
-        what, number = "grad f, Hess f v", "K"
-    return f"{number} {what}"
 
 
 def noise_table() -> Table:

@@ -15,7 +15,7 @@ import tyro
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shortened, shown
 
-from ..options import Arm, check_range
+from ..options import Arm, SigmaGradient, check_range
 
 _LARGEST_SIGMA = 1e6
 
@@ -43,15 +43,7 @@ class GanOptions:
     gradient: Literal["pathwise", "at_mean"] = "pathwise"
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
-    sigma_gradient: Literal[
-        "pathwise",
-        "pathwise+at_mean",
-        "pathwise+delta",
-        "score_function",
-        "score_function+at_mean",
-        "score_function+delta",
-        "bonnet_price",
-    ] = "pathwise"
+    sigma_gradient: SigmaGradient = "pathwise"
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
     noise_samples: int = 1
     """Draws of the noise for each latent of a generator step, 1 to 4096."""

@@ -3,14 +3,23 @@
 import dataclasses
 import itertools
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
+
+from sigmaprop.estimators.records import sweepable_labels
 from sigmaprop.names import shown
+from sigmaprop.objectives.records import OBJECTIVES
 
 from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, check_list, check_range
 
 Dtype = Literal["float32", "float64", "bfloat16"]
 SigmaSchedule = Literal["geometric", "linear", "cosine"]
+_OBJECTIVES = (
+    f"Functions to differentiate, of: {', '.join(OBJECTIVES)}. `sigmaprop list` describes them. Or "
+    "path/to/file.py:function, a function of your own."
+)
+_ESTIMATORS = f"Estimators, of: {', '.join(sweepable_labels())}. `sigmaprop list` describes them."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +30,7 @@ class LimitConfig:
     to the mean and to sigma, then conclusions with confidence intervals.
     """
 
-    objective: tuple[str, ...] = (
+    objective: Annotated[tuple[str, ...], tyro.conf.arg(help=_OBJECTIVES)] = (
         "quartic",
         "sine",
         "ridge_network",
@@ -29,16 +38,12 @@ class LimitConfig:
         "step",
         "digit_classifier",
     )
-    """Functions to differentiate, of: linear, quadratic, cubic, quartic, sine, cosine,
-    exponential, gaussian_bump, rosenbrock, styblinski_tang, rastrigin, absolute, relu, step,
-    ridge_network, leaky_relu_network, softplus_network, digit_classifier. `sigmaprop list`
-    describes them. Or path/to/file.py:function, a function of your own."""
     dim: int | None = None
     """Dimension of x, for every objective. None: each objective's own."""
     x: tuple[float, ...] | None = None
     """Point at which to measure: one number for all coordinates, or one for each. None: each
     objective's own."""
-    estimators: tuple[str, ...] = (
+    estimators: Annotated[tuple[str, ...], tyro.conf.arg(help=_ESTIMATORS)] = (
         "pathwise",
         "score_function",
         "score_function+leave_one_out",
@@ -46,9 +51,6 @@ class LimitConfig:
         "antithetic_difference",
         "at_mean",
     )
-    """Estimators, of: pathwise, pathwise+at_mean, score_function, score_function+mean,
-    score_function+leave_one_out, score_function+at_mean, forward_difference,
-    antithetic_difference, at_mean. `sigmaprop list` describes them."""
     noise: tuple[Literal["iid", "antithetic"], ...] = ("iid", "antithetic")
     """Noise schemes. iid: independent draws, for every estimator. antithetic: pairs eps, -eps, for
     pathwise; the finite differences have it built in, others take it if iid is left out."""

@@ -1,8 +1,9 @@
 """Registries of what has a name, and how names and values of the user's stand in our sentences."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Generic, TypeVar
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 _MOST_LISTED = 40
 _MOST_SHOWN = 60
@@ -46,6 +47,14 @@ class Registry(dict[str, Record], Generic[Record]):
         if name in self:
             raise ValueError(f"{self.kind} {name!r} is there already; choose another name")
         self[name] = record
+
+
+def resolve(spec: str | Callable[..., Any], package: str | None = None) -> Callable[..., Any]:
+    """The function of ``module:function``, or of ``.module`` in a package; a function is itself."""
+    if not isinstance(spec, str):
+        return spec
+    module, _, name = spec.partition(":")
+    return getattr(importlib.import_module(module, package), name)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:

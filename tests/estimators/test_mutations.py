@@ -16,7 +16,7 @@ import pytest
 from jax.scipy.linalg import solve_triangular
 
 from sigmaprop import Options, estimators
-from sigmaprop.estimators import estimation, units
+from sigmaprop.estimators import averaging, registry, units
 from sigmaprop.estimators.base import gradient_at_mean, no_origin, scaled, with_mean
 from sigmaprop.gaussians import Diagonal, Full, Isotropic, LowRank
 from sigmaprop.noise.sobol import Scramble
@@ -68,7 +68,7 @@ def change(**parts):
             right = REAL_GET(*arguments)
             return right._replace(**{name: make(right) for name, make in parts.items()})
 
-        patch.setattr(estimation.estimators, "get", get)
+        patch.setattr(registry, "get", get)
 
     return apply
 
@@ -237,7 +237,7 @@ MUTANTS = {
     ),
     "pairs counted as one sample": Mutant(
         replace(
-            estimation, "_variance_per_unit", result(lambda g: jax.tree.map(lambda x: x / 2, g))
+            averaging, "_variance_per_unit", result(lambda g: jax.tree.map(lambda x: x / 2, g))
         ),
         "score_function",
         "antithetic",
@@ -245,7 +245,7 @@ MUTANTS = {
     ),
     "a baseline that is not correlated": Mutant(
         replace(
-            estimation,
+            averaging,
             "_left_out",
             lambda right: (
                 lambda n, v, vs, vp, sp, vg, gs, gp: right(n, v, vs, vp, sp, vg, 0 * gs, gp)
@@ -257,7 +257,7 @@ MUTANTS = {
     ),
     "a variance over N, not N - 1": Mutant(
         replace(
-            estimation.moments,
+            averaging.moments,
             "variance",
             lambda right: lambda m: jax.tree.map(lambda s: s / m.rows, m.squares),
         ),

@@ -38,10 +38,15 @@ def test_nothing_is_left_on_disk(listed, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_digit_classifier_is_described_as_it_is():
-    objective = objectives.get("digit_classifier")
-    found = (objective.formula, objective.smoothness, objective.has_closed_form)
-    assert listing.describe("digit_classifier") == found
+@pytest.mark.parametrize("name", objectives.names())
+def test_objectives_are_what_their_records_say(name):
+    objective, record = objectives.get(name), objectives.OBJECTIVES[name]
+    assert (objective.formula, objective.dim) == (record.formula, record.default_dim)
+    assert objective.smoothness == record.smoothness
+    assert objective.has_closed_form == record.closed
+
+
+def test_dims_are_told_in_words():
     assert listing.dims("digit_classifier") == "64 only"
     assert listing.dims("rosenbrock") == "16, >= 2"
 
@@ -60,7 +65,5 @@ def test_the_digit_classifier_is_described_as_it_is():
     ],
 )
 def test_estimators_say_what_they_give_and_cost(label, gradients, cost):
-    name, variate, _ = estimators.parse(label)
-    estimator = estimators.get(name, control_variate=variate)
-    assert listing.gradients(estimator) == gradients
-    assert listing.cost(estimator) == cost
+    record = estimators.record_of(label)
+    assert (record.to, record.cost) == (gradients, cost)

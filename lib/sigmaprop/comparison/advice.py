@@ -23,7 +23,7 @@ from jaxtyping import Array, Key
 from sigmaprop import estimators
 from sigmaprop.comparison.rows import parts
 from sigmaprop.counts import shown, whole_number
-from sigmaprop.estimators import Estimator
+from sigmaprop.estimators import ESTIMATORS, Estimator, record_of
 from sigmaprop.estimators.estimation import check_smoothness, estimate
 from sigmaprop.gaussians import Gaussian
 from sigmaprop.gaussians.flattening import flatten
@@ -43,22 +43,6 @@ _BLIND = (
 )
 """P(eps > 3) = 1/741."""
 
-CANDIDATES = (
-    ("pathwise", "iid"),
-    ("pathwise", "antithetic"),
-    ("pathwise", "orthogonal"),
-    ("pathwise", "sobol"),
-    ("pathwise+at_mean", "iid"),
-    ("pathwise+delta", "iid"),
-    ("bonnet_price", "iid"),
-    ("score_function+leave_one_out", "iid"),
-    ("score_function+leave_one_out", "antithetic"),
-    ("score_function+delta", "iid"),
-    ("forward_difference", "orthogonal"),
-    ("measure_valued", "iid"),
-    ("mixed", "iid"),
-)
-_VALUES_ONLY = ("score_function", "forward_difference", "measure_valued")
 _SCORE = ("score_function+leave_one_out", "iid")
 _PATHWISE = ("pathwise", "iid")
 _PRICE = ("bonnet_price", "iid")
@@ -256,12 +240,11 @@ def _candidates(
     try:
         jax.eval_shape(jax.grad(inner), gaussian.mean)
     except Exception:  # whatever an undifferentiable f raises
-        allowed = [pair for pair in CANDIDATES if _plain(pair[0]) in _VALUES_ONLY]
-        return [pair for pair in allowed if "delta" not in pair[0]]
+        plain = [label for label, one in ESTIMATORS.items() if not (one.derivatives or one.expands)]
+        return [(label, noise) for label, noise in candidates() if label in plain]
     found = []
-    for label, noise in CANDIDATES:
-        expands = "delta" in label or label == "bonnet_price"
-        if expands and gaussian.noise_dim > _MOST_EXACT_DIM:
+    for label, noise in candidates():
+        if record_of(label).expands and gaussian.noise_dim > _MOST_EXACT_DIM:
             continue
         try:
             check_smoothness(f, estimators.of_label(label, noise))
@@ -271,8 +254,9 @@ def _candidates(
     return found
 
 
-def _plain(label: str) -> str:
-    return label.partition("+")[0]
+def candidates() -> list[tuple[str, str]]:
+    """Every estimator's label with each noise scheme that its record wants to be tried with."""
+    return [(label, noise) for label, record in ESTIMATORS.items() for noise in record.pilot]
 
 
 class _Pilot(NamedTuple):
@@ -389,7 +373,7 @@ def _samples(chosen: Estimator, noise_dim: int, share: int) -> int:
 def _operations(f: Callable[[Array], Array], gaussian: Any, chosen: Estimator) -> float:
     """Floating-point operations for one point x: noise, then evaluations, by the compiler."""
     x = gaussian.mean
-    if chosen.name == "bonnet_price":
+    if record_of(chosen.label).derivatives == 2:
         one = _count(lambda x: jax.jvp(jax.grad(f), (x,), (x,)), x)
     elif "gradient" in chosen.knows or "delta" in chosen.label:
         one = _count(jax.value_and_grad(f), x)
@@ -446,11 +430,10 @@ def _judged(one: Evidence, jump: Disagreement | None, kink: Disagreement | None)
     """With what is wrong about it."""
     if one.trouble:
         return one
-    name = _plain(one.label)
-    differentiates = name not in _VALUES_ONLY
-    if jump is not None and jump.found and differentiates:
+    derivatives = record_of(one.label).derivatives
+    if jump is not None and jump.found and derivatives > 0:
         return one._replace(trouble="jump")
-    if kink is not None and kink.found and name == "bonnet_price":
+    if kink is not None and kink.found and derivatives == 2:
         return one._replace(trouble="kink")
     return one
 

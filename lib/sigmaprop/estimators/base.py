@@ -78,6 +78,23 @@ class Terms(NamedTuple):
     control: Any = None
 
 
+def no_terms(gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean) -> Terms:
+    """The terms of an estimator that makes its own from f, or that draws no noise."""
+    raise TypeError("this estimator makes its terms from f itself")
+
+
+def plain_average(terms: Terms, num_draws: Any) -> Gaussian:
+    """The estimate of an estimator that is an average and nothing else."""
+    del num_draws
+    return terms.gradient
+
+
+def no_origin(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:
+    """The origin of an estimator that is not measured from grad f(mean)."""
+    del at_mean
+    return jax.tree.map(lambda leaf: leaf * 0, gaussian)
+
+
 class Estimator(NamedTuple):
     """An estimator of dE f/d(mean, scale, ...) for one noise scheme and control variate.
 
@@ -106,12 +123,12 @@ class Estimator(NamedTuple):
     """
 
     name: str
-    noise: str
-    control_variate: str | None
-    needs: tuple[str, ...]
-    terms: Callable[[Any, Array, Evaluations, AtMean], Terms]
-    combine: Callable[[Terms, Any], Any]
-    origin: Callable[[Any, AtMean], Any]
+    noise: str = "iid"
+    control_variate: str | None = None
+    needs: tuple[str, ...] = ()
+    terms: Callable[[Any, Array, Evaluations, AtMean], Terms] = no_terms
+    combine: Callable[[Terms, Any], Any] = plain_average
+    origin: Callable[[Any, AtMean], Any] = no_origin
     knows: tuple[str, ...] = ()
     samples_per_draw: int = 1
     evaluations_per_draw: int = 1
@@ -150,14 +167,14 @@ class Estimator(NamedTuple):
 
 def evaluate(f: Function, gaussian: Gaussian, eps: Array, needs: tuple[str, ...]) -> Evaluations:
     """What estimators need to know of f at one draw, not yet measured from the mean."""
-    found = dict.fromkeys(Evaluations._fields)
+    parts = dict.fromkeys(Evaluations._fields)
     for prefix, sign in (("", 1), ("mirror_", -1)):
         x = gaussian.from_noise(sign * eps)
         if f"{prefix}gradient" in needs:
-            found[f"{prefix}value"], found[f"{prefix}gradient"] = jax.value_and_grad(f)(x)
+            parts[f"{prefix}value"], parts[f"{prefix}gradient"] = jax.value_and_grad(f)(x)
         elif f"{prefix}value" in needs:
-            found[f"{prefix}value"] = f(x)
-    return Evaluations(**found)
+            parts[f"{prefix}value"] = f(x)
+    return Evaluations(**parts)
 
 
 def finite_origin(at_mean: AtMean) -> AtMean:
@@ -176,20 +193,11 @@ def from_mean(evaluations: Evaluations, at_mean: AtMean) -> Evaluations:
     """The differences of evaluations to those at the mean."""
     origin = Evaluations(at_mean.value, at_mean.gradient, at_mean.value, at_mean.gradient)
     return Evaluations(
-        *(None if seen is None else seen - at for seen, at in zip(evaluations, origin, strict=True))
+        *(
+            None if evals is None else evals - at
+            for evals, at in zip(evaluations, origin, strict=True)
+        )
     )
-
-
-def plain_average(terms: Terms, num_draws: Any) -> Gaussian:
-    """The estimate of an estimator that is an average and nothing else."""
-    del num_draws
-    return terms.gradient
-
-
-def no_origin(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:
-    """The origin of an estimator that is not measured from grad f(mean)."""
-    del at_mean
-    return jax.tree.map(lambda leaf: leaf * 0, gaussian)
 
 
 def gradient_at_mean(gaussian: Gaussian, at_mean: AtMean) -> Gaussian:

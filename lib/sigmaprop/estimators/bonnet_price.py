@@ -13,11 +13,9 @@ from sigmaprop.estimators.base import (
     Terms,
     gradient_at_mean,
     hessian_times,
-    plain_average,
     pull_back,
     with_mean,
 )
-from sigmaprop.estimators.pathwise import no_terms
 from sigmaprop.gaussians import Gaussian
 
 EXACT_DIM = 32
@@ -46,11 +44,6 @@ def bonnet_price(probes: int | None = None) -> Estimator:
 
     return Estimator(
         name="bonnet_price",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
         origin=gradient_at_mean,
         knows=("gradient",),
         evaluations_per_draw=-1,

@@ -48,8 +48,8 @@ class MovingAverage(NamedTuple):
     @property
     def baseline(self) -> Float[Array, ""]:
         """The average; 0 before the first value."""
-        seen = self.weight > 0
-        return jnp.where(seen, self.total / jnp.where(seen, self.weight, 1.0), 0.0)
+        begun = self.weight > 0
+        return jnp.where(begun, self.total / jnp.where(begun, self.weight, 1.0), 0.0)
 
     def updated(self, value: Float[Array, ""], decay: float) -> "MovingAverage":
         """The average with one more value; a value that is not finite is left out."""

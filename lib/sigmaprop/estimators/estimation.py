@@ -10,14 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from sigmaprop import estimators
 from sigmaprop.counts import shown, whole_number
-from sigmaprop.estimators import DEFAULTS, Mixture, Options, fitting, moments
-from sigmaprop.estimators.base import AtMean, Estimator, Terms, evaluate, finite_origin, from_mean
+from sigmaprop.estimators import moments, registry
+from sigmaprop.estimators.averaging import Row, average, evaluated, valid_units
+from sigmaprop.estimators.base import AtMean, Estimator, Terms, finite_origin
 from sigmaprop.estimators.control_variates import MovingAverage
 from sigmaprop.estimators.expansion import expansion
-from sigmaprop.estimators.mixed import mixture
-from sigmaprop.estimators.units import Layout, check_enough, layout, unit_rows
+from sigmaprop.estimators.mixed import Mixture
+from sigmaprop.estimators.options import DEFAULTS, Options
+from sigmaprop.estimators.records import record_of
+from sigmaprop.estimators.units import check_enough, layout, unit_rows
 from sigmaprop.gaussians import Gaussian, GaussianT
 from sigmaprop.gaussians.flattening import flatten
 from sigmaprop.noise import COUNTED, check_key
@@ -131,11 +133,15 @@ def estimate(
         return _estimate(scalar, over.gaussian, plan, state)
 
     if over.shape == ():
-        found = entry(0, state)
+        result = entry(0, state)
     else:
-        found = jax.vmap(entry)(jnp.arange(plan.width), _per_entry(state, over.shape))
-        found = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), found)
-    return over.restored(found)._replace(num_samples=_storable(plan.num_samples))
+        # One state for each entry of f; one that has seen nothing yet may be a scalar.
+        states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, over.shape).reshape(-1), state)
+        result = jax.vmap(entry)(jnp.arange(plan.width), states)
+        result = jax.tree.map(lambda leaf: leaf.reshape(*over.shape, *leaf.shape[1:]), result)
+    # As jit can return it: above 2^31 only without a sign.
+    count = plan.num_samples if plan.num_samples < 2**31 else np.uint32(plan.num_samples)
+    return over.restored(result)._replace(num_samples=count)
 
 
 def expectation(
@@ -165,8 +171,8 @@ def expectation(
     chosen = _chosen(estimator, noise, control_variate, options)
     over = _over_vectors(f, gaussian, params)
     plan = _planned(chosen, key, num_samples, chunk, math.prod(over.shape), options)
-    average = _exact_average if chosen.exact is not None else _average
-    return average(over, plan).astype(over.out_dtype)
+    exact = chosen.exact is not None
+    return (_exact_average if exact else _average)(over, plan).astype(over.out_dtype)
 
 
 def _exact_average(over: "_OverVectors", plan: "_Plan") -> Array:
@@ -188,17 +194,17 @@ def _average(over: "_OverVectors", plan: "_Plan") -> Array:
     cut = layout(chosen, flat.noise_dim, plan.num_samples, _rows(flat, plan), plan.options)
     signs = (1, -1) if chosen.samples_per_draw == 2 else (1,)
 
-    def row(noise: Array) -> _Row:
+    def row(noise: Array) -> Row:
         eps = noise[: flat.noise_dim]
         values = [over.call(flat.from_noise(sign * eps)) for sign in signs]
         values = [value.astype(jnp.promote_types(value.dtype, jnp.float32)) for value in values]
-        return _Row(Terms(None), sum(values[1:], values[0]) / len(values))
+        return Row(Terms(None), sum(values[1:], values[0]) / len(values))
 
     units = unit_rows(chosen, cut, plan.key, plan.options, row, flat.mean.dtype)
 
     @jax.checkpoint
     def some(first: Array) -> Array:
-        return moments.masked_sum(units(first).value, _valid(cut, first))
+        return moments.masked_sum(units(first).value, valid_units(cut, first))
 
     firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
     zero = jnp.zeros(over.shape, jax.eval_shape(some, firsts[0]).dtype)
@@ -213,11 +219,11 @@ def check_smoothness(f: Any, chosen: Estimator) -> None:
         ValueError: naming both.
     """
     smoothness = getattr(f, "smoothness", "smooth")
-    if chosen.name == "bonnet_price" and smoothness != "smooth":
+    if record_of(chosen.label).derivatives == 2 and smoothness != "smooth":
         raise ValueError(
-            f"estimator 'bonnet_price' has no meaning with {getattr(f, 'name', 'this f')!r}, which "
-            f"has a {smoothness}: its second derivative is not what automatic differentiation "
-            "sees; use 'pathwise' or 'score_function'"
+            f"estimator {chosen.name!r} has no meaning with {getattr(f, 'name', 'this f')!r}, "
+            f"which has a {smoothness}: its second derivative is not what automatic "
+            "differentiation sees; use 'pathwise' or 'score_function'"
         )
 
 
@@ -261,12 +267,12 @@ def _over_vectors(f: Callable[..., Array], gaussian: Gaussian, params: Any) -> _
     def call(x: Array) -> Array:
         return inner(unravel(x.astype(dtype)))
 
-    def restored(found: GradientEstimate) -> GradientEstimate:
+    def restored(result: GradientEstimate) -> GradientEstimate:
         # The state stays wide: it goes on to the next estimate.
-        parts = (found.gradient, found.variance, found.value, found.mixture)
+        parts = (result.gradient, result.variance, result.value, result.mixture)
         gradient, variance, *rest = jax.tree.map(lambda leaf: leaf.astype(dtype), parts)
         value, mixture = rest
-        return found._replace(
+        return result._replace(
             gradient=restore(gradient), variance=restore(variance), value=value, mixture=mixture
         )
 
@@ -286,7 +292,7 @@ def _chosen(estimator: str, noise: str, control_variate: str | None, options: Op
             raise ValueError(f"{argument} is {shown(name)}; it must be a name, a str")
     if not isinstance(options, Options):
         raise ValueError(f"options is {shown(options)}; it must be a sigmaprop.Options")
-    return estimators.get(estimator, noise, control_variate, options)
+    return registry.get(estimator, noise, control_variate, options)
 
 
 def _planned(
@@ -299,11 +305,6 @@ def _planned(
     if chosen.exact is None:
         check_key(key)
     return _Plan(chosen, key, num_samples, chunk, width, options)
-
-
-def _storable(num_samples: int) -> Any:
-    """The number as jit can return it: above 2^31 only without a sign."""
-    return num_samples if num_samples < 2**31 else np.uint32(num_samples)
 
 
 def _check_state(state: MovingAverage | None, chosen: Estimator, shape: tuple[int, ...]) -> None:
@@ -325,13 +326,6 @@ def _check_state(state: MovingAverage | None, chosen: Estimator, shape: tuple[in
             )
 
 
-class _Row(NamedTuple):
-    """What a unit shows: terms, product x score where a baseline needs it, f(x) - f(m)."""
-
-    terms: Terms
-    value: Any
-
-
 def _output(f: Callable[[Array], Any], mean: Array) -> Any:
     """Shape and dtype of f's output."""
     out = jax.eval_shape(f, mean)
@@ -340,13 +334,6 @@ def _output(f: Callable[[Array], Any], mean: Array) -> Any:
     if math.prod(out.shape) == 0:
         raise ValueError(f"f maps x to an array of shape {out.shape}; it must have an entry")
     return out
-
-
-def _per_entry(state: MovingAverage | None, shape: tuple[int, ...]) -> MovingAverage | None:
-    """One state for each entry of f; one that has seen nothing yet may be a scalar."""
-    if state is None:
-        return None
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape).reshape(-1), state)
 
 
 def _estimate(
@@ -368,18 +355,17 @@ def _estimate(
         cut,
         plan.key,
         options,
-        lambda noise: _row(f, gaussian, chosen, at_mean, noise),
+        functools.partial(evaluated, f, gaussian, chosen, at_mean),
         gaussian.mean.dtype,
     )
-    total = _moments(units, cut, chosen)
-    found = _fitted(total, chosen) if chosen.fit is not None else _combined(total, chosen)
-    gradient = jax.tree.map(jnp.add, found.gradient, chosen.origin(gaussian, at_mean))
+    averaged = average(units, cut, chosen)
+    gradient = jax.tree.map(jnp.add, averaged.gradient, chosen.origin(gaussian, at_mean))
     samples = cut.unit_draws * chosen.samples_per_draw
-    variance = jax.tree.map(lambda leaf: samples * leaf, found.variance)
-    value = at_mean.value + found.value
+    variance = jax.tree.map(lambda leaf: samples * leaf, averaged.variance)
+    value = at_mean.value + averaged.value
     if state is not None:
         state = state.updated(value, options.decay)
-    return GradientEstimate(gradient, variance, plan.num_samples, value, state, found.mixture)
+    return GradientEstimate(gradient, variance, plan.num_samples, value, state, averaged.mixture)
 
 
 def _rows(gaussian: Gaussian, plan: _Plan) -> int:
@@ -403,139 +389,3 @@ def _know(
     if state is not None:
         known = known._replace(baseline=state.baseline.astype(known.value.dtype))
     return finite_origin(known)
-
-
-def _row(
-    f: Callable[[Array], Array],
-    gaussian: Gaussian,
-    estimator: Estimator,
-    at_mean: AtMean,
-    noise: Array,
-) -> _Row:
-    noise = _stored(noise)
-    if estimator.own_terms is not None:
-        return _Row(*_stored(estimator.own_terms(f, gaussian, noise, at_mean)))
-    raw = _stored(evaluate(f, gaussian, noise, estimator.needs))
-    seen = from_mean(raw, at_mean)
-    value = seen.value if seen.mirror_value is None else 0.5 * (seen.value + seen.mirror_value)
-    return _Row(estimator.terms(gaussian, noise, seen, at_mean), value)
-
-
-def _stored(tree: Any) -> Any:
-    """The same numbers, kept in memory; else XLA computes them anew for everything that reads them.
-
-    Its CPU compiler removes a barrier before it fuses, but keeps a choice that it cannot see
-    through, as one that hangs on a barrier.
-    """
-
-    def chosen(tree: Any) -> Any:
-        true = jax.lax.optimization_barrier(jnp.asarray(True))
-        zeros = jax.tree.map(jnp.zeros_like, tree)
-        return jax.lax.cond(true, lambda: tree, lambda: zeros)
-
-    return jax.lax.platform_dependent(tree, cpu=chosen, default=jax.lax.optimization_barrier)
-
-
-class _Found(NamedTuple):
-    """An estimate less its origin, the variance of one unit, and E f less f(m)."""
-
-    gradient: Any
-    variance: Any
-    value: Array
-    mixture: Mixture | None = None
-
-
-class _Averaged(NamedTuple):
-    """What moments are taken of; the products of gradient, score, product for a baseline."""
-
-    terms: Terms
-    value: Array
-    cross: Any = None
-
-
-def _moments(units: Callable[[Array], _Row], cut: Layout, chosen: Estimator) -> moments.Moments:
-    """Moments over all units; of even and odd units apart where a coefficient is fitted."""
-
-    def rows_from(first: Array) -> Any:
-        row = units(first)
-        if chosen.fit is not None:
-            return fitting.fold_rows(row.terms.gradient, row.terms.control), row.value
-        if row.terms.score is None:
-            return _Averaged(row.terms, row.value)
-        g, s, p = row.terms.gradient, row.terms.score, row.terms.product
-        cross = [jax.tree.map(jnp.multiply, *pair) for pair in ((g, s), (g, p), (s, p))]
-        return _Averaged(row.terms, row.value, cross)
-
-    def moments_from(first: Array) -> moments.Moments:
-        valid = _valid(cut, first)
-        if chosen.fit is None:
-            return moments.from_rows(rows_from(first), valid)
-        index = first + jnp.arange(cut.together, dtype=jnp.uint32)
-        return fitting.fold_moments(rows_from(first), index, valid)
-
-    def step(total: moments.Moments, first: Array) -> tuple[moments.Moments, None]:
-        return merge(total, moments_from(first)), None
-
-    merge = moments.merge if chosen.fit is None else jax.vmap(moments.merge)
-    firsts = jnp.arange(0, cut.num_units, cut.together, dtype=jnp.uint32)
-    shapes = jax.eval_shape(moments_from, firsts[0])
-    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.scan(step, zero, firsts)[0]
-
-
-def _valid(cut: Layout, first: Array) -> Array:
-    """Which of the units from the first on are units of the estimate."""
-    return jnp.arange(cut.together, dtype=jnp.uint32) < np.uint32(cut.num_units) - first
-
-
-def _combined(total: moments.Moments, chosen: Estimator) -> _Found:
-    estimated = chosen.combine(total.mean.terms, moments.num_rows(total))
-    return _Found(estimated, _variance_per_unit(total, estimated), total.mean.value)
-
-
-def _fitted(total: moments.Moments, chosen: Estimator) -> _Found:
-    """Each half with the coefficient of the other."""
-    rows, value = total.mean
-    both = fitting.folds(moments.Moments(total.rows, rows, total.squares[0]))
-    assert chosen.fit is not None
-    coefficients = jax.vmap(chosen.fit)(both)
-    gradient, variance = fitting.cross_fitted(both, coefficients)
-    mix = mixture(both, coefficients) if chosen.control_variate is None else None
-    return _Found(gradient, variance, jnp.average(value, weights=both.rows), mix)
-
-
-def _variance_per_unit(total: moments.Moments, estimated: Gaussian) -> Gaussian:
-    """Number of units x Var(estimate)."""
-    variances = moments.variance(total).terms
-    if total.mean.terms.score is not None:
-        return _baseline_variance(total, variances)
-    return jax.tree.map(lambda v, e: jnp.where(jnp.isnan(e), e, v), variances.gradient, estimated)
-
-
-def _baseline_variance(total: moments.Moments, variances: Terms) -> Gaussian:
-    """The same where each of n units has the others' average value v_{-i} as its baseline.
-
-    With score s, p = v s, and g the average of v s inside the unit, t_i = g_i - v_{-i} s_i share
-    c^2/(n - 1)^2 for c = Cov(v, s), two by two. So n Var(mean t) is the expectation of the sample
-    variance T of t plus n c^2/(n - 1)^2. The square of the sample covariance exceeds c^2 by the
-    variance that the same argument gives for g = p. Nothing is left of the bias, whatever n is.
-    """
-    n, mean = moments.num_rows(total), total.mean.terms
-    others = n - 1
-
-    def one(vg, vs, vp, g, s, p, gs, gp, sp):
-        cov_gs, cov_gp, cov_sp = (n / others * x for x in (gs - g * s, gp - g * p, sp - s * p))
-        of = functools.partial(_left_out, n, mean.value, vs, vp, cov_sp)
-        shared = n * (n / others * (p - mean.value * s)) ** 2
-        of_covariance = (others**2 * of(vp, cov_sp, vp) + shared) / (others**2 + 1)
-        return jnp.maximum(of(vg, cov_gs, cov_gp) + (shared - of_covariance) / others**2, 0)
-
-    parts = (variances.gradient, variances.score, variances.product)
-    return jax.tree.map(one, *parts, mean.gradient, mean.score, mean.product, *total.mean.cross)
-
-
-def _left_out(n, value, vs, vp, cov_sp, vg, cov_gs, cov_gp) -> Array:
-    """The sample variance of ``g - n/(n - 1) value s + p/(n - 1)``, which is t."""
-    b, others = n / (n - 1) * value, n - 1
-    own = vg + b**2 * vs - 2 * b * cov_gs
-    return own + vp / others**2 + 2 * (cov_gp - b * cov_sp) / others

@@ -12,7 +12,6 @@ from sigmaprop.estimators.base import (
     Evaluations,
     Terms,
     no_origin,
-    plain_average,
     scaled,
     with_mean,
 )
@@ -32,12 +31,8 @@ def forward_difference() -> Estimator:
     """
     return Estimator(
         name="forward_difference",
-        noise="iid",
-        control_variate=None,
         needs=("value",),
         terms=difference_terms,
-        combine=plain_average,
-        origin=no_origin,
     )
 
 
@@ -53,12 +48,9 @@ def antithetic_difference() -> Estimator:
     """
     return Estimator(
         name="antithetic_difference",
-        noise="iid",
-        control_variate=None,
         needs=("value", "mirror_value"),
         terms=_antithetic_terms,
         combine=_mean_only,
-        origin=no_origin,
         evaluations_per_draw=2,
     )
 

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import Estimator, Function, hessian_times, no_origin, plain_average
-from sigmaprop.estimators.pathwise import no_terms
+from sigmaprop.estimators.base import Estimator, Function, hessian_times
 from sigmaprop.gaussians import Gaussian
 
 
@@ -24,12 +23,6 @@ def second_order() -> Estimator:
     """
     return Estimator(
         name="second_order",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
-        origin=no_origin,
         evaluations_per_draw=0,
         exact=_exact,
     )

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sigmaprop.estimators.base import AtMean, Estimator, Function, Terms, no_origin, plain_average
-from sigmaprop.estimators.pathwise import no_terms
+from sigmaprop.estimators.base import AtMean, Estimator, Function, Terms
 from sigmaprop.gaussians import Gaussian
 
 _NORMALS = 5
@@ -33,12 +32,6 @@ def measure_valued(*, coupled: bool = True) -> Estimator:
     """
     return Estimator(
         name="measure_valued",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
-        origin=no_origin,
         evaluations_per_draw=-4 if coupled else -3,
         own_terms=_coupled_terms if coupled else _uncoupled_terms,
         columns=lambda noise_dim: _NORMALS * noise_dim,
@@ -52,8 +45,8 @@ def _coupled_terms(f: Function, gaussian: Gaussian, row: Array, at_mean: AtMean)
     uniform = jax.scipy.stats.norm.cdf(u)
     sides = jnp.stack([rayleigh, -rayleigh, maxwell, maxwell * uniform], axis=1)
     value = f(gaussian.from_noise(eps)) - at_mean.value
-    seen = _replaced(f, gaussian, eps, sides) - at_mean.value
-    return _terms(gaussian, eps, seen[:, 0] - seen[:, 1], seen[:, 2] - seen[:, 3]), value
+    values = _replaced(f, gaussian, eps, sides) - at_mean.value
+    return _terms(gaussian, eps, values[:, 0] - values[:, 1], values[:, 2] - values[:, 3]), value
 
 
 def _uncoupled_terms(f: Function, gaussian: Gaussian, row: Array, at_mean: AtMean):
@@ -61,8 +54,8 @@ def _uncoupled_terms(f: Function, gaussian: Gaussian, row: Array, at_mean: AtMea
     eps, a, b, c, u = row.reshape(_NORMALS, gaussian.noise_dim)
     sides = jnp.stack([_rayleigh(a, b), -_rayleigh(c, u), _maxwell(a, b, c)], axis=1)
     value = f(gaussian.from_noise(eps)) - at_mean.value
-    seen = _replaced(f, gaussian, eps, sides) - at_mean.value
-    return _terms(gaussian, eps, seen[:, 0] - seen[:, 1], seen[:, 2] - value), value
+    values = _replaced(f, gaussian, eps, sides) - at_mean.value
+    return _terms(gaussian, eps, values[:, 0] - values[:, 1], values[:, 2] - value), value
 
 
 def _terms(gaussian: Gaussian, eps: Array, difference: Array, diagonal: Array) -> Terms:
@@ -79,8 +72,8 @@ def _replaced(f: Function, gaussian: Gaussian, eps: Array, sides: Array) -> Arra
         return f(gaussian.from_noise(jnp.where(here, value, eps)))
 
     dim, count = sides.shape
-    seen = jax.lax.map(at, (jnp.repeat(jnp.arange(dim), count), sides.ravel()))
-    return seen.reshape(dim, count)
+    values = jax.lax.map(at, (jnp.repeat(jnp.arange(dim), count), sides.ravel()))
+    return values.reshape(dim, count)
 
 
 def _rayleigh(a: Array, b: Array) -> Array:

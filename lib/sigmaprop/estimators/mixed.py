@@ -13,8 +13,6 @@ from sigmaprop.estimators.base import (
     Terms,
     add,
     gradient_at_mean,
-    no_origin,
-    plain_average,
     subtract,
 )
 from sigmaprop.estimators.fitting import Fold
@@ -90,12 +88,8 @@ def _mixture(name: str, fit: Any) -> Estimator:
     """Score function less ``weight`` times (score function - pathwise)."""
     return Estimator(
         name=name,
-        noise="iid",
-        control_variate=None,
         needs=("value", "gradient"),
         terms=_terms,
-        combine=plain_average,
-        origin=no_origin,
         knows=("gradient",),
         min_draws=_LEAST_DRAWS,
         fit=fit,

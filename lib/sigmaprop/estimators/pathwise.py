@@ -14,7 +14,6 @@ from sigmaprop.estimators.base import (
     gradient_at_mean,
     hessian_times,
     no_origin,
-    plain_average,
     pull_back,
     subtract,
     to_the_rest,
@@ -36,11 +35,8 @@ def pathwise() -> Estimator:
     """
     return Estimator(
         name="pathwise",
-        noise="iid",
-        control_variate=None,
         needs=("gradient",),
         terms=_pathwise_terms,
-        combine=plain_average,
         origin=gradient_at_mean,
         knows=("gradient",),
     )
@@ -58,9 +54,9 @@ def pathwise_at_mean(*, fitted: bool = False) -> Estimator:
     section 3, with the expansion cut after its constant.
     """
 
-    def terms(gaussian: Gaussian, eps: Array, seen: Evaluations, at_mean: AtMean) -> Terms:
+    def terms(gaussian: Gaussian, eps: Array, evals: Evaluations, at_mean: AtMean) -> Terms:
         control = _constant(gaussian, eps, at_mean) if fitted else None
-        return Terms(pull_back(gaussian, eps, seen.gradient), control=control)
+        return Terms(pull_back(gaussian, eps, evals.gradient), control=control)
 
     return pathwise()._replace(
         control_variate="at_mean", terms=terms, fit=coefficient if fitted else None
@@ -92,11 +88,7 @@ def pathwise_delta(*, fitted: bool = False) -> Estimator:
 
     return Estimator(
         name="pathwise",
-        noise="iid",
         control_variate="delta",
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
         origin=expansion_at_mean,
         knows=("gradient", "expansion"),
         evaluations_per_draw=2,
@@ -118,21 +110,12 @@ def at_mean() -> Estimator:
     """
     return Estimator(
         name="at_mean",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=_at_mean_terms,
-        combine=plain_average,
+        terms=lambda gaussian, eps, evaluations, at_mean: Terms(no_origin(gaussian, at_mean)),
         origin=gradient_at_mean,
         knows=("gradient",),
         evaluations_per_draw=0,
         exact=_exact_at_mean,
     )
-
-
-def no_terms(gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean) -> Terms:
-    """The terms of an estimator that makes its own from f."""
-    raise TypeError("this estimator makes its terms from f itself")
 
 
 def _pathwise_terms(
@@ -146,13 +129,6 @@ def _pathwise_terms(
 def _constant(gaussian: Gaussian, eps: Array, at_mean: AtMean) -> Gaussian:
     """grad f(m) eps' to the rest, of expectation 0; nothing to the mean."""
     return to_the_rest(pull_back(gaussian, eps, at_mean.gradient))
-
-
-def _at_mean_terms(
-    gaussian: Gaussian, eps: Array, evaluations: Evaluations, at_mean: AtMean
-) -> Terms:
-    del eps, evaluations
-    return Terms(no_origin(gaussian, at_mean))
 
 
 def _exact_at_mean(f: Function, gaussian: Gaussian, num_samples: int) -> tuple[Array, Gaussian]:

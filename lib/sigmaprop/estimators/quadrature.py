@@ -13,12 +13,9 @@ from sigmaprop.estimators.base import (
     Estimator,
     Function,
     finite_origin,
-    no_origin,
-    plain_average,
     scaled,
 )
 from sigmaprop.estimators.moments import masked_sum
-from sigmaprop.estimators.pathwise import no_terms
 from sigmaprop.gaussians import Full, Gaussian, LowRank
 
 MOST_DIM = 4
@@ -42,12 +39,6 @@ def quadrature() -> Estimator:
     """
     return Estimator(
         name="quadrature",
-        noise="iid",
-        control_variate=None,
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
-        origin=no_origin,
         exact=_exact,
     )
 

@@ -13,13 +13,10 @@ from sigmaprop.estimators.base import (
     Terms,
     expansion_at_mean,
     hessian_times,
-    no_origin,
-    plain_average,
     scaled,
     subtract,
 )
 from sigmaprop.estimators.fitting import coefficient
-from sigmaprop.estimators.pathwise import no_terms
 from sigmaprop.gaussians import Gaussian
 
 
@@ -35,12 +32,8 @@ def score_function() -> Estimator:
     """
     return Estimator(
         name="score_function",
-        noise="iid",
-        control_variate=None,
         needs=("value",),
         terms=_score_terms,
-        combine=plain_average,
-        origin=no_origin,
     )
 
 
@@ -113,11 +106,7 @@ def score_delta(*, fitted: bool = False) -> Estimator:
 
     return Estimator(
         name="score_function",
-        noise="iid",
         control_variate="delta",
-        needs=(),
-        terms=no_terms,
-        combine=plain_average,
         origin=expansion_at_mean,
         knows=("gradient", "expansion"),
         evaluations_per_draw=2,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from sigmaprop.estimators import DEFAULTS, Options
 from sigmaprop.estimators.estimation import estimate, expectation
+from sigmaprop.estimators.options import DEFAULTS, Options
 from sigmaprop.gaussians import Gaussian
 
 
@@ -89,8 +89,8 @@ def smooth(
             return run(gaussian, key, _together(moving, fixed, static)).value
 
         def forward(gaussian: Gaussian, key: Array, moving: Any, fixed: Any) -> tuple[Array, Any]:
-            found = run(gaussian, key, _together(moving, fixed, static))
-            value, gradient = _final((found.value, found.gradient), (gaussian, moving))
+            result = run(gaussian, key, _together(moving, fixed, static))
+            value, gradient = _final((result.value, result.gradient), (gaussian, moving))
             return value, (gradient, gaussian, key, moving, fixed)
 
         def backward(kept: Any, cotangent: Array) -> tuple[Any, None, Any, None]:
@@ -117,10 +117,10 @@ def smooth(
 
 
 @jax.custom_jvp
-def _final(found: Any, by: Any) -> Any:
+def _final(result: Any, by: Any) -> Any:
     """The same; its derivative by ``by`` is refused, even if it does not seem to depend on it."""
     del by
-    return found
+    return result
 
 
 @_final.defjvp

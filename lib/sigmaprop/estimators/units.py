@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from sigmaprop.estimators import Options
 from sigmaprop.estimators.antithetic import as_unit
 from sigmaprop.estimators.base import Estimator
+from sigmaprop.estimators.options import Options
 from sigmaprop.noise import normal_rows, orthogonal_blocks
 from sigmaprop.noise.sobol import scramble, sobol_normals
 

@@ -14,7 +14,7 @@ under a name with an underscore, and those without flatten what they are given.
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, Key, PyTree
 
 from sigmaprop.gaussians.covariance import Covariance
+from sigmaprop.gaussians.flattening import flatten, is_vector
 from sigmaprop.gaussians.woodbury import Woodbury, dot, factorise
 from sigmaprop.noise import check_key
 
@@ -33,10 +34,20 @@ Point = PyTree[Float[ArrayLike, "..."]]
 
 
 class _Gaussian:
-    """What all Gaussians share; a family adds its linear map and the inverse of its covariance."""
+    """What all Gaussians share; a family adds its linear map and the inverse of its covariance.
+
+    Over a vector a family has, ``known`` being what it computes once for all that ask for it:
+    ``_spread(eps)``, ``_score(eps)``, ``_from_whitened(slope, diagonal, eps)``,
+    ``_mahalanobis(known, y)`` and ``_precision_diagonal(known)`` as the public methods have them;
+    ``_log_scales(known)``, [D] logarithms and one number that add up to half of ``log |Sigma|``;
+    ``_columns()``, standard deviations [D] and a factor [D, K] that make the covariance together;
+    ``_explained(known, own)``, ``tr(Sigma^-1 diag(own)^2)`` by squares of ratios, because those of
+    scales may be no numbers.
+    """
 
     mean: Point
     scale: Any
+    axes: ClassVar[tuple[str, ...]]
 
     @property
     def noise_dim(self) -> int:
@@ -119,10 +130,8 @@ class _Gaussian:
         return restore(flat._from_whitened(*map(flat._noise, (slope, diagonal, eps))))
 
     def _flat(self) -> tuple[Any, Callable[[Array], Any], Callable[[Any], Any]]:
-        """`sigmaprop.gaussians.flattening`, which does nothing to a Gaussian over a vector."""
-        from sigmaprop.gaussians.flattening import flatten  # It knows the families.
-
-        return (self, _same, _same) if _is_vector(self) else flatten(self)  # pyright: ignore
+        """`gaussians.flattening`, which does nothing to a Gaussian over a vector."""
+        return (self, _same, _same) if is_vector(self) else flatten(self)
 
     def _raveled(self, name: str, point: Point) -> Array:
         """A point as a vector."""
@@ -146,40 +155,13 @@ class _Gaussian:
         """What the inverse of the covariance needs, computed once for all that ask for it."""
         return None
 
-    def _columns(self) -> tuple[Array, Array]:
-        """Standard deviations [D] and a factor [D, K] that make the covariance together."""
-        raise NotImplementedError
-
-    def _explained(self, known: Any, own: Array) -> Array:
-        """``tr(Sigma^-1 diag(own)^2)``: squares of ratios, for those of scales are not numbers."""
-        raise NotImplementedError
-
-    def _log_scales(self, known: Any) -> tuple[Array, Array]:
-        """[D] logarithms and one number, which add up to half of ``log |Sigma|``."""
-        raise NotImplementedError
-
-    def _spread(self, eps: Array) -> Array:
-        raise NotImplementedError
-
-    def _mahalanobis(self, known: Any, y: Array) -> Array:
-        raise NotImplementedError
-
-    def _log_det(self, known: Any) -> Array:
+    def _log_det(self: Any, known: Any) -> Array:
         each, rest = self._log_scales(known)
         return 2.0 * (jnp.sum(each) + rest)
 
-    def _precision_diagonal(self, known: Any) -> Array:
-        raise NotImplementedError
-
-    def _covariance(self) -> Covariance:
+    def _covariance(self: Any) -> Covariance:
         own, factor = self._columns()
         return Covariance(own**2, factor)
-
-    def _score(self, eps: Array) -> Any:
-        raise NotImplementedError
-
-    def _from_whitened(self, slope: Array, diagonal: Array, eps: Array) -> Any:
-        raise NotImplementedError
 
 
 class _IndependentCoordinates(_Gaussian):
@@ -217,6 +199,7 @@ class Isotropic(_IndependentCoordinates):
         scale: standard deviation of every coordinate, [], in units of x, > 0.
     """
 
+    axes: ClassVar = ("D", "")
     mean: Point
     scale: PyTree[Float[ArrayLike, ""]]
 
@@ -239,6 +222,7 @@ class Diagonal(_IndependentCoordinates):
         scale: standard deviation of each coordinate, shaped like the mean, in units of x, > 0.
     """
 
+    axes: ClassVar = ("D", "D")
     mean: Point
     scale: Point
 
@@ -266,6 +250,7 @@ class Full(_Gaussian):
             entry makes densities, entropies and divergences NaN, and 0 makes them infinite or NaN.
     """
 
+    axes: ClassVar = ("D", "DD")
     mean: Point
     scale: PyTree[Float[ArrayLike, "D D"]]
 
@@ -324,6 +309,7 @@ class LowRank(_Gaussian):
     determinant.
     """
 
+    axes: ClassVar = ("D", "D", "DR")
     mean: Point
     scale: Point
     factor: PyTree[Float[ArrayLike, "... R"]]
@@ -352,14 +338,14 @@ class LowRank(_Gaussian):
         return jnp.log(self.scale), 0.5 * known.log_det()
 
     def _precision_diagonal(self, known: Any) -> Array:
-        return self._unexplained(known) / self.scale / self.scale
+        return known.unexplained() / self.scale / self.scale
 
     def _columns(self) -> tuple[Array, Array]:
         return self.scale, self.factor
 
     def _explained(self, known: Any, own: Array) -> Array:
         ratio = own / self.scale
-        return jnp.sum(ratio * self._unexplained(known) * ratio)
+        return jnp.sum(ratio * known.unexplained() * ratio)
 
     def _score(self, eps: Array) -> "LowRank":
         known = self._known()
@@ -367,7 +353,7 @@ class LowRank(_Gaussian):
 
     def _score_of(self, known: Woodbury, u: Array, rest: Array) -> "LowRank":
         """The score from ``u = scale Sigma^-1 y`` and ``rest = -V'u``."""
-        scale = (u**2 - self._unexplained(known)) / self.scale
+        scale = (u**2 - known.unexplained()) / self.scale
         factor = -(jnp.outer(u, rest) + known.solved()) / self.scale[:, None]
         return LowRank(u / self.scale, scale, factor)
 
@@ -381,7 +367,7 @@ class LowRank(_Gaussian):
         own, shared = self._split(eps)
         u, _ = self._solve_spread(known, slope)
         gap_own, gap_shared = self._split(diagonal - slope * eps)
-        scale = (u * own + self._unexplained(known) * gap_own) / self.scale
+        scale = (u * own + known.unexplained() * gap_own) / self.scale
         factor = jnp.outer(u, shared) + known.solved() * gap_shared
         return LowRank(u / self.scale, scale, factor / self.scale[:, None])
 
@@ -404,21 +390,9 @@ class LowRank(_Gaussian):
         own, shared = self._split(eps)
         return known.residual(own, -shared)
 
-    def _unexplained(self, known: Woodbury) -> Array:
-        """``scale^2 diag(Sigma^-1)``: one less the leverage of each coordinate."""
-        return known.unexplained()
-
 
 Gaussian = Isotropic | Diagonal | Full | LowRank
 GaussianT = TypeVar("GaussianT", Isotropic, Diagonal, Full, LowRank)
-
-_SHAPES: dict[type, Callable[[int, int], list[tuple[int, ...]]]] = {
-    Isotropic: lambda dim, rank: [(dim,), ()],
-    Diagonal: lambda dim, rank: [(dim,), (dim,)],
-    Full: lambda dim, rank: [(dim,), (dim, dim)],
-    LowRank: lambda dim, rank: [(dim,), (dim,), (dim, rank)],
-}
-"""Of mean, scale and factor over a vector, given D and R."""
 
 
 def kl_divergence(p: Gaussian, q: Gaussian) -> Float[Array, ""]:
@@ -461,15 +435,3 @@ def _size(point: Any) -> int:
 def _shapes(point: Any) -> tuple[Any, Any]:
     """The structure of a point, and the shapes in it, to compare and to print."""
     return jax.tree.structure(point), jax.tree.map(jnp.shape, point)
-
-
-def _is_vector(gaussian: Any) -> bool:
-    """Whether the fields are arrays of one floating dtype, over a vector, in their right shapes."""
-    fields = [getattr(gaussian, field.name) for field in dataclasses.fields(gaussian)]
-    if not all(isinstance(field, jax.Array) for field in fields):
-        return False
-    mean, last = fields[0], fields[-1]
-    needed = _SHAPES[type(gaussian)](mean.size, last.shape[-1] if last.ndim else 0)
-    typed = all(field.dtype == mean.dtype for field in fields)
-    floating = jnp.issubdtype(mean.dtype, jnp.floating)
-    return bool(mean.size and floating and typed and [f.shape for f in fields] == needed)

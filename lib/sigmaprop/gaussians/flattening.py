@@ -1,4 +1,8 @@
-"""Gaussians over points of any shape, as Gaussians over vectors."""
+"""Gaussians over points of any shape, as Gaussians over vectors.
+
+A family says by ``axes`` which axes its fields have over a vector: "D" for one of the point's
+length, "R" for that of the factor's rank.
+"""
 
 import dataclasses
 import itertools
@@ -12,12 +16,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from sigmaprop.gaussians.families import Diagonal, Full, Gaussian, Isotropic, LowRank
 
-
-def flatten(
-    gaussian: Gaussian,
-) -> tuple[Gaussian, Callable[[Array], Any], Callable[[Gaussian], Gaussian]]:
+def flatten(gaussian: Any) -> tuple[Any, Callable[[Array], Any], Callable[[Any], Any]]:
     """The same Gaussian over the raveled point, and the ways back.
 
     Args:
@@ -34,43 +34,53 @@ def flatten(
         ValueError: shapes that do not fit, a mean that is empty, or a leaf that holds no floating
             numbers (no numbers, if it is one of a scale or factor): it says which.
     """
-    if not isinstance(gaussian, Gaussian):
+    family = type(gaussian)
+    if not hasattr(family, "axes"):
         raise ValueError(
-            "the Gaussian must be an Isotropic, Diagonal, Full or LowRank, not "
-            f"{type(gaussian).__name__}"
+            f"the Gaussian must be an Isotropic, Diagonal, Full or LowRank, not {family.__name__}"
         )
-    for field in dataclasses.fields(gaussian):
-        _check_leaves(field.name, getattr(gaussian, field.name))
+    fields = {field.name: getattr(gaussian, field.name) for field in dataclasses.fields(family)}
+    for name, field in fields.items():
+        _check_leaves(name, field)
     mean, unravel = ravel_pytree(gaussian.mean)
     dim = mean.shape[0]
     if dim == 0:
         raise ValueError("the mean holds no numbers; a Gaussian needs at least one coordinate")
-    match gaussian:
-        case Isotropic():
-            parts = (_checked("Isotropic", "scale", gaussian.scale),)
-        case Full():
-            parts = (_checked("Full", "scale", gaussian.scale, dim, dim),)
-        case Diagonal():
-            parts = (_checked("Diagonal", "scale", _raveled(gaussian.scale), dim),)
-        case LowRank():
-            factor = _stacked(gaussian.factor)
-            parts = (
-                _checked("LowRank", "scale", _raveled(gaussian.scale), dim),
-                _checked("LowRank", "factor", factor, dim, factor.shape[-1]),
-            )
-    flat = type(gaussian)(mean, *(part.astype(mean.dtype) for part in parts))
+    parts = [mean]
+    for (name, field), axes in list(zip(fields.items(), family.axes, strict=True))[1:]:
+        part = {"D": _raveled, "DR": _stacked}.get(axes, lambda whole: whole)(field)
+        shape = shape_of(axes, dim, part.shape[-1] if axes == "DR" else 0)
+        parts.append(_checked(family.__name__, name, part, shape).astype(mean.dtype))
 
-    def restore(gradient: Gaussian) -> Gaussian:
-        shaped = {"mean": _split(gradient.mean, gaussian.mean, 0)}
-        if isinstance(gradient, Isotropic | Full):
-            shaped["scale"] = gradient.scale
-        else:
-            shaped["scale"] = _split(gradient.scale, gaussian.scale, 0)
-        if isinstance(gradient, LowRank) and isinstance(gaussian, LowRank):
-            shaped["factor"] = _split(gradient.factor, gaussian.factor, 1)
-        return type(gradient)(**shaped)
+    def restore(gradient: Any) -> Any:
+        """Axes of length D of the gradient, as points."""
+        shaped = {
+            name: _split(getattr(gradient, name), field, len(axes) - 1)
+            if axes in ("D", "DR")
+            else getattr(gradient, name)
+            for (name, field), axes in zip(fields.items(), family.axes, strict=True)
+        }
+        return family(**shaped)
 
-    return flat, unravel, restore
+    return family(*parts), unravel, restore
+
+
+def shape_of(axes: str, dim: int, rank: int) -> tuple[int, ...]:
+    """The shape of a field with these axes."""
+    return tuple({"D": dim, "R": rank}[axis] for axis in axes)
+
+
+def is_vector(gaussian: Any) -> bool:
+    """Whether the fields are arrays of one floating dtype, over a vector, in their right shapes."""
+    fields = [getattr(gaussian, field.name) for field in dataclasses.fields(gaussian)]
+    if not all(isinstance(field, jax.Array) for field in fields):
+        return False
+    mean, last = fields[0], fields[-1]
+    rank = last.shape[-1] if last.ndim else 0
+    needed = [shape_of(axes, mean.size, rank) for axes in type(gaussian).axes]
+    typed = all(field.dtype == mean.dtype for field in fields)
+    floating = jnp.issubdtype(mean.dtype, jnp.floating)
+    return bool(mean.size and floating and typed and [f.shape for f in fields] == needed)
 
 
 def _check_leaves(name: str, field: Any) -> None:
@@ -84,7 +94,7 @@ def _check_leaves(name: str, field: Any) -> None:
             raise ValueError(f"the {name} must hold floating numbers, not {dtype}{where}")
 
 
-def _checked(family: str, name: str, part: Any, *shape: int) -> Array:
+def _checked(family: str, name: str, part: Any, shape: tuple[int, ...]) -> Array:
     """A field as an array, if it is one of this shape."""
     if not jax.tree_util.all_leaves([part]):
         raise ValueError(f"the {name} of this {family} Gaussian must be one array, not a pytree")

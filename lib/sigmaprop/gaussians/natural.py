@@ -65,8 +65,8 @@ def _natural(gradient: Any, gaussian: Any) -> Any:
             whitened = whitened - 0.5 * jnp.diag(jnp.diagonal(whitened))
             return Full(dot(lower, dot(lower.T, gradient.mean)), jnp.tril(dot(lower, whitened)))
         case LowRank(mean, scale, factor) if not factor.shape[-1]:
-            found = _natural(Diagonal(gradient.mean, gradient.scale), Diagonal(mean, scale))
-            return LowRank(found.mean, found.scale, factor)
+            diagonal = _natural(Diagonal(gradient.mean, gradient.scale), Diagonal(mean, scale))
+            return LowRank(diagonal.mean, diagonal.scale, factor)
         case LowRank():
             return _natural_low_rank(gradient, gaussian)
     raise AssertionError("unreachable")
@@ -84,8 +84,8 @@ def _natural_low_rank(gradient: LowRank, gaussian: LowRank) -> LowRank:
     known = factorise(v)
     left, singular, right = jnp.linalg.svd(v, full_matrices=False)
     eps = float(jnp.finfo(v.dtype).eps)
-    seen = singular > max(v.shape) * eps * jnp.max(singular)
-    columns, rows = jnp.where(seen, left, 0.0), jnp.where(seen[:, None], right, 0.0)
+    spanned = singular > max(v.shape) * eps * jnp.max(singular)
+    columns, rows = jnp.where(spanned, left, 0.0), jnp.where(spanned[:, None], right, 0.0)
 
     def across(x: Array) -> Array:
         return x - dot(columns, dot(columns.T, x))
@@ -97,10 +97,10 @@ def _natural_low_rank(gradient: LowRank, gaussian: LowRank) -> LowRank:
 
     in_units = dot(dot(scale[:, None] * gradient.factor, rows.T), rows)
     target = (scale * gradient.scale, across(in_units), _symmetric(dot(v.T, in_units)))
-    found, _ = jax.scipy.sparse.linalg.cg(fisher, target, tol=eps**0.75, maxiter=_MOST_STEPS)
+    solved, _ = jax.scipy.sparse.linalg.cg(fisher, target, tol=eps**0.75, maxiter=_MOST_STEPS)
     mean = scale * (scale * gradient.mean) + dot(factor, dot(factor.T, gradient.mean))
-    step = across(found[1]) + dot(v, found[2])
-    return LowRank(mean, scale * found[0], scale[:, None] * step)
+    step = across(solved[1]) + dot(v, solved[2])
+    return LowRank(mean, scale * solved[0], scale[:, None] * step)
 
 
 def _fisher(known: Woodbury, log_scale: Array, n: Array, z: Array) -> tuple[Array, Array, Array]:

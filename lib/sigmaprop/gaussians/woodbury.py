@@ -122,8 +122,8 @@ def _orthonormal(x: Array) -> tuple[Array, Array]:
     """
     rank = x.shape[-1]
 
-    def column(j: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
-        q, root = found
+    def column(j: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        q, root = carry
         rest, along = x[:, j], jnp.zeros(rank, x.dtype)
         for _ in range(3):
             inside = dot(q.T, rest)

@@ -12,21 +12,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from sigmaprop.estimators import of_label, parse
+from sigmaprop.estimators import ESTIMATORS, of_label, parse
 from sigmaprop.estimators.estimation import check_smoothness, estimate
 from sigmaprop.gaussians import Diagonal, LowRank
 from sigmaprop.generators.observation import NoiseScale
 from sigmaprop.names import unknown
 
-LABELS = (
-    "pathwise",
-    "pathwise+at_mean",
-    "pathwise+delta",
-    "score_function",
-    "score_function+at_mean",
-    "score_function+delta",
-    "bonnet_price",
-)
+LABELS = tuple(label for label, record in ESTIMATORS.items() if record.single)
 """Estimators that can carry the gradient to the noise; all need one draw or more for a latent."""
 
 GRADIENTS = ("pathwise", "at_mean")
@@ -58,12 +50,13 @@ def check(sigma_gradient: str, smoothness: str, name: str) -> None:
     """
     if sigma_gradient not in LABELS:
         raise unknown("sigma-gradient", sigma_gradient, LABELS)
-    if sigma_gradient == "bonnet_price" and smoothness != "smooth":
+    if ESTIMATORS[sigma_gradient].derivatives == 2 and smoothness != "smooth":
+        others = ", ".join(label for label in LABELS if ESTIMATORS[label].derivatives < 2)
         raise ValueError(
-            f"--sigma-gradient bonnet_price has no meaning with the discriminator {name}: its "
+            f"--sigma-gradient {sigma_gradient} has no meaning with the discriminator {name}: its "
             "activation has kinks, and the second derivative in them is invisible to automatic "
             "differentiation; choose --discriminator-activation softplus, or another "
-            f"--sigma-gradient ({', '.join(label for label in LABELS if label != 'bonnet_price')})"
+            f"--sigma-gradient ({others})"
         )
 
 

@@ -63,12 +63,12 @@ def check_key(key: object) -> None:
     Raises:
         ValueError: it is no typed key, or a batch of keys.
     """
-    made = "make one with jax.random.key(seed)"
+    remedy = "make one with jax.random.key(seed)"
     if not isinstance(key, jax.Array):
-        raise ValueError(f"key is {shown(key)}; it must be a typed key: {made}")
+        raise ValueError(f"key is {shown(key)}; it must be a typed key: {remedy}")
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         raise ValueError(
-            f"key is an array of {key.dtype} of shape {key.shape}; it must be a typed key: {made}"
+            f"key is an array of {key.dtype} of shape {key.shape}; it must be a typed key: {remedy}"
         )
     if key.shape != ():
         raise ValueError(

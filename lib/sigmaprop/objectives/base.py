@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +10,29 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from sigmaprop.gaussians import Diagonal, Full, Gaussian, GaussianT, Isotropic, LowRank
+from sigmaprop.gaussians import Gaussian, GaussianT
 from sigmaprop.gaussians.covariance import Covariance
+from sigmaprop.gaussians.flattening import shape_of
 
 Smoothness: TypeAlias = Literal["smooth", "kink", "jump"]
 Function: TypeAlias = Callable[[Array], Array]
 Expectation: TypeAlias = Callable[[Array, Covariance], Array]
 
-# Of mean, scale and factor, given D and R.
-_SHAPES: dict[type, Callable[[int, int], list[tuple[int, ...]]]] = {
-    Isotropic: lambda dim, rank: [(dim,), ()],
-    Diagonal: lambda dim, rank: [(dim,), (dim,)],
-    Full: lambda dim, rank: [(dim,), (dim, dim)],
-    LowRank: lambda dim, rank: [(dim,), (dim,), (dim, rank)],
-}
+
+class Parts(NamedTuple):
+    """What a record's function makes of a dim, for the registry to complete.
+
+    Attributes:
+        function: f itself, as `Objective` has it.
+        expectation: E f, None where it is not known.
+        point: where to measure; None: coordinates of random sign, of magnitudes in [0.3, 1.2].
+        formula: f in one line, where the dim or an option changes it; else it is the record's.
+    """
+
+    function: Function
+    expectation: Expectation | None = None
+    point: np.ndarray | None = None
+    formula: str = ""
 
 
 @jax.tree_util.register_static
@@ -116,14 +125,14 @@ class Objective:
     def _check(self, gaussian: Gaussian) -> None:
         """Refuses what is no Gaussian of this dimension."""
         family = type(gaussian)
-        if family not in _SHAPES:
-            families = ", ".join(known.__name__ for known in _SHAPES)
+        if not hasattr(family, "axes"):
             raise ValueError(
-                f"smoothed takes a Gaussian of one of {families}, not {family.__name__}"
+                "smoothed takes a Gaussian of one of Isotropic, Diagonal, Full, LowRank, not "
+                f"{family.__name__}"
             )
         given = {f.name: jnp.shape(getattr(gaussian, f.name)) for f in dataclasses.fields(family)}
         *_, rank = (1, *given.get("factor", ()))
-        needed = _SHAPES[family](self.dim, rank)
+        needed = [shape_of(axes, self.dim, rank) for axes in family.axes]
         if list(given.values()) != needed:
             listed = ", ".join(f"{n} {s}" for n, s in zip(given, needed, strict=True))
             found = ", ".join(f"{name} {shape}" for name, shape in given.items())

@@ -5,11 +5,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from sigmaprop.objectives.base import Objective
+from sigmaprop.objectives.base import Parts
 from sigmaprop.objectives.constants import dot, edge_point, generator, normal_cdf
 
 
-def absolute(dim: int) -> Objective:
+def absolute(dim: int) -> Parts:
     """A kink in each coordinate: the mean of a folded normal distribution.
 
     Source: Leone, Nelson & Nottingham 1961, The folded normal distribution (Technometrics 3):
@@ -22,18 +22,10 @@ def absolute(dim: int) -> Objective:
         folded = mean * jax.lax.erf(z * math.sqrt(0.5))
         return jnp.sum(folded + scale * math.sqrt(2.0 / math.pi) * jnp.exp(-0.5 * z * z))
 
-    return Objective(
-        name="absolute",
-        dim=dim,
-        formula="sum_i |x_i|",
-        smoothness="kink",
-        function=lambda x: jnp.sum(jnp.abs(x)),
-        expectation=expectation,
-        point=edge_point(dim),
-    )
+    return Parts(lambda x: jnp.sum(jnp.abs(x)), expectation, edge_point(dim))
 
 
-def relu(dim: int) -> Objective:
+def relu(dim: int) -> Parts:
     """A weighted kink in each coordinate: E relu(x) = m Phi(m / s) + s phi(m / s).
 
     Source: x = m + s eps, integrated over eps > -m / s by parts.
@@ -46,29 +38,13 @@ def relu(dim: int) -> Objective:
         density = jnp.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         return dot(c, mean * normal_cdf(z) + scale * density)
 
-    return Objective(
-        name="relu",
-        dim=dim,
-        formula="sum_i c_i max(x_i, 0), c in [0.5, 1.5]",
-        smoothness="kink",
-        function=lambda x: dot(c, jax.nn.relu(x)),
-        expectation=expectation,
-        point=edge_point(dim),
-    )
+    return Parts(lambda x: dot(c, jax.nn.relu(x)), expectation, edge_point(dim))
 
 
-def step(dim: int) -> Objective:
+def step(dim: int) -> Parts:
     """A jump in each coordinate, where the gradient is 0: E 1[x > 0] = Phi(m / s)."""
 
     def expectation(mean, covariance):
         return jnp.sum(normal_cdf(mean / jnp.sqrt(covariance.variances())))
 
-    return Objective(
-        name="step",
-        dim=dim,
-        formula="sum_i 1[x_i > 0]",
-        smoothness="jump",
-        function=lambda x: jnp.sum((x > 0.0).astype(x.dtype)),
-        expectation=expectation,
-        point=edge_point(dim),
-    )
+    return Parts(lambda x: jnp.sum((x > 0.0).astype(x.dtype)), expectation, edge_point(dim))

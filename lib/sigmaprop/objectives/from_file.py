@@ -26,7 +26,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from sigmaprop.names import shown
 from sigmaprop.objectives.base import Objective
@@ -60,17 +59,36 @@ def _build(spec: str, function: Callable[..., Any], dim: int) -> Objective:
     formula = getattr(function, "formula", "")
     if not isinstance(formula, str):
         raise refused(spec, f"its formula is of type {type(formula).__name__}, not str")
+    try:
+        point = np.asarray(generic_point(name, dim) if point is None else point, np.float64)
+    except (TypeError, ValueError) as error:
+        raise refused(spec, f"its point is no sequence of numbers: {told(error)}") from error
+    if not np.all(np.isfinite(point)):
+        raise refused(spec, "its point has coordinates that are not finite")
     _check_trace(spec, function, dim)
     objective = Objective(
         name=spec,
         dim=dim,
         function=_in_dtype(function),
-        point=generic_point(name, dim) if point is None else _point(spec, point),
+        point=point,
         formula=formula,
         smoothness=getattr(function, "smoothness", "smooth"),
     )
-    _check_value(objective)
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        try:
+            value = float(objective(point))
+        except Exception as error:
+            raise refused(spec, f"at its point it raises {told(error)}") from error
+    if not np.isfinite(value):
+        where = np.array2string(point, threshold=6, max_line_width=10_000)
+        raise refused(spec, f"it is {value} at its point {where}")
     return objective
+
+
+@functools.lru_cache(maxsize=64)
+def _in_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Its value in the dtype of x, whatever its constants are."""
+    return functools.wraps(function)(lambda x: function(x).astype(x.dtype))
 
 
 def _dim(spec: str, function: Callable[..., Any], dim: object) -> int:
@@ -83,17 +101,6 @@ def _dim(spec: str, function: Callable[..., Any], dim: object) -> int:
     return int(dim)
 
 
-def _point(spec: str, point: Any) -> np.ndarray:
-    """The function's own point, as finite float64."""
-    try:
-        found = np.asarray(point, np.float64)
-    except (TypeError, ValueError) as error:
-        raise refused(spec, f"its point is no sequence of numbers: {told(error)}") from error
-    if not np.all(np.isfinite(found)):
-        raise refused(spec, "its point has coordinates that are not finite")
-    return found
-
-
 def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
     """Refuses what is no floating scalar, in the modes in which f is used."""
     with jax.enable_x64(True):
@@ -103,37 +110,9 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
                 out = jax.eval_shape(function, x)
             except Exception as error:
                 raise refused(spec, f"for x of shape ({dim},) it raises {told(error)}") from error
-            is_array = isinstance(out, jax.ShapeDtypeStruct)
-            if not (is_array and out.shape == () and jnp.issubdtype(out.dtype, jnp.floating)):
-                raise refused(
-                    spec,
-                    f"for x of shape ({dim},) it returns {_described(out)}, not a floating scalar",
-                )
-
-
-@functools.lru_cache(maxsize=64)
-def _in_dtype(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Its value in the dtype of x, whatever its constants are."""
-
-    @functools.wraps(function)
-    def cast(x: Array) -> Array:
-        return function(x).astype(x.dtype)
-
-    return cast
-
-
-def _check_value(objective: Objective) -> None:
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        try:
-            value = float(objective(objective.point))
-        except Exception as error:
-            raise refused(objective.name, f"at its point it raises {told(error)}") from error
-    if not np.isfinite(value):
-        where = np.array2string(objective.point, threshold=6, max_line_width=10_000)
-        raise refused(objective.name, f"it is {value} at its point {where}")
-
-
-def _described(out: Any) -> str:
-    if isinstance(out, jax.ShapeDtypeStruct):
-        return f"{out.dtype} of shape {out.shape}"
-    return f"an object of type {type(out).__name__}"
+            what = f"an object of type {type(out).__name__}"
+            if isinstance(out, jax.ShapeDtypeStruct):
+                if out.shape == () and jnp.issubdtype(out.dtype, jnp.floating):
+                    continue
+                what = f"{out.dtype} of shape {out.shape}"
+            raise refused(spec, f"for x of shape ({dim},) it returns {what}, not a floating scalar")

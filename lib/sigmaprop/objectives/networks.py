@@ -5,14 +5,14 @@ import math
 import jax
 import numpy as np
 
-from sigmaprop.objectives.base import Objective
-from sigmaprop.objectives.constants import cast, dot, generator, generic_point, normal_cdf
+from sigmaprop.objectives.base import Parts
+from sigmaprop.objectives.constants import cast, dot, generator, normal_cdf
 
 NUM_UNITS = 128
 DIGIT_INDEX = 216  # of the test split: a 0, classified right with a probability of about .55
 
 
-def ridge_network(dim: int, *, units: int = NUM_UNITS) -> Objective:
+def ridge_network(dim: int, *, units: int = NUM_UNITS) -> Parts:
     """A network of one hidden layer whose E f is known in any dimension.
 
     Source: Owen 1980, A table of normal integrals (10,010.8):
@@ -32,14 +32,7 @@ def ridge_network(dim: int, *, units: int = NUM_UNITS) -> Objective:
         z = (dot(w, mean) + cast(b, mean)) * jax.lax.rsqrt(1.0 + variance)
         return dot(c, normal_cdf(z))
 
-    return Objective(
-        name="ridge_network",
-        dim=dim,
-        formula=f"sum_j c_j Phi(w_j.x + b_j), {units} units",
-        function=function,
-        expectation=expectation,
-        point=generic_point("ridge_network", dim),
-    )
+    return Parts(function, expectation, formula=f"sum_j c_j Phi(w_j.x + b_j), {units} units")
 
 
 def ridge_weights(dim: int, units: int = NUM_UNITS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -52,7 +45,7 @@ def ridge_weights(dim: int, units: int = NUM_UNITS) -> tuple[np.ndarray, np.ndar
     return w, b, c
 
 
-def digit_classifier(dim: int) -> Objective:
+def digit_classifier(dim: int) -> Parts:
     """The loss of a trained network as a function of the pixels of one test image.
 
     Trains the network the first time, in about a second; see `sigmaprop.objectives.classifier`.
@@ -69,10 +62,8 @@ def digit_classifier(dim: int) -> Objective:
         log_probs = jax.nn.log_softmax(classifier.apply(typed, x))
         return -log_probs[label]
 
-    return Objective(
-        name="digit_classifier",
-        dim=dim,
-        formula=f"-log p({label} | pixels x), tanh network 64-32-10",
-        function=function,
+    return Parts(
+        function,
         point=test.images[DIGIT_INDEX],
+        formula=f"-log p({label} | pixels x), tanh network 64-32-10",
     )

@@ -4,28 +4,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sigmaprop.objectives.base import Objective
+from sigmaprop.objectives.base import Parts
 from sigmaprop.objectives.constants import cast, direction, dot, generator, generic_point
 
 
-def linear(dim: int) -> Objective:
+def linear(dim: int) -> Parts:
     """Linear: all of its smoothing is none, E f = f(mean)."""
     b = direction("linear", dim)
 
     def function(x):
         return dot(b, x) + 2.0
 
-    return Objective(
-        name="linear",
-        dim=dim,
-        formula="b.x + 2, |b| = 1",
-        function=function,
-        expectation=lambda mean, covariance: function(mean),
-        point=generic_point("linear", dim),
-    )
+    return Parts(function, lambda mean, covariance: function(mean))
 
 
-def quadratic(dim: int, *, condition: float = 10.0) -> Objective:
+def quadratic(dim: int, *, condition: float = 10.0) -> Parts:
     """A full symmetric matrix of given condition: E f = f(mean) + tr(A Sigma) / 2."""
     if condition < 1.0:
         raise ValueError(f"objective 'quadratic' needs condition >= 1, not {condition}")
@@ -41,17 +34,14 @@ def quadratic(dim: int, *, condition: float = 10.0) -> Objective:
     def expectation(mean, covariance):
         return function(mean) + 0.5 * covariance.trace_with(cast(a, mean))
 
-    return Objective(
-        name="quadratic",
-        dim=dim,
+    return Parts(
+        function,
+        expectation,
         formula=f"x'Ax/2 + b.x + 1, A with eigenvalues from 1 to {condition:g}, |b| = 1",
-        function=function,
-        expectation=expectation,
-        point=generic_point("quadratic", dim),
     )
 
 
-def cubic(dim: int) -> Objective:
+def cubic(dim: int) -> Parts:
     """A cubed linear form and separate cubes; at a positive point the cubes do not cancel.
 
     Source: Isserlis 1918, On a formula for the product-moment coefficient: E y^3 = m^3 + 3 m s^2.
@@ -69,17 +59,10 @@ def cubic(dim: int) -> Objective:
         cubes = mean * (mean**2 + 3.0 * covariance.variances())
         return u * (u**2 + 3.0 * variance) + dot(c, cubes) + 3.0
 
-    return Objective(
-        name="cubic",
-        dim=dim,
-        formula="(a.x)^3 + sum_i c_i x_i^3 + 3, |a| = 1, c in [0.2, 0.6]",
-        function=function,
-        expectation=expectation,
-        point=np.abs(generic_point("cubic", dim)),
-    )
+    return Parts(function, expectation, np.abs(generic_point("cubic", dim)))
 
 
-def quartic(dim: int) -> Objective:
+def quartic(dim: int) -> Parts:
     """The cheapest of all.
 
     Source: Isserlis 1918: E y^4 = m^4 + 6 m^2 s^2 + 3 s^4.
@@ -92,14 +75,7 @@ def quartic(dim: int) -> Objective:
     def expectation(mean, covariance):
         return jnp.sum(_fourth_moment(mean, covariance.variances()))
 
-    return Objective(
-        name="quartic",
-        dim=dim,
-        formula="sum_i x_i^4",
-        function=function,
-        expectation=expectation,
-        point=generic_point("quartic", dim),
-    )
+    return Parts(function, expectation)
 
 
 def _fourth_moment(mean: Array, variance: Array) -> Array:
@@ -107,7 +83,7 @@ def _fourth_moment(mean: Array, variance: Array) -> Array:
     return mean**4 + variance * (6.0 * mean**2 + 3.0 * variance)
 
 
-def rosenbrock(dim: int) -> Objective:
+def rosenbrock(dim: int) -> Parts:
     """A curved valley; the point lies on its wall, near the minimum at (1, ..., 1).
 
     With a = x_i, b = x_{i+1}, c their covariance and u = E[b - a^2],
@@ -130,17 +106,10 @@ def rosenbrock(dim: int) -> Objective:
         bend = bend - 4.0 * low * covariance.neighbours()
         return jnp.sum(100.0 * bend + jnp.square(1.0 - low) + low_variance)
 
-    return Objective(
-        name="rosenbrock",
-        dim=dim,
-        formula="sum_i 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2",
-        function=function,
-        expectation=expectation,
-        point=1.0 + generic_point("rosenbrock", dim, 0.02, 0.08),
-    )
+    return Parts(function, expectation, 1.0 + generic_point("rosenbrock", dim, 0.02, 0.08))
 
 
-def styblinski_tang(dim: int) -> Objective:
+def styblinski_tang(dim: int) -> Parts:
     """Two valleys in each coordinate.
 
     Source: Styblinski & Tang 1990, Experiments in nonconvex optimization (Neural Networks 3).
@@ -155,11 +124,4 @@ def styblinski_tang(dim: int) -> Objective:
         fourth = _fourth_moment(mean, variance)
         return 0.5 * jnp.sum(fourth - 16.0 * (mean**2 + variance) + 5.0 * mean)
 
-    return Objective(
-        name="styblinski_tang",
-        dim=dim,
-        formula="sum_i (x_i^4 - 16 x_i^2 + 5 x_i) / 2",
-        function=function,
-        expectation=expectation,
-        point=generic_point("styblinski_tang", dim),
-    )
+    return Parts(function, expectation)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sigmaprop.objectives.base import Objective, Smoothness
-from sigmaprop.objectives.constants import cast, generator, generic_point
+from sigmaprop.objectives.base import Parts
+from sigmaprop.objectives.constants import cast, generator
 
 _WIDTH = 64
 _SLOPE = 0.2
@@ -17,35 +17,17 @@ _SEED = 5
 positive."""
 
 
-def leaky_relu_network(dim: int) -> Objective:
+def leaky_relu_network(dim: int) -> Parts:
     """Piecewise linear: automatic differentiation sees the loss bend, but not the kinks."""
-    return _network(
-        "leaky_relu_network",
-        dim,
-        lambda x: jnp.where(x > 0, x, _SLOPE * x),
-        "kink",
-        f"softplus(-D(x)), D a leaky ReLU network {dim}-{_WIDTH}-{_WIDTH}-1",
-    )
+    return _network(dim, lambda x: jnp.where(x > 0, x, _SLOPE * x), "leaky ReLU")
 
 
-def softplus_network(dim: int) -> Objective:
+def softplus_network(dim: int) -> Parts:
     """The same weights with softplus for the activation."""
-    return _network(
-        "softplus_network",
-        dim,
-        jax.nn.softplus,
-        "smooth",
-        f"softplus(-D(x)), D a softplus network {dim}-{_WIDTH}-{_WIDTH}-1",
-    )
+    return _network(dim, jax.nn.softplus, "softplus")
 
 
-def _network(
-    name: str,
-    dim: int,
-    activation: Callable[[Array], Array],
-    smoothness: Smoothness,
-    formula: str,
-) -> Objective:
+def _network(dim: int, activation: Callable[[Array], Array], kind: str) -> Parts:
     normal = generator(f"rectified {_SEED}", "weights").standard_normal
     first = normal((_WIDTH, dim)) * math.sqrt(2.0 / dim)
     second = normal((_WIDTH, _WIDTH)) * math.sqrt(2.0 / _WIDTH)
@@ -57,11 +39,4 @@ def _network(
         hidden = jnp.dot(cast(second, x), hidden, precision="highest") + cast(shifts[1], x)
         return jax.nn.softplus(-jnp.dot(cast(last, x), activation(hidden), precision="highest"))
 
-    return Objective(
-        name=name,
-        dim=dim,
-        formula=formula,
-        smoothness=smoothness,
-        function=function,
-        point=generic_point(name, dim),
-    )
+    return Parts(function, formula=f"softplus(-D(x)), D a {kind} network {dim}-{_WIDTH}-{_WIDTH}-1")

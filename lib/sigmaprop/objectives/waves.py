@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from sigmaprop.gaussians import LowRank
-from sigmaprop.objectives.base import Objective
+from sigmaprop.objectives.base import Parts
 from sigmaprop.objectives.constants import cast, direction, dot, generator, generic_point
 
 
-def sine(dim: int) -> Objective:
+def sine(dim: int) -> Parts:
     """One wave that mixes all coordinates and one small wave in each.
 
     Source: the characteristic function of a Gaussian, E exp(i a.x) = exp(i a.m - a'Sigma a / 2).
@@ -26,17 +26,10 @@ def sine(dim: int) -> Objective:
         small = jnp.cos(mean) * jnp.exp(-0.5 * covariance.variances())
         return wave + 0.2 * jnp.sum(small) + 2.0
 
-    return Objective(
-        name="sine",
-        dim=dim,
-        formula="sin(a.x + 0.7) + 0.2 sum_i cos(x_i) + 2, |a| = 1",
-        function=function,
-        expectation=expectation,
-        point=generic_point("sine", dim),
-    )
+    return Parts(function, expectation)
 
 
-def cosine(dim: int) -> Objective:
+def cosine(dim: int) -> Parts:
     """Waves of different frequencies.
 
     Source: Mohamed et al. 2020, Monte Carlo gradient estimation in machine learning (JMLR 21):
@@ -52,17 +45,10 @@ def cosine(dim: int) -> Objective:
         damping = jnp.exp(-0.5 * frequency**2 * covariance.variances())
         return jnp.sum(jnp.cos(frequency * mean) * damping)
 
-    return Objective(
-        name="cosine",
-        dim=dim,
-        formula="sum_i cos(k_i x_i), k in [0.5, 1.5]",
-        function=function,
-        expectation=expectation,
-        point=generic_point("cosine", dim, 0.2, 0.9),
-    )
+    return Parts(function, expectation, generic_point("cosine", dim, 0.2, 0.9))
 
 
-def rastrigin(dim: int) -> Objective:
+def rastrigin(dim: int) -> Parts:
     """A bowl full of waves of length one.
 
     Source: Rastrigin 1974, Systems of extremal control; E cos as in the cosine objective.
@@ -76,17 +62,10 @@ def rastrigin(dim: int) -> Objective:
         wave = jnp.cos(2.0 * math.pi * mean) * jnp.exp(-2.0 * math.pi**2 * variance)
         return jnp.sum(mean**2 + variance + 10.0 * (1.0 - wave))
 
-    return Objective(
-        name="rastrigin",
-        dim=dim,
-        formula="sum_i x_i^2 + 10 - 10 cos(2 pi x_i)",
-        function=function,
-        expectation=expectation,
-        point=generic_point("rastrigin", dim, 0.05, 0.45),
-    )
+    return Parts(function, expectation, generic_point("rastrigin", dim, 0.05, 0.45))
 
 
-def exponential(dim: int) -> Objective:
+def exponential(dim: int) -> Parts:
     """All derivatives are f times powers of a.
 
     Source: the moment generating function, E exp(a.x) = exp(a.m + a'Sigma a / 2).
@@ -99,17 +78,10 @@ def exponential(dim: int) -> Objective:
     def expectation(mean, covariance):
         return jnp.exp(dot(a, mean) + 0.5 * covariance.along(cast(a, mean)))
 
-    return Objective(
-        name="exponential",
-        dim=dim,
-        formula="exp(a.x), |a| = 1",
-        function=function,
-        expectation=expectation,
-        point=generic_point("exponential", dim),
-    )
+    return Parts(function, expectation)
 
 
-def gaussian_bump(dim: int) -> Objective:
+def gaussian_bump(dim: int) -> Parts:
     """One hill; the point lies 0.8 from its top, in any dimension.
 
     Source: Mohamed et al. 2020 (JMLR 21): exp(-k x^2); the Gaussian integral gives
@@ -125,11 +97,6 @@ def gaussian_bump(dim: int) -> Objective:
             exponent = widened.log_det() + widened.mahalanobis(centre)
         return jnp.exp(-0.5 * exponent).astype(mean.dtype)
 
-    return Objective(
-        name="gaussian_bump",
-        dim=dim,
-        formula="exp(-|x|^2 / 2)",
-        function=lambda x: jnp.exp(-0.5 * jnp.sum(x * x)),
-        expectation=expectation,
-        point=0.8 * direction("gaussian_bump", dim),
+    return Parts(
+        lambda x: jnp.exp(-0.5 * jnp.sum(x * x)), expectation, 0.8 * direction("gaussian_bump", dim)
     )

@@ -1,12 +1,13 @@
 """How curves are told apart: an estimator looks the same in every figure of every report.
 
-The family gives the colour, the control variate the marker, the noise scheme the filling of the
-marker and the dashes. What is no estimator is told apart by its number.
+The family that its record names gives the colour, the control variate the marker, the noise scheme
+the filling of the marker and the dashes. What is no estimator is told apart by its number.
 """
 
 import zlib
 from typing import Any, NamedTuple
 
+from sigmaprop.estimators.records import ESTIMATORS, names
 from sigmaprop.reporting.style import (
     BLUE,
     COLOURS,
@@ -59,19 +60,15 @@ FAMILIES = {
     "pathwise": BLUE,
     "score_function": VERMILLION,
     "measure_valued": GREEN,
-    "bonnet_price": PURPLE,
-    "forward_difference": ORANGE,
-    "antithetic_difference": ORANGE,
-    "mixed": SKY,
-    "inverse_variance": SKY,
-    "at_mean": INK,
-    "second_order": INK,
-    "quadrature": INK,
+    "curvature": PURPLE,
+    "difference": ORANGE,
+    "mixture": SKY,
+    "deterministic": INK,
 }
-_SECOND = {"antithetic_difference": "s", "inverse_variance": "s", "second_order": "s"}
-"""Markers of those that share a colour with a family of another name."""
+"""The colour of each family of estimators."""
+_MEMBERS = ("o", "s", "*")
+"""Markers of a family's names, in the order of their records."""
 _VARIATES = {
-    "": "o",
     "mean": "s",
     "leave_one_out": "^",
     "at_mean": "D",
@@ -97,11 +94,16 @@ _OTHER = ("right", (0, (3, 1)))
 def mark(estimator: str, noise: str = "iid") -> Mark:
     """The look of an estimator's label under a noise scheme."""
     name, _, variate = estimator.partition("+")
-    shape = _VARIATES.get(variate) if name in FAMILIES else None
-    shape = shape or MARKERS[zlib.crc32(estimator.encode()) % len(MARKERS)]
-    if not variate:
-        shape = "*" if name == "quadrature" else _SECOND.get(name, shape)
-    return Mark(FAMILIES.get(name, MUTED), shape, *_NOISES.get(noise, _OTHER))
+    shape = MARKERS[zlib.crc32(estimator.encode()) % len(MARKERS)]
+    record = ESTIMATORS.get(name)
+    if record is None:
+        return Mark(MUTED, shape, *_NOISES.get(noise, _OTHER))
+    members = [one for one in names() if ESTIMATORS[one].family == record.family]
+    if variate:
+        shape = _VARIATES.get(variate, shape)
+    elif members.index(name) < len(_MEMBERS):
+        shape = _MEMBERS[members.index(name)]
+    return Mark(FAMILIES.get(record.family, MUTED), shape, *_NOISES.get(noise, _OTHER))
 
 
 def nth(index: int) -> Mark:
@@ -111,10 +113,10 @@ def nth(index: int) -> Mark:
 
 def rank(estimator: str) -> tuple[int, int, str]:
     """Sorts labels by family, then by control variate, those of no family last."""
-    families, variates = list(FAMILIES), list(_VARIATES)
+    known, variates = names(), ("", *_VARIATES)
     name, _, variate = estimator.partition("+")
     return (
-        families.index(name) if name in families else len(families),
+        known.index(name) if name in known else len(known),
         variates.index(variate) if variate in variates else len(variates),
         estimator,
     )

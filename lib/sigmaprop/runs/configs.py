@@ -95,8 +95,12 @@ def _plain(value: Any) -> Any:
     """What JSON has for a dataclass, a path, or a number of NumPy or JAX."""
     if isinstance(value, Path):
         return str(value)
-    # else a number or an array of NumPy or JAX
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    try:
+        return value.tolist()  # a number or an array of NumPy or JAX
+    except AttributeError:
+        raise ValueError(f"an option is of type {type(value).__name__}, which none takes") from None
 
 
 def changes(config: Any, base: Any) -> tuple[int, int]:

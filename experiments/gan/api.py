@@ -25,7 +25,7 @@ from sigmaprop import runs
 from sigmaprop.generators.gan import GanSpec, State
 from sigmaprop.generators.networks import named_network
 from sigmaprop.generators.networks.own import Pair
-from sigmaprop.names import unknown
+from sigmaprop.names import nearest
 from sigmaprop.reporting import frame
 from sigmaprop.runs import configs
 from sigmaprop.runs.files import atomic
@@ -173,7 +173,12 @@ def _config(dataset: str, own: dict[str, Any], options: dict[str, Any]) -> GanCo
     names = [name for name in base if name not in _FIXED]
     for name in options:
         if name not in names:
-            raise unknown("option of train", name, [*own, *names])
+            near = nearest(name, [*own, *names])
+            hint = "" if near is None else f"did you mean {near}? "
+            raise ValueError(
+                f"train has no option {name}; {hint}The options are those of sigmaprop gan, which "
+                "sigmaprop gan --help-all lists"
+            )
     arms = own.pop("arms")
     if isinstance(arms, str):
         raise ValueError(f"arms is {arms!r}; give a list of names, such as ({arms!r},)")

@@ -97,10 +97,9 @@ def _plain(value: Any) -> Any:
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
-    try:
-        return value.tolist()  # a number or an array of NumPy or JAX
-    except AttributeError:
-        raise ValueError(f"an option is of type {type(value).__name__}, which none takes") from None
+    if callable(as_list := getattr(value, "tolist", None)):
+        return as_list()
+    raise ValueError(f"an option is of type {type(value).__name__}, which none takes")
 
 
 def changes(config: Any, base: Any) -> tuple[int, int]:

@@ -146,8 +146,7 @@ def _called(name: str, what: str, make: Callable[..., Any], *arguments: Any) -> 
 def _pair(name: str, what: str, pair: Any) -> Pair:
     if isinstance(pair, tuple | list) and len(pair) == 2 and all(map(callable, pair)):
         return tuple(pair)
-    kind = type(pair).__name__
-    raise refused(name, f"give a pair of functions (init, apply), not an object of {kind}", what)
+    raise refused(name, f"give a pair of functions (init, apply), not {_described(pair)}", what)
 
 
 def _traced(name: str, what: str, init: Any, apply: Any, x: Any) -> Any:

@@ -33,6 +33,8 @@ CHUNK_SECONDS = 0.5
 """Work between two looks at signals and progress."""
 _SHORTEST_CHUNK = 20
 _EARLY = (0.1, 0.25, 0.4, 0.6)
+_MOMENTS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
+"""Shares of the run after which examples are kept; at its end they are kept in any case."""
 
 
 class Progress(Protocol):
@@ -84,6 +86,9 @@ def train(
     offset = index * config.steps
     work = compile_group(config, plan, plan.groups[index], reference)
     pictures = directory.directory / f"samples-{index}.npz"
+    moments = {
+        step: directory.directory / f"moments-{index}-{step}.npz" for step in moment_steps(config)
+    }
     compiling = f"compiling program {index + 1} of {len(plan.groups)}"
     progress(compiling)
     state, now = _restore(directory, work, offset, config.steps, progress)
@@ -102,12 +107,16 @@ def train(
                 if board is not None:
                     board.add(table)
 
-            state = _steps(config, work, state, now, save, progress, stop)
+            def keep(state: State, step: int) -> None:
+                _save_moment(moments[step], work, state, step)
+
+            state = _steps(config, work, state, now, save, keep, progress, stop)
         _tell_divergence(work, state, progress)
         progress("examples for the report")
         _save_pictures(pictures, work, state, config.steps)
-        runs.seal(directory, pictures)
-    runs.include(directory, pictures)
+        runs.seal(directory, pictures, *_there(moments))
+    for path in (pictures, *_there(moments)):
+        runs.include(directory, path)
     return state
 
 
@@ -117,6 +126,7 @@ def _steps(
     state: State,
     now: int,
     save: Callable[[State, int, pa.Table], None],
+    keep: Callable[[State, int], None],
     progress: Progress,
     stop: signals.Stop,
 ) -> State:
@@ -124,7 +134,8 @@ def _steps(
     state, _ = work.engine.run(state, work.hypers, work.data, now, now)  # compiles
     jax.block_until_ready(state)
     rows: list[pa.Table] = []
-    marks = {*evaluation_steps(config), *gap_steps(config), config.steps}
+    moments = moment_steps(config)
+    marks = {*evaluation_steps(config), *gap_steps(config), *moments, config.steps}
     chunk, saved = _SHORTEST_CHUNK, time.monotonic()
     while now < config.steps:
         until = min([now + chunk, *(mark for mark in marks if mark > now)])
@@ -138,6 +149,8 @@ def _steps(
         ]
         progress(_tell(config, work, found, now, until), (until - now) * len(work.numbers))
         now = until
+        if now in moments:
+            keep(state, now)
         due = time.monotonic() - saved >= config.checkpoint_seconds
         if due or now == config.steps or stop.requested is not None:
             save(state, now, pa.concat_tables(rows))
@@ -151,6 +164,12 @@ def evaluation_steps(config: GanConfig) -> tuple[int, ...]:
     late = np.linspace(0.8 * config.steps, config.steps, config.evaluations + 1)[1:]
     early = [share * config.steps for share in _EARLY]
     return tuple(sorted({max(1, round(step)) for step in (*early, *late)}))
+
+
+def moment_steps(config: GanConfig) -> tuple[int, ...]:
+    """Steps, the last one not among them, after which examples are kept."""
+    steps = {max(1, round(share * config.steps)) for share in _MOMENTS}
+    return tuple(sorted(steps - {config.steps}))
 
 
 def gap_steps(config: GanConfig) -> tuple[int, ...]:
@@ -276,6 +295,28 @@ def _tell_divergence(work: CompiledGroup, state: State, progress: Progress) -> N
         if when != NOT_DIVERGED:
             name = f"replica {replica.number} ({replica.cell.label}, seed {replica.seed})"
             progress.say(f"{name} diverged at step {when:,} and was frozen there")
+
+
+def _save_moment(path: Path, work: CompiledGroup, state: State, step: int) -> None:
+    """Examples of the last iterate of every cell's first seed; the latents of the final examples.
+
+    On a line, where a picture is a density, of every seed.
+    """
+    found = work.pictures(state, work.hypers, jnp.asarray(step))
+    replicas = work.group.replicas
+    first = min(replica.seed for replica in replicas)
+    every = found["x_last"].shape[-1] == 1
+    rows = [row for row, one in enumerate(replicas) if every or one.seed == first]
+    arrays: dict[str, Any] = {
+        f"{of}_last": np.asarray(found[f"{of}_last"])[rows] for of in ("mean", "x")
+    }
+    with atomic(path) as file:
+        np.savez(file, replica=np.asarray(work.numbers)[rows], **arrays)
+
+
+def _there(moments: dict[int, Path]) -> list[Path]:
+    """Those that are there: pictures that a user removed are no reason to stop."""
+    return [path for path in moments.values() if path.is_file()]
 
 
 def _save_pictures(path: Path, work: CompiledGroup, state: State, step: int) -> None:

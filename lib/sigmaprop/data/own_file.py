@@ -60,7 +60,11 @@ def own_file(spec: str, options: DataOptions) -> Dataset:
 def _read(spec: str) -> Mapping[str, np.ndarray]:
     """The arrays of the file that mean something; nothing in it is executed."""
     try:
-        with np.load(Path(os.path.expanduser(spec)), allow_pickle=False) as file:
+        # Opened here: NumPy would leave a broken file open.
+        with (
+            Path(os.path.expanduser(spec)).open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
             held = list(file.files)
             arrays = {name: file[name] for name in ("x", *_SPLITS) if name in held}
     except OSError as error:
@@ -82,7 +86,8 @@ def _examples(spec: str, x: np.ndarray) -> np.ndarray:
         raise _refused(spec, f"x has shape {x.shape}; give {_FEWEST} rows or more, none empty")
     if x.dtype == np.uint8 and x.ndim > 2:
         x = x / np.float32(255)
-    flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)
+    with np.errstate(over="ignore"):  # infinities are refused below
+        flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)
     if not np.isfinite(flat).all():
         row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
         raise _refused(spec, f"row {row} of x is not finite in float32; leave such rows out")

@@ -54,6 +54,7 @@ class Run:
             `gan` the comparison of each cell.
         notice: how far it has come, empty for a complete run.
         label: what tells it from the others it was loaded with, empty for one alone.
+        step: whose ``samples`` it has, None for the last; see `at`.
     """
 
     directory: Path
@@ -63,6 +64,7 @@ class Run:
     claims: list[dict[str, Any]]
     notice: str = ""
     label: str = ""
+    step: int | None = None
 
     @property
     def name(self) -> str:
@@ -121,12 +123,38 @@ class Run:
         Raises:
             RunError: a file is damaged.
         """
+        if self.step in (None, self._last):
+            return self._examples("samples-*.npz", ("mean", "x", "scale"))
+        return self._examples(f"moments-*-{self.step}.npz", ("mean", "x"))
+
+    @functools.cached_property
+    def moments(self) -> tuple[int, ...]:
+        """Of a run of `gan`: the steps after which examples were kept, for `at`."""
+        found = (path.stem.rpartition("-")[2] for path in self.directory.glob("moments-*-*.npz"))
+        steps = {int(step) for step in found if step.isdecimal()}
+        ended = any(self.directory.glob("samples-*.npz"))
+        return tuple(sorted(steps | {self._last} if ended else steps))
+
+    def at(self, step: int) -> "Run":
+        """The run with the ``samples`` of one of its ``moments``.
+
+        Their latents are those of the last step. Before that they have no "scale", and where an
+        example has two coordinates or more those of the first seed of a cell alone: NaN elsewhere.
+        """
+        return dataclasses.replace(self, step=step)
+
+    @property
+    def _last(self) -> int:
+        return int(self.config.get("steps", 0))
+
+    def _examples(self, pattern: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The examples of all groups of replicas, NaN where there are none."""
         found: dict[str, np.ndarray] = {}
         num = len(self.replicas)
-        for path in sorted(self.directory.glob("samples-*.npz")):
+        for path in sorted(self.directory.glob(pattern)):
             arrays = read_arrays(path)
             try:
-                for name in ("mean", "x", "scale"):
+                for name in names:
                     own = arrays[f"{name}_last"]
                     empty = np.full((num, *own.shape[1:]), np.nan, np.float32)
                     found.setdefault(name, empty)[arrays["replica"]] = own

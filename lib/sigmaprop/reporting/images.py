@@ -175,6 +175,41 @@ class Images:
         return Drawing(self.name, title, caption, alt, figure, {})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Slides:
+    """One figure at several moments of a run, behind a slider.
+
+    Attributes:
+        name, title, caption: as of a `charts.Lines`.
+        specs: of the figure; the first that has something to show is drawn.
+        moments: ``(...) ->`` for each moment its name and the arguments of the figure then.
+    """
+
+    name: str
+    title: str
+    caption: str
+    specs: Sequence[Any]
+    moments: Callable[..., Sequence[tuple[str, tuple[Any, ...]]]]
+
+    def draw(self, *arguments: Any, runs: Sequence[str] = ()) -> Drawing | None:
+        """The figures of all moments, the last one in front; None where there are not two."""
+        drawn: list[tuple[str, Drawing]] = []
+        for moment, then in self.moments(*arguments):
+            found = (spec.draw(*then, runs=runs) for spec in self.specs)
+            drawn += [(moment, drawing) for drawing in found if drawing is not None][:1]
+        if len(drawn) < 2:
+            return None
+        last = drawn[-1][1]
+        names = ", ".join(moment for moment, _ in drawn)
+        return last._replace(
+            name=self.name,
+            title=self.title,
+            caption=self.caption,
+            alt=f"{last.alt} Shown at {names}.",
+            moments=[(moment, drawing.figure) for moment, drawing in drawn],
+        )
+
+
 def sheet(images: np.ndarray, down: int, across: int) -> np.ndarray:
     """Images [N, H, W] or [N, H, W, C] side by side as one, a line of NaN between them."""
     tall, wide, *colours = images.shape[1:]

@@ -112,7 +112,7 @@
 
   // Slides: one picture at a time.
   for (const slides of document.querySelectorAll(".slides")) {
-    const pictures = [...slides.querySelectorAll("img")];
+    const pictures = [...slides.querySelectorAll(".sheet")];
     const range = slides.querySelector("input");
     range.addEventListener("input", () => {
       pictures.forEach((picture, i) => { picture.hidden = i !== Number(range.value); });

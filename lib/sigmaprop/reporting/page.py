@@ -87,14 +87,14 @@ class Slides(NamedTuple):
     Attributes:
         id: its anchor.
         title, caption, alt: as of a figure.
-        moments: what each is called, and the picture as a data URI.
+        moments: what each is called, and the picture.
     """
 
     id: str
     title: str
     caption: str
     alt: str
-    moments: Sequence[tuple[str, str]]
+    moments: Sequence[tuple[str, markupsafe.Markup]]
 
 
 class Section(NamedTuple):
@@ -176,14 +176,24 @@ class Press:
         for drawing in self._count.each(makes):
             yield drawing.name, self._save(drawing, slug)
 
-    def _save(self, drawing: Drawing, slug: str) -> Figure:
+    def _save(self, drawing: Drawing, slug: str) -> Figure | Slides:
         file = f"{slug}_{drawing.name}" if slug else drawing.name
         document = style.svg(drawing.figure)
         write_atomic(self._target / "figures" / f"{file}.svg", document)
         write_atomic(self._target / "figures" / f"{file}.png", style.png(drawing.figure))
-        svg = markupsafe.Markup(style.inline(document, file))
+        if drawing.moments:
+            pictures = [
+                (moment, self._inline(style.svg(figure), f"{file}_{i}"))
+                for i, (moment, figure) in enumerate(drawing.moments)
+            ]
+            return Slides(file, drawing.title, drawing.caption, drawing.alt, pictures)
+        svg = self._inline(document, file)
         hover = json.dumps(drawing.hover, separators=(",", ":")) if drawing.hover else ""
         return Figure(file, drawing.title, drawing.caption, drawing.alt, svg, hover)
+
+    @staticmethod
+    def _inline(document: str, prefix: str) -> markupsafe.Markup:
+        return markupsafe.Markup(style.inline(document, prefix))
 
 
 def write(target: Path, page: Page) -> None:

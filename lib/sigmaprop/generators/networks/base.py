@@ -39,7 +39,7 @@ class Network(NamedTuple):
 
     Attributes:
         name: what to call it.
-        init: from a key to parameters, a nested dict of float32 arrays; jit- and vmap-able.
+        init: from a key to parameters, a pytree of float32 arrays; jit- and vmap-able.
         apply: of a generator, ``(params, z [B, Z]) -> GeneratorOutput``; of a discriminator,
             ``(params, x [B, D], key=None) -> logits [B]``, where only dropout reads the key, and
             None switches it off.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sigmaprop.reporting.charts import Lines
-from sigmaprop.reporting.fmt import plain
+from sigmaprop.reporting.fmt import count, plain
 from sigmaprop.reporting.frame import Run
 from sigmaprop.reporting.gan.series import (
     Part,
@@ -15,7 +15,7 @@ from sigmaprop.reporting.gan.series import (
     left_out,
     real_examples,
 )
-from sigmaprop.reporting.images import Grid, Images, Tile, sheet
+from sigmaprop.reporting.images import Grid, Images, Slides, Tile, sheet
 from sigmaprop.reporting.marks import Mark, nth
 from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.style import MUTED
@@ -41,7 +41,7 @@ def _samples(runs: Sequence[Run]) -> Grid | None:
         pair = [block(run.samples[of][first]) for of in ("mean", "x")]
         rows.append((plain(label.replace(", ", "\n"), 60), pair))
     wide = _ACROSS * shape[1] / (_DOWN * shape[0])
-    heading = heading_of(run, "examples at the end of training")
+    heading = heading_of(run, _when(run))
     words = {"caption": left_out(run)}
     return Grid(heading, rows, ("mean mu(z)", "x = mu(z) + noise"), wide, None, words)
 
@@ -75,32 +75,52 @@ def _points(runs: Sequence[Run]) -> pd.DataFrame | None:
                 looks = [look] * len(columns["x"])
                 curve = name if name == "real" else plain(label, 30)
                 tables.append(pd.DataFrame(columns | {"curve": curve, "look": looks} | panel))
-    return tidy(tables, heading=heading_of(run, "examples at the end of training"))
+    return tidy(tables, heading=heading_of(run, _when(run)))
 
 
+def _when(run: Run) -> str:
+    at = "at the end of training" if run.step is None else f"after {count(run.step, 'step')}"
+    return f"examples {at}"
+
+
+def _moments(runs: Sequence[Run]) -> list[tuple[str, tuple[Sequence[Run]]]]:
+    return [(count(step, "step"), ([runs[0].at(step)],)) for step in runs[0].moments]
+
+
+_SPECS = (
+    Images(
+        name="samples",
+        title="Examples: the mean, and x with its noise",
+        caption="Last iterate, first seed, the same latents left and right and in every "
+        "arm. Colours are those of the real images; values beyond them are cut.",
+        rows=_samples,
+    ),
+    Lines(
+        name="points",
+        title="Examples: the mean, and x with its noise",
+        caption="Last iterate; grey are real examples. Points beyond the frame are not drawn.",
+        rows=_points,
+        x="first coordinate",
+        y="",
+        log="",
+        columns=4,
+        height=1.5,
+        sparse=False,
+    ),
+)
 PART = Part(
     "about-examples",
     "Examples",
     "What do the mean and the sample look like?",
     (
-        Images(
-            name="samples",
-            title="Examples: the mean, and x with its noise",
-            caption="Last iterate, first seed, the same latents left and right and in every "
-            "arm. Colours are those of the real images; values beyond them are cut.",
-            rows=_samples,
-        ),
-        Lines(
-            name="points",
-            title="Examples: the mean, and x with its noise",
-            caption="Last iterate; grey are real examples. Points beyond the frame are not drawn.",
-            rows=_points,
-            x="first coordinate",
-            y="",
-            log="",
-            columns=4,
-            height=1.5,
-            sparse=False,
+        *_SPECS,
+        Slides(
+            name="moments",
+            title="Examples in the course of training",
+            caption="The same latents at every moment. Look for when modes or shapes appear, "
+            "whether they vanish again, and what the noise covers early on.",
+            specs=_SPECS,
+            moments=_moments,
         ),
     ),
 )

@@ -229,16 +229,15 @@ def test_a_bad_config_file_is_refused(sigmaprop, tmp_path, content, names):
 def test_a_damaged_classifier_cache_is_refused(
     sigmaprop, tmp_path, tmp_path_factory, monkeypatch, damage
 ):
-    from sigmaprop import objectives
     from sigmaprop.data import cache
-    from sigmaprop.objectives import classifier
+    from sigmaprop.objectives import classifier, registry
 
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SIGMAPROP_CACHE", str(folder))
     path = folder / f"{classifier._cache_name()}.npz"
     stored = cache.pack({"w1": np.ones(3)})
     path.write_bytes(stored[:-40] if damage == "truncate" else b"x" + stored[1:])
-    objectives._build.cache_clear()
+    registry._build.cache_clear()
     message = sentence(sigmaprop("limit", "--objective", "digit_classifier"))
     assert f"the cached file {path} is truncated or altered; delete it" in message
     assert os.listdir(tmp_path) == []

@@ -106,7 +106,7 @@ def test_the_sweep_equals_estimates_from_materialised_noise():
 def naive_errors(objective, exact, estimator, key, num_draws, size, sigma_index):
     """Errors of every batch, from `estimate`'s own pieces, one batch at a time in float64."""
     eps = np.asarray(jax.random.normal(key, (num_draws, len(exact.point)), jnp.float32), np.float64)
-    from sigmaprop.estimators.estimation import evaluate, from_mean
+    from sigmaprop.estimators.base import evaluate, from_mean
 
     gaussian = Isotropic(jnp.asarray(exact.point), jnp.asarray(exact.sigmas[sigma_index]))
     at_mean = estimators.AtMean(*jax.value_and_grad(objective)(gaussian.mean))

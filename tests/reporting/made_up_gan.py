@@ -15,6 +15,7 @@ from sigmaprop.generators.gan import METRICS
 ARMS = ("zero", "fixed", "global", "per_pixel")
 LEARNED = ("global", "per_pixel", "heteroscedastic", "low_rank")
 STEPS, EVERY = 100, 5
+MOMENTS = (5, 20, 50)
 EVALUATED = (10, 40, 85, 90, 95, 100)
 MMD2 = {"zero": 0.04, "fixed": 0.02, "global": 0.041, "per_pixel": 0.08}
 FALL = {"global": 0.005, "per_pixel": 0.0, "heteroscedastic": -0.01, "low_rank": 0.02}
@@ -162,6 +163,9 @@ def make_run(
             numbers = np.array([one["replica"] for one in group])
             arrays = {"replica": numbers} | examples(group, shape)
             np.savez(directory / f"samples-{index}.npz", **arrays)
+            early = {"replica": numbers} | {n: 0.5 * arrays[n] for n in ("mean_last", "x_last")}
+            for step in MOMENTS:
+                np.savez(directory / f"moments-{index}-{step}.npz", **early)
     if compare:
         found = scores.as_json(gan_comparison.compare(directory))
         write_json(directory / "comparison.json", found)

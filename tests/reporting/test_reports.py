@@ -17,7 +17,7 @@ from sigmaprop.comparison.rows import Row
 from sigmaprop.limit import table as limit_table
 from sigmaprop.reporting import estimators, frame, gan, limit, style
 from sigmaprop.reporting.charts import Lines
-from sigmaprop.reporting.images import Heat, Images
+from sigmaprop.reporting.images import Heat, Images, Slides
 from sigmaprop.reporting.rows import Intervals
 from sigmaprop.runs.files import RunError
 
@@ -65,7 +65,7 @@ each = pytest.mark.parametrize("name", list(REPORTS))
     "spec", [s for specs in SPECS.values() for s in specs], ids=lambda s: s.name
 )
 def test_every_figure_has_a_heading_and_a_caption_that_states_no_result(spec):
-    assert isinstance(spec, Lines | Intervals | Heat | Images)
+    assert isinstance(spec, Lines | Intervals | Heat | Images | Slides)
     assert spec.caption.endswith(".")
     assert len(spec.caption) > 40
     assert not re.search(r"\b(agree|wins|never|always|hardly notice)\b", spec.caption)
@@ -130,7 +130,9 @@ def test_the_page_is_a_document_with_one_of_each(name, targets, pages):
     inner = [a["href"][1:] for a in page.all("a") if a.get("href", "").startswith("#")]
     assert set(inner) <= set(page.ids)
     alts = [a["aria-label"] for _, a in page.tags if a.get("role") == "img"]
-    assert len(alts) == len(page.all("figure"))
+    moments = [a["data-moment"] for _, a in page.tags if "data-moment" in a]
+    assert len(moments) == (4 if name == "gan" else 0)
+    assert len(alts) == len(page.all("figure")) + len(moments[1:])
     assert all(len(alt) > 60 for alt in alts)
     assert len(set(alts)) == len(alts)
 

@@ -33,7 +33,7 @@ class Drawing(NamedTuple):
         alt: what it shows, for those who do not see it.
         figure: the figure itself.
         hover: the curves by panel, for a page that tells values under the pointer.
-        moments: of what changes in the course of a run, a figure by the name of each moment.
+        moments: of what changes in the course of a run, a drawing by the name of each moment.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Drawing(NamedTuple):
     alt: str
     figure: Figure
     hover: dict[str, Any]
-    moments: Sequence[tuple[str, Figure]] = ()
+    moments: "Sequence[tuple[str, Drawing]]" = ()
 
 
 class Canvas:

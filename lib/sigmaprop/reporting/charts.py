@@ -65,7 +65,8 @@ class Lines:
         name: of its files.
         title: heading in a page; words in braces are filled in by the rows' ``attrs``.
         caption: what to look for; states no result.
-        rows: ``(runs, ...) -> table``; None or an empty one: there is nothing to draw.
+        rows: ``(runs, ...) -> table``; None or an empty one: there is nothing to draw. Its
+            ``attrs`` may hold ``frame``, the ends of x and of y of all panels.
         x, y: labels of the axes; they may differ by panel, by the start of its title.
         theory: in the legend, where theory is drawn.
         log: which axes are logarithmic: "xy", "x", "y" or ""; may differ by panel.
@@ -118,6 +119,8 @@ class Lines:
         for title in panels:
             axes = canvas.panel(title, _of_panel(self.x, title), _of_panel(self.y, title))
             _Panel(self, canvas, axes, rows[rows["panel"] == title], looks).draw()
+            if frame := words.get("frame"):
+                axes.set(xlim=frame[0], ylim=frame[1])
         if self.share:
             self._share(canvas, rows, panels)
         _explain(canvas, rows, self.theory, any("y" in _of_panel(self.log, p) for p in panels))

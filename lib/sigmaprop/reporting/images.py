@@ -200,13 +200,11 @@ class Slides:
         if len(drawn) < 2:
             return None
         last = drawn[-1][1]
-        names = ", ".join(moment for moment, _ in drawn)
         return last._replace(
             name=self.name,
             title=self.title,
             caption=self.caption,
-            alt=f"{last.alt} Shown at {names}.",
-            moments=[(moment, drawing.figure) for moment, drawing in drawn],
+            moments=drawn,
         )
 
 

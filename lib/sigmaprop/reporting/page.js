@@ -71,7 +71,7 @@
     hover(script.closest("figure").querySelector(".sheet"), JSON.parse(script.textContent));
   }
   for (const sheet of document.querySelectorAll(".sheet")) {
-    sheet.after(make("p", { className: "cue", textContent: "⇄ The chart is wider than the screen: scroll it sideways." }));
+    if (!sheet.nextElementSibling?.matches(".sheet")) sheet.after(make("p", { className: "cue", textContent: "⇄ The chart is wider than the screen: scroll it sideways." }));
   }
 
   // Tables: a click on a heading sorts, words in the field filter.

@@ -86,15 +86,14 @@ class Slides(NamedTuple):
 
     Attributes:
         id: its anchor.
-        title, caption, alt: as of a figure.
-        moments: what each is called, and the picture.
+        title, caption: as of a figure.
+        moments: what each is called, its alt text, and the picture.
     """
 
     id: str
     title: str
     caption: str
-    alt: str
-    moments: Sequence[tuple[str, markupsafe.Markup]]
+    moments: Sequence[tuple[str, str, markupsafe.Markup]]
 
 
 class Section(NamedTuple):
@@ -183,10 +182,10 @@ class Press:
         write_atomic(self._target / "figures" / f"{file}.png", style.png(drawing.figure))
         if drawing.moments:
             pictures = [
-                (moment, self._inline(style.svg(figure), f"{file}_{i}"))
-                for i, (moment, figure) in enumerate(drawing.moments)
+                (moment, then.alt, self._inline(style.svg(then.figure), f"{file}_{i}"))
+                for i, (moment, then) in enumerate(drawing.moments)
             ]
-            return Slides(file, drawing.title, drawing.caption, drawing.alt, pictures)
+            return Slides(file, drawing.title, drawing.caption, pictures)
         svg = self._inline(document, file)
         hover = json.dumps(drawing.hover, separators=(",", ":")) if drawing.hover else ""
         return Figure(file, drawing.title, drawing.caption, drawing.alt, svg, hover)

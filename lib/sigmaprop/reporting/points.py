@@ -15,7 +15,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def tidy(tables: Iterable[pd.DataFrame | None], **attrs: str) -> pd.DataFrame | None:
+def tidy(tables: Iterable[pd.DataFrame | None], **attrs: Any) -> pd.DataFrame | None:
     """The rows of several tables as one; ``attrs`` fill in a title, ``heading`` a figure's own."""
     kept = [table for table in tables if table is not None and not table.empty]
     if not kept:

@@ -75,7 +75,9 @@ def _points(runs: Sequence[Run]) -> pd.DataFrame | None:
                 looks = [look] * len(columns["x"])
                 curve = name if name == "real" else plain(label, 30)
                 tables.append(pd.DataFrame(columns | {"curve": curve, "look": looks} | panel))
-    return tidy(tables, heading=heading_of(run, _when(run)))
+    ends = list(zip(low.tolist(), high.tolist(), strict=True))
+    frame = {"frame": ends[:2]} if shape[0] > 1 else {}
+    return tidy(tables, heading=heading_of(run, _when(run)), **frame)
 
 
 def _when(run: Run) -> str:

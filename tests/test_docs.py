@@ -104,7 +104,7 @@ def test_every_command_of_a_page_is_known_to_the_parser(page):
 def _sigmaprop_words(command: str) -> list[list[str]]:
     """The words after `sigmaprop` of every simple command that calls it."""
     found = []
-    for line in command.splitlines():
+    for line in command.replace("\\\n", " ").splitlines():
         words = shlex.split(line.replace("…", ""), comments=True)
         if words and words[0] == "sigmaprop" and len(words) > 1:
             found.append(words[1:])

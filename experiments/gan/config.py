@@ -222,8 +222,8 @@ class GanConfig(GanOptions):
     replica_chunk: int | None = None
     """Replicas that are vectorised together. None: 1 on a CPU, else all of a device up to 1024."""
     deterministic: bool = False
-    """Whether the same bits are promised for any number of devices and replicas beside: one
-    replica at a time, and deterministic operations on a GPU. On a CPU that is the default."""
+    """Whether training and scores have the same bits for any number of devices and replicas
+    beside: one replica at a time, deterministic operations on a GPU. On a CPU the default."""
     tensorboard: bool = False
     """Whether to write event files for TensorBoard too (needs the extra `tensorboard`)."""
 

@@ -4,6 +4,9 @@ This module and every ``config.py`` import nothing heavy, so that ``--help`` ans
 of objectives and estimators are checked when the experiment is prepared.
 """
 
+import dataclasses
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from sigmaprop.estimators.records import ESTIMATORS
@@ -21,6 +24,52 @@ else:  # the names of the records, which a type checker cannot know
 SMALLEST_SIGMA, LARGEST_SIGMA = 1e-15, 1e6
 
 
+def option(
+    default: Any,
+    *,
+    within: tuple[float, float] | None = None,
+    group: str = "",
+    sweepable: bool = True,
+    missing: Any = None,
+) -> Any:
+    """A field of a config: all that is known of an option beside its name, type and help.
+
+    The help is the docstring below the field.
+
+    Args:
+        default: its value where nothing is said, or a class that makes it.
+        within: the ends of what is allowed, both included; of a list, for each of its values.
+        group: heading of the short help under which it stands.
+        sweepable: whether a sweep may give it several values.
+        missing: its value in a config that was written before the option existed; None: the
+            default.
+    """
+    metadata = {"within": within, "group": group, "sweepable": sweepable}
+    if missing is not None:
+        metadata["missing"] = missing
+    if isinstance(default, type):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def groups(config: type) -> dict[str, tuple[str, ...]]:
+    """The headings of the short help, with the options below them, in their order."""
+    found: dict[str, tuple[str, ...]] = {}
+    for field in dataclasses.fields(config):
+        if heading := field.metadata.get("group"):
+            found[heading] = (*found.get(heading, ()), field.name)
+    return found
+
+
+def check_ranges(config: type, values: Mapping[str, Any]) -> None:
+    """Refuses values outside the ranges that their options state; None is no value."""
+    for field in dataclasses.fields(config):
+        within, value = field.metadata.get("within"), values.get(field.name)
+        if within is not None:
+            for one in value if isinstance(value, tuple) else (value,):
+                check_range(field.name, one, *within)
+
+
 def check_list(option: str, values: tuple | None) -> None:
     """Refuses an empty list, and one that names a value twice."""
     if values is None:
@@ -34,6 +83,9 @@ def check_list(option: str, values: tuple | None) -> None:
 
 def check_range(option: str, value: float | None, lowest: float, highest: float) -> None:
     """Refuses what lies outside a range, both ends included; None is no value."""
+    if isinstance(value, float) and not math.isfinite(value):
+        ends = f"{lowest} and {highest}"
+        raise ValueError(f"{flag(option)} is {value}; give a finite number between {ends}")
     if value is not None and not lowest <= value <= highest:
         raise ValueError(
             f"{flag(option)} is {shown(value)}; it must lie between {lowest} and {highest}"

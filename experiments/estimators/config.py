@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, Family, check_list, check_range
+from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, Family, check_list, check_ranges, option
 
 Noise = Literal["iid", "antithetic", "orthogonal", "sobol"]
 Study = Literal[
@@ -39,11 +39,11 @@ class EstimatorsConfig:
     logistic: a Bayesian logistic regression trained with each."""
     objective: tuple[str, ...] = ("sine", "absolute", "step")
     """grid: functions, names as `sigmaprop list` gives them, or path/to/file.py:function."""
-    dim: int | None = 8
+    dim: int | None = option(8, within=(1, 10**5))
     """grid: dimension of x. None: each objective's own."""
     gaussian: tuple[Family, ...] = ("diagonal",)
     """grid: families of Gaussians, of: isotropic, diagonal, full, low_rank."""
-    rank: int = 2
+    rank: int = option(2, within=(1, 10**4))
     """grid: rank of the low_rank family's factor, >= 1."""
     estimators: tuple[str, ...] = (
         "pathwise",
@@ -58,13 +58,13 @@ class EstimatorsConfig:
     """grid: estimators with their control variates, as `sigmaprop list` gives them."""
     noise: tuple[Noise, ...] = ("iid", "antithetic")
     """grid: noise schemes, each for the estimators that it suits."""
-    sigmas: tuple[float, ...] = (0.5, 0.05)
+    sigmas: tuple[float, ...] = option((0.5, 0.05), within=(SMALLEST_SIGMA, LARGEST_SIGMA))
     """grid: root mean square standard deviations, each from 1e-15 to 1e6."""
-    num_samples: tuple[int, ...] = (1024,)
+    num_samples: tuple[int, ...] = option((1024,), within=(32, 2**24))
     """grid: points x of one estimate, each 32 to 2^24; rounded down to whole pairs and nets."""
-    replicates: int = 256
+    replicates: int = option(256, within=(8, 2**16))
     """Independent estimates behind every bias and variance, 8 to 65536."""
-    dims: tuple[int, ...] = (2, 8, 32, 128)
+    dims: tuple[int, ...] = option((2, 8, 32, 128), within=(1, 10**5))
     """dimension: the dimensions, each 1 to 100000."""
     logistic_estimators: tuple[str, ...] = (
         "pathwise",
@@ -74,15 +74,15 @@ class EstimatorsConfig:
         "measure_valued",
     )
     """logistic: estimators to train with."""
-    steps: int = 500
+    steps: int = option(500, within=(10, 10**6))
     """logistic: training steps, 10 to 10^6."""
-    seeds: int = 2
+    seeds: int = option(2, within=(2, 1000))
     """logistic: training runs of each estimator, 2 to 1000."""
-    reference_samples: int = 2**18
+    reference_samples: int = option(2**18, within=(96, 2**31))
     """grid: samples behind the reference of an objective without a closed form, 96 to 2^31."""
     dtype: Literal["float32", "float64"] = "float32"
     """grid: number format in which f is evaluated."""
-    seed: int = 0
+    seed: int = option(0, within=(0, 2**32 - 1))
     """Seed of all noise, 0 to 4294967295."""
 
     def __post_init__(self) -> None:
@@ -91,19 +91,7 @@ class EstimatorsConfig:
             value = getattr(self, field.name)
             if isinstance(value, tuple):
                 check_list(field.name, value)
-        for sigma in self.sigmas:
-            check_range("sigmas", sigma, SMALLEST_SIGMA, LARGEST_SIGMA)
-        for count in self.num_samples:
-            check_range("num_samples", count, 32, 2**24)
-        for dim in self.dims:
-            check_range("dims", dim, 1, 10**5)
-        check_range("dim", self.dim, 1, 10**5)
-        check_range("rank", self.rank, 1, 10**4)
-        check_range("replicates", self.replicates, 8, 2**16)
-        check_range("steps", self.steps, 10, 10**6)
-        check_range("seeds", self.seeds, 2, 1000)
-        check_range("reference_samples", self.reference_samples, 96, 2**31)
-        check_range("seed", self.seed, 0, 2**32 - 1)
+        check_ranges(EstimatorsConfig, vars(self))
 
 
 ESTIMATORS_PRESETS = {

@@ -5,7 +5,6 @@ experiment is prepared.
 """
 
 import dataclasses
-import math
 import types
 import typing
 from typing import Annotated, Any, Literal
@@ -15,140 +14,142 @@ import tyro
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shortened, shown
 
-from ..options import Arm, SigmaGradient, check_range
-
-_LARGEST_SIGMA = 1e6
+from ..options import LARGEST_SIGMA, Arm, SigmaGradient, check_ranges, groups, option
 
 
 @dataclasses.dataclass(frozen=True)
 class GanOptions:
     """A GAN whose generator ends in N(mean(z), Sigma(z))."""
 
-    dataset: str = "digits"
+    dataset: str = option("digits", group="data", sweepable=False)
     """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; an image set that `sigmaprop
     data prepare` has made: mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn_cropped; or your
     own, path/to/file.npz with an array x."""
-    data: DataOptions = dataclasses.field(default_factory=DataOptions)
+    data: DataOptions = option(DataOptions, group="data", sweepable=False)
     """What to make of the data."""
-    redraw_split: bool = False
+    redraw_split: bool = option(False, group="data", sweepable=False)
     """Whether each seed draws anew which rows train and which validate, and is scored with
     bandwidths of its own training rows; the test rows stay. Else the split fixed by name."""
-    arm: Arm = "global"
+    arm: Arm = option("global", group="sigma")
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
     (sigma(z)), low_rank (per pixel and a factor of --rank columns)."""
-    placement: Literal["model", "shared"] = "model"
+    placement: Literal["model", "shared"] = option("model", group="sigma")
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
-    gradient: Literal["pathwise", "at_mean"] = "pathwise"
+    gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients")
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
-    sigma_gradient: SigmaGradient = "pathwise"
+    sigma_gradient: SigmaGradient = option("pathwise", group="gradients")
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
-    noise_samples: int = 1
+    noise_samples: int = option(1, within=(1, 4096), group="gradients")
     """Draws of the noise for each latent of a generator step, 1 to 4096."""
-    sigma: float = 0.1
+    sigma: float = option(0.1, within=(0, LARGEST_SIGMA), group="sigma")
     """Sigma of the arm fixed, first sigma of scheduled, in units of x, 0 to 1e6."""
-    sigma_last: float = 0.01
+    sigma_last: float = option(0.01, within=(0, LARGEST_SIGMA), group="sigma")
     """Last sigma of scheduled, 0 to 1e6; for exponential the floor, above 0."""
-    sigma_schedule: Literal["constant", "linear", "cosine", "exponential"] = "exponential"
+    sigma_schedule: Literal["constant", "linear", "cosine", "exponential"] = option(
+        "exponential", group="sigma"
+    )
     """How scheduled runs from --sigma to --sigma-last, over all --steps."""
-    sigma_start: float = 0.1
+    sigma_start: float = option(0.1, within=(1e-12, LARGEST_SIGMA), group="sigma")
     """Where learned sigmas start, inside floor and ceiling."""
-    sigma_floor: float = 1e-3
+    sigma_floor: float = option(1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma")
     """Smallest learned sigma, above 0; the share of time spent at it is recorded."""
-    sigma_ceiling: float = 10.0
+    sigma_ceiling: float = option(10.0, within=(1e-12, LARGEST_SIGMA), group="sigma")
     """Largest learned sigma."""
-    parameterisation: Literal["log", "softplus", "signed"] = "log"
+    parameterisation: Literal["log", "softplus", "signed"] = option("log", group="sigma")
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
-    rank: int = 2
+    rank: int = option(2, within=(1, 10**6), group="sigma")
     """Columns of low_rank's factor, 1 to the dimension of x."""
-    entropy_weight: float = 0.0
+    entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients")
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
-    entropy_burn_in: int = dataclasses.field(default=5, metadata={"missing": 2})
+    entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2)
     """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
-    loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
-        "non_saturating"
+    loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = option(
+        "non_saturating", group="the game"
     )
     """What the players minimise."""
-    r1: float = 0.0
+    r1: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of |grad D|^2 / 2 at real examples, >= 0."""
-    r2: float = 0.0
+    r2: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of |grad D|^2 / 2 at generated examples, >= 0."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of (|grad D| - 1)^2 between real and generated examples, >= 0."""
-    roth: float = 0.0
+    roth: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of Roth's regulariser of the Jensen-Shannon loss: a noise variance, >= 0."""
-    penalty_points: Literal["clean", "noised"] = "noised"
+    penalty_points: Literal["clean", "noised"] = option("noised", group="the game")
     """Where the penalties are taken: at examples as the discriminator sees them, or without noise
     (real examples as they are, generated ones at their mean)."""
-    spectral_norm: bool = False
+    spectral_norm: bool = option(False, group="the game")
     """Whether the discriminator's kernels are divided by their spectral norms."""
-    instance_noise: float = 0.0
+    instance_noise: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """First std of noise on all that the discriminator sees, in both players' steps, >= 0."""
-    instance_noise_last: float = 0.0
+    instance_noise_last: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """Its last std; it falls linearly over all --steps."""
-    generator: str = "mlp"
+    generator: str = option("mlp", group="networks")
     """Network of the mean: mlp, linear (W z + b), goodfellow2014, dcgan, wu10, wu50 (the decoders
     of Wu et al., 2017), or your own, path/to/file.py:function."""
-    discriminator: str = "mlp"
+    discriminator: str = option("mlp", group="networks")
     """Network of the discriminator: mlp, goodfellow2014 (maxout with dropout), dcgan, or your own,
     path/to/file.py:function."""
-    dropout: bool = True
+    dropout: bool = option(True, group="networks")
     """Whether the discriminator goodfellow2014 drops units in training."""
-    widths: tuple[int, ...] = (128, 128)
+    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
     """Hidden layers of the generator mlp."""
-    discriminator_widths: tuple[int, ...] = (128, 128)
+    discriminator_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
     """Hidden layers of the discriminator mlp."""
-    channels: int = 64
+    channels: int = option(64, within=(1, 4096), group="networks")
     """Channels of dcgan's largest images, in both networks; deeper layers have multiples."""
-    activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = "relu"
+    activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = option(
+        "relu", group="networks"
+    )
     """Of the generators mlp and dcgan."""
     discriminator_activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = (
-        "leaky_relu"
+        option("leaky_relu", group="networks")
     )
     """Of the discriminators mlp and dcgan."""
-    output: Literal["linear", "sigmoid", "tanh"] = "linear"
+    output: Literal["linear", "sigmoid", "tanh"] = option("linear", group="networks")
     """Of the generator. A bounded output with noise behind it is told by values out of range."""
-    latent_dim: int = 32
+    latent_dim: int = option(32, within=(1, 10**6), group="networks")
     """Length of z."""
-    latent: Literal["normal", "uniform"] = "normal"
+    latent: Literal["normal", "uniform"] = option("normal", group="networks")
     """Distribution of z, of variance 1: normal, or uniform on +-sqrt 3."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = option("float32", group="networks")
     """In which the networks' products are computed; parameters stay float32."""
-    batch_size: int = 64
+    batch_size: int = option(64, within=(1, 10**6), group="optimisers")
     """Examples of each kind in a step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = option(1e-3, within=(0, 1e6), group="optimisers")
     """Of the generator."""
-    discriminator_learning_rate: float | None = None
+    discriminator_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
     """Of the discriminator. None: --learning-rate."""
-    sigma_learning_rate: float | None = None
+    sigma_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
     """Of what makes sigma. None: --learning-rate. Under Adam log sigma moves by at most about this
     a step, so it times --steps bounds where sigma can get to."""
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers")
     """Of both networks."""
-    sigma_optimizer: Literal["adam", "sgd"] = "adam"
+    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers")
     """Of what makes sigma."""
-    b1: float = 0.5
+    b1: float = option(0.5, within=(0, 1), group="optimisers")
     """Adam's decay of the first moment, 0 to 1."""
-    b2: float = 0.99
+    b2: float = option(0.99, within=(0, 1), group="optimisers")
     """Adam's decay of the second moment, 0 to 1."""
-    momentum: float = 0.0
+    momentum: float = option(0.0, within=(0, 1), group="optimisers")
     """Of sgd, at the start, 0 to 1."""
-    momentum_last: float = 0.0
+    momentum_last: float = option(0.0, within=(0, 1), group="optimisers")
     """Of sgd, from --momentum-steps on; linear before."""
-    momentum_steps: int = 1
+    momentum_steps: int = option(1, within=(1, 10**9), group="optimisers")
     """Steps from --momentum to --momentum-last."""
-    learning_rate_decay: float = 1.0
+    learning_rate_decay: float = option(1.0, within=(1, 10), group="optimisers")
     """Divisor of the networks' rates at each step, >= 1."""
-    learning_rate_smallest: float = 1e-6
+    learning_rate_smallest: float = option(1e-6, within=(0, 1e6), group="optimisers")
     """Where the decay of the rates ends."""
-    discriminator_steps: int = 1
+    discriminator_steps: int = option(1, within=(1, 100), group="optimisers")
     """Steps of the discriminator for each of the generator, 1 to 100."""
-    simultaneous: bool = False
+    simultaneous: bool = option(False, group="optimisers")
     """Whether both players move from the same point; else the discriminator goes first."""
-    ema_decay: float = 0.999
+    ema_decay: float = option(0.999, within=(0, 1), group="optimisers")
     """Decay of the moving average of generator and noise, which is scored beside the last iterate;
     shorter at first. 0 keeps none."""
 
@@ -158,9 +159,8 @@ class Sweep:
     """Values of options to cross with each other; every combination runs with every seed."""
 
 
-_NEVER_SWEPT = {"dataset", "data", "redraw_split", "widths", "discriminator_widths"}
 SWEEPABLE = tuple(
-    field.name for field in dataclasses.fields(GanOptions) if field.name not in _NEVER_SWEPT
+    field.name for field in dataclasses.fields(GanOptions) if field.metadata["sweepable"]
 )
 
 
@@ -195,45 +195,45 @@ class GanConfig(GanOptions):
 
     sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
     """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
-    steps: int = 2500
+    steps: int = option(2500, within=(1, 10**8), group="the run")
     """Steps of the generator, 1 to 10^8."""
-    seeds: int = 4
+    seeds: int = option(4, within=(1, 10**4), group="the run")
     """Seeds of every combination, shared by all of them, 1 to 10^4. Intervals need 3 or more."""
-    seed: int = 0
+    seed: int = option(0, within=(0, 2**32 - 1), group="the run")
     """Root of all randomness, 0 to 4294967295."""
-    evaluations: int = 10
+    evaluations: int = option(10, within=(1, 1000), group="measurements")
     """Checkpoints in the last fifth of the run that the comparison averages over, 1 to 1000; four
     earlier ones are scored too."""
-    eval_samples: int = 1000
+    eval_samples: int = option(1000, within=(16, 10**6), group="measurements")
     """Generated examples behind each score, 16 to 10^6."""
-    held_out: Literal["validation", "test"] = "validation"
+    held_out: Literal["validation", "test"] = option("validation", group="data")
     """Real examples to score against; keep the test set for the last word."""
-    gap_evaluations: int = 2
+    gap_evaluations: int = option(2, within=(0, 100), group="measurements")
     """How often the gap between grad f(mu) and grad E f(mu + sigma eps) is measured, with the
     discriminator as f, evenly up to the last step, 0 to 100."""
-    gap_sigmas: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
+    gap_sigmas: tuple[float, ...] = option(
+        (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625), group="measurements"
+    )
     """Sigmas of that measurement, above 0."""
-    gap_samples: int = 4096
+    gap_samples: int = option(4096, within=(64, 2**20), group="measurements")
     """Draws for each latent of it, a multiple of 16, 64 to 2^20."""
-    metrics_every: int = 20
+    metrics_every: int = option(20, within=(1, 10**6), group="the run")
     """Steps that recorded losses and sigmas are averaged over, 1 to 10^6."""
-    checkpoint_seconds: float = 10.0
+    checkpoint_seconds: float = option(10.0, within=(1e-3, 1e6), group="the run")
     """Seconds of work between checkpoints, > 0; no number depends on it."""
-    replica_chunk: int | None = None
+    replica_chunk: int | None = option(None, within=(1, 10**6), group="the run")
     """Replicas that are vectorised together. None: 1 on a CPU, else all of a device up to 1024."""
-    deterministic: bool = False
+    deterministic: bool = option(False, group="the run")
     """Whether training and scores have the same bits for any number of devices and replicas
     beside: one replica at a time, deterministic operations on a GPU. On a CPU the default."""
-    tensorboard: bool = False
+    tensorboard: bool = option(False, group="the run")
     """Whether to write event files for TensorBoard too (needs the extra `tensorboard`)."""
 
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
-        for cell in (vars(self), *_swept_values(self.sweep)):
-            _check(cell)
+        for values in (vars(self), *_swept_values(self.sweep)):
+            check_ranges(GanConfig, values)
         _check_sigmas(self)
-        for option, lowest, highest in _RUN_RANGES:
-            check_range(option, getattr(self, option), lowest, highest)
         if self.deterministic and self.replica_chunk not in (None, 1):
             raise ValueError(
                 f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "
@@ -241,55 +241,9 @@ class GanConfig(GanOptions):
             )
         if self.gap_samples % 16:
             raise ValueError(f"--gap-samples is {shown(self.gap_samples)}; give a multiple of 16")
-        if not all(0 < sigma <= _LARGEST_SIGMA for sigma in self.gap_sigmas):
-            wrong = next(sigma for sigma in self.gap_sigmas if not 0 < sigma <= _LARGEST_SIGMA)
+        if not all(0 < sigma <= LARGEST_SIGMA for sigma in self.gap_sigmas):
+            wrong = next(sigma for sigma in self.gap_sigmas if not 0 < sigma <= LARGEST_SIGMA)
             raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
-
-
-_RANGES = {
-    "noise_samples": (1, 4096),
-    "sigma": (0, _LARGEST_SIGMA),
-    "sigma_last": (0, _LARGEST_SIGMA),
-    "sigma_start": (1e-12, _LARGEST_SIGMA),
-    "sigma_floor": (1e-12, _LARGEST_SIGMA),
-    "sigma_ceiling": (1e-12, _LARGEST_SIGMA),
-    "rank": (1, 10**6),
-    "entropy_weight": (0, 1e6),
-    "entropy_burn_in": (0, 1000),
-    "r1": (0, 1e9),
-    "r2": (0, 1e9),
-    "gradient_penalty": (0, 1e9),
-    "roth": (0, 1e9),
-    "instance_noise": (0, _LARGEST_SIGMA),
-    "instance_noise_last": (0, _LARGEST_SIGMA),
-    "channels": (1, 4096),
-    "latent_dim": (1, 10**6),
-    "batch_size": (1, 10**6),
-    "learning_rate": (0, 1e6),
-    "discriminator_learning_rate": (0, 1e6),
-    "sigma_learning_rate": (0, 1e6),
-    "b1": (0, 1),
-    "b2": (0, 1),
-    "momentum": (0, 1),
-    "momentum_last": (0, 1),
-    "momentum_steps": (1, 10**9),
-    "learning_rate_decay": (1, 10),
-    "learning_rate_smallest": (0, 1e6),
-    "discriminator_steps": (1, 100),
-    "ema_decay": (0, 1),
-}
-_RUN_RANGES = (
-    ("steps", 1, 10**8),
-    ("seeds", 1, 10**4),
-    ("seed", 0, 2**32 - 1),
-    ("evaluations", 1, 1000),
-    ("eval_samples", 16, 10**6),
-    ("gap_evaluations", 0, 100),
-    ("gap_samples", 64, 2**20),
-    ("metrics_every", 1, 10**6),
-    ("checkpoint_seconds", 1e-3, 1e6),
-    ("replica_chunk", 1, 10**6),
-)
 
 
 def swept(sweep: Any) -> dict[str, tuple[Any, ...]]:
@@ -307,15 +261,6 @@ def _swept_values(sweep: Any) -> list[dict[str, Any]]:
             twice = next(value for value in values if values.count(value) > 1)
             raise ValueError(f"{flag} names {shortened(str(twice))} twice; name it once")
     return [{name: value} for name, values in swept(sweep).items() for value in values]
-
-
-def _check(options: dict[str, Any]) -> None:
-    """The ranges of the options that are given."""
-    for name, (lowest, highest) in _RANGES.items():
-        value = options.get(name)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"--{name.replace('_', '-')} is {value}; give a finite number")
-        check_range(name, value, lowest, highest)
 
 
 def _check_sigmas(config: GanConfig) -> None:
@@ -341,42 +286,8 @@ def _check_sigmas(config: GanConfig) -> None:
         )
 
 
-GROUPS = {
-    "data": ("dataset", "data", "redraw_split", "held_out"),
-    "sigma": (
-        *("arm", "placement", "sigma", "sigma_last", "sigma_schedule", "sigma_start"),
-        *("sigma_floor", "sigma_ceiling", "parameterisation", "rank"),
-    ),
-    "gradients": (
-        "gradient",
-        "sigma_gradient",
-        "noise_samples",
-        "entropy_weight",
-        "entropy_burn_in",
-    ),
-    "the game": (
-        *("loss", "r1", "r2", "gradient_penalty", "roth", "penalty_points", "spectral_norm"),
-        *("instance_noise", "instance_noise_last"),
-    ),
-    "networks": (
-        *("generator", "discriminator", "widths", "discriminator_widths", "channels"),
-        *("activation", "discriminator_activation", "output", "dropout", "latent_dim", "latent"),
-        "dtype",
-    ),
-    "optimisers": (
-        *("batch_size", "learning_rate", "discriminator_learning_rate", "sigma_learning_rate"),
-        *("optimizer", "sigma_optimizer", "b1", "b2", "momentum", "momentum_last"),
-        *("momentum_steps", "learning_rate_decay", "learning_rate_smallest"),
-        *("discriminator_steps", "simultaneous", "ema_decay"),
-    ),
-    "the run": (
-        *("steps", "seeds", "seed", "metrics_every", "checkpoint_seconds", "replica_chunk"),
-        *("deterministic", "tensorboard"),
-    ),
-    "measurements": ("evaluations", "eval_samples", "gap_evaluations", "gap_sigmas", "gap_samples"),
-}
-"""Headings of the help, with the options below them."""
-
+GROUPS = groups(GanConfig)
+"""Headings of the short help, with the options below them."""
 
 GAN_PRESETS = {
     "digits": GanConfig(r1=0.1),

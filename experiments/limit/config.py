@@ -11,7 +11,7 @@ from sigmaprop.estimators.records import sweepable_labels
 from sigmaprop.names import shown
 from sigmaprop.objectives.records import OBJECTIVES
 
-from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, check_list, check_range
+from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, check_list, check_ranges, option
 
 Dtype = Literal["float32", "float64", "bfloat16"]
 SigmaSchedule = Literal["geometric", "linear", "cosine"]
@@ -38,7 +38,7 @@ class LimitConfig:
         "step",
         "digit_classifier",
     )
-    dim: int | None = None
+    dim: int | None = option(None, within=(1, 10**7))
     """Dimension of x, for every objective. None: each objective's own."""
     x: tuple[float, ...] | None = None
     """Point at which to measure: one number for all coordinates, or one for each. None: each
@@ -59,54 +59,46 @@ class LimitConfig:
     those of the schedule."""
     sigma_schedule: SigmaSchedule = "geometric"
     """How the sigmas run from sigma_first to sigma_last."""
-    sigma_first: float = 1.0
+    sigma_first: float = option(1.0, within=(SMALLEST_SIGMA, LARGEST_SIGMA))
     """First sigma of the schedule, 1e-15 to 1e6."""
-    sigma_last: float = 1e-8
+    sigma_last: float = option(1e-8, within=(SMALLEST_SIGMA, LARGEST_SIGMA))
     """Last sigma of the schedule, 1e-15 to 1e6."""
-    num_sigmas: int = 25
+    num_sigmas: int = option(25, within=(1, 10_000))
     """Number of sigmas in the schedule, >= 1."""
     batch_sizes: tuple[int, ...] | None = None
     """Draws in a batch, each a divisor of the next. None: the powers of batch_base."""
-    batch_base: int = 4
+    batch_base: int = option(4, within=(2, 2**31))
     """Base of the powers that are the batch sizes, >= 2."""
-    num_samples: int = 2**18
+    num_samples: int = option(2**18, within=(1, 2**32 - 1))
     """Draws of eps, one stream for all sigmas and batch sizes, 1 to 4294967295."""
-    reference_samples: int = 2**18
+    reference_samples: int = option(2**18, within=(96, 2**32 - 1))
     """Pairs of draws behind the reference of an objective without a closed form, >= 96."""
     dtype: Dtype = "float32"
     """Number format in which f is evaluated; sums are at least float32."""
-    chunk: int | None = None
+    chunk: int | None = option(None, within=(1, 2**31))
     """Most draws evaluated at a time; bounds memory. None: as many as suit the device."""
-    seed: int = 0
+    seed: int = option(0, within=(0, 2**32 - 1))
     """Seed of all noise, 0 to 4294967295."""
 
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
-        for option in ("objective", "estimators", "noise", "sigmas", "x", "batch_sizes"):
-            check_list(option, getattr(self, option))
+        for name in ("objective", "estimators", "noise", "sigmas", "x", "batch_sizes"):
+            check_list(name, getattr(self, name))
+        check_ranges(LimitConfig, vars(self))
         for sigma in self.sigmas or ():
             if sigma != 0 and not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
                 raise ValueError(
                     f"--sigmas holds {sigma}; a sigma is 0, which means the exact gradient, or "
                     f"lies between {SMALLEST_SIGMA:g} and {LARGEST_SIGMA:g}"
                 )
-        for option in ("sigma_first", "sigma_last"):
-            check_range(option, getattr(self, option), SMALLEST_SIGMA, LARGEST_SIGMA)
         for value in self.x or ():
             if not math.isfinite(value):
                 raise ValueError(f"--x holds {value}; every coordinate must be a finite number")
-        check_range("dim", self.dim, 1, 10**7)
-        check_range("num_sigmas", self.num_sigmas, 1, 10_000)
         if self.sigmas is None and self.num_sigmas > 1 and self.sigma_first == self.sigma_last:
             raise ValueError(
                 f"--num-sigmas {self.num_sigmas} would all be {self.sigma_first:g}; let "
                 "--sigma-first and --sigma-last differ, or give --num-sigmas 1"
             )
-        check_range("batch_base", self.batch_base, 2, 2**31)
-        check_range("num_samples", self.num_samples, 1, 2**32 - 1)
-        check_range("reference_samples", self.reference_samples, 96, 2**32 - 1)
-        check_range("chunk", self.chunk, 1, 2**31)
-        check_range("seed", self.seed, 0, 2**32 - 1)
         self._check_batches()
 
     def _check_batches(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from sigmaprop.experiments.cli import arguments
-from sigmaprop.experiments.cli.main import _COMMANDS as COMMANDS
+from sigmaprop.experiments.cli.main import COMMANDS
 
 from .documented import PAGES, ROOT, Step, steps
 

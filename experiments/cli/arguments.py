@@ -5,7 +5,10 @@ page of suggestions. Here each mistake ends as one sentence. Names are those of 
 from the same annotations, so that an option it shows is one that passes here.
 """
 
+import contextlib
 import dataclasses
+import io
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -15,6 +18,8 @@ from typing import Any, Literal, NamedTuple
 import tyro
 
 from sigmaprop.names import shown, unknown
+
+from .complaints import UserError
 
 _ONE = {int: "an integer", float: "a number", str: "a word", Path: "a path", bool: "True or False"}
 _MORE = {int: "integers", float: "numbers", str: "words", Path: "paths"}
@@ -242,3 +247,22 @@ def _describe(kind: Any) -> str:
     if members:
         return " or ".join(_describe(member) for member in members)
     return _ONE.get(kind, "None")
+
+
+def parse(command: type, arguments: list[str], **options: Any) -> Any:
+    """What the parser makes of the words; a mistake that `check` let pass, as a sentence."""
+    refusal = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(refusal):
+            return tyro.cli(
+                command,
+                args=arguments,
+                prog=f"sigmaprop {options.pop('name')}",
+                config=(tyro.conf.FlagConversionOff,),
+                **options,
+            )
+    except SystemExit as error:
+        if not error.code:
+            raise
+        frame = r"(-{3,}|[\u2500-\u257f\s])+"
+        raise UserError(re.sub(frame, " ", refusal.getvalue()).strip()) from error

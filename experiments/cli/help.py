@@ -1,7 +1,7 @@
 """``sigmaprop gan --help``: every option on a line, in groups; ``--help-all`` says all of each.
 
 What an option means is read from the docstrings of the config's fields, which are the long help
-too; its group stands beside the fields.
+too; its group stands in the field.
 """
 
 import ast
@@ -10,27 +10,25 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from sigmaprop.names import shortened
+
+from ..options import flag, groups
 
 WIDTH = 80
 _NAME = 33
 """Columns of an option with its default."""
 
 
-def compact(
-    name: str, command: type, config: Any, groups: Mapping[str, Sequence[str]], swept: Sequence[str]
-) -> Iterator[str]:
+def compact(name: str, command: type, config: Any) -> Iterator[str]:
     """The lines of the short help.
 
     Args:
         name: of the command.
         command: its dataclass: its docstring begins the help.
-        config: the defaults.
-        groups: by heading the names of the fields in it; together they are all fields.
-        swept: the fields that take several values at once.
+        config: the defaults; each of its fields has a heading, see `options.option`.
     """
     about = inspect.getdoc(command) or ""
     yield f"usage: sigmaprop {name} [OPTIONS]"
@@ -44,25 +42,21 @@ def compact(
     defaults = {field.name: field.default for field in dataclasses.fields(command)}
     for field in (field for field in defaults if field in own):
         yield _line(field, defaults[field], texts.get(field, ""), type(None))
-    for heading, fields in groups.items():
+    for heading, fields in groups(type(config)).items():
         yield ""
         yield heading
         for field in fields:
             value = getattr(config, field)
             yield _line(field, value, texts.get(field, ""), _kind(config, field))
-    fixed = [field for group in groups.values() for field in group if field not in swept]
+    never = [one.name for one in dataclasses.fields(config) if not one.metadata.get("sweepable", 1)]
     yield ""
     yield "several values at once"
     sentence = (
         "--sweep.OPTION VALUE VALUE ... crosses the values of an option with those of the other "
         "swept ones; every combination runs with every seed. All options can be swept but "
-        f"{', '.join('--' + field.replace('_', '-') for field in fixed if field in _NEVER)} and "
-        "those of the run and its measurements."
+        f"{', '.join(map(flag, never))} and those of the run and its measurements."
     )
     yield from (f"  {line}" for line in textwrap.wrap(sentence, WIDTH - 2))
-
-
-_NEVER = ("dataset", "data", "redraw_split", "widths", "discriminator_widths")
 
 
 def meanings(kind: type) -> dict[str, str]:
@@ -96,7 +90,7 @@ def _kind(config: Any, field: str) -> Any:
 
 def _line(field: str, default: Any, meaning: str, kind: Any) -> str:
     """An option with its default, and as much of its meaning as the line holds."""
-    name = f"--{field.replace('_', '-')}"
+    name = flag(field)
     if dataclasses.is_dataclass(default):
         name, value = f"{name}.OPTION", ""
     elif isinstance(default, bool) or not isinstance(default, tuple):

@@ -17,6 +17,7 @@ from sigmaprop.reporting.gan.words import ranged, ratio
 from sigmaprop.reporting.terminal import MARKS, plural
 from sigmaprop.runs.files import RunError
 
+from ..options import flag
 from ..terminal import Terminal
 
 _STYLES = {"complete": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
@@ -135,7 +136,7 @@ def compare(directories: Sequence[Path]) -> int:
     names = [str(directory) for directory in directories]
     configs = [frame.flat(run.config) for run in found]
     rows = [
-        [f"--{name.replace('_', '-')}", *(page.word(config.get(name)) for config in configs)]
+        [flag(name), *(page.word(config.get(name)) for config in configs)]
         for name in frame.differences(configs)
     ]
     if rows:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sigmaprop.data.options import DataOptions
-from sigmaprop.names import shortened, shown
+from sigmaprop.names import shown
 
-from ..options import LARGEST_SIGMA, Arm, SigmaGradient, check_ranges, groups, option
+from ..options import LARGEST_SIGMA, Arm, SigmaGradient, check_list, check_ranges, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,12 +254,7 @@ def swept(sweep: Any) -> dict[str, tuple[Any, ...]]:
 def _swept_values(sweep: Any) -> list[dict[str, Any]]:
     """Every swept value on its own, after a check of the lists."""
     for name, values in swept(sweep).items():
-        flag = f"--sweep.{name.replace('_', '-')}"
-        if not values:
-            raise ValueError(f"{flag} is empty; give at least one value")
-        if len(set(values)) < len(values):
-            twice = next(value for value in values if values.count(value) > 1)
-            raise ValueError(f"{flag} names {shortened(str(twice))} twice; name it once")
+        check_list(f"sweep.{name}", values)
     return [{name: value} for name, values in swept(sweep).items() for value in values]
 
 
@@ -285,9 +280,6 @@ def _check_sigmas(config: GanConfig) -> None:
             "--sigma-last above 0"
         )
 
-
-GROUPS = groups(GanConfig)
-"""Headings of the short help, with the options below them."""
 
 GAN_PRESETS = {
     "digits": GanConfig(r1=0.1),

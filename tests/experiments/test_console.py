@@ -168,9 +168,7 @@ def test_two_devices_and_three_give_the_same_bits(tmp_path):
 
 def test_a_process_uses_every_core_unless_told_otherwise(tmp_path):
     """What JAX reads at its start is set before it starts."""
-    code = (
-        "import os; from sigmaprop.experiments.cli import main as m; m._prepare_jax(); import jax; "
-    )
+    code = "from sigmaprop.experiments.cli import starting; starting.prepare_jax(); import jax; "
     code += "print(jax.local_device_count(), jax.config.jax_compilation_cache_dir)"
     bare = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS" and not k.startswith("JAX_")}
     ended = run(sys.executable, "-c", code, env=bare | {"SIGMAPROP_CACHE": str(tmp_path)})

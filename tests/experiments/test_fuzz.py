@@ -130,8 +130,8 @@ def suited(kind: Any) -> list[str]:
 @st.composite
 def sound_lines(draw: Callable[..., Any]) -> list[str]:
     """A command with words of the right types, so that it comes as far as their meaning."""
-    name = draw(st.sampled_from(list(program._COMMANDS)))
-    command, _ = program._COMMANDS[name]
+    name = draw(st.sampled_from(list(program.COMMANDS)))
+    command, _ = program.COMMANDS[name]
     line = [name]
     for place in words.places(command):
         count = draw(st.integers(0, 2)) if words._is_many(place.kind) else 1
@@ -149,8 +149,8 @@ def sound_lines(draw: Callable[..., Any]) -> list[str]:
 @st.composite
 def wild_lines(draw: Callable[..., Any]) -> list[str]:
     """A command, options of it or of none, values that suit or not, in any number and order."""
-    name = draw(st.sampled_from([*program._COMMANDS, "nosuch", "--help", "--version", "", "-"]))
-    known = list(words.options(program._COMMANDS[name][0])) if name in program._COMMANDS else []
+    name = draw(st.sampled_from([*program.COMMANDS, "nosuch", "--help", "--version", "", "-"]))
+    known = list(words.options(program.COMMANDS[name][0])) if name in program.COMMANDS else []
     line = [name]
     for _ in range(draw(st.integers(0, 4))):
         flags = [*known, "--nosuch", "--sede", "--help"]

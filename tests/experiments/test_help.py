@@ -4,7 +4,10 @@ import dataclasses
 import re
 
 import pytest
-from sigmaprop.experiments.gan.config import GROUPS, SWEEPABLE, GanConfig
+from sigmaprop.experiments.gan.config import SWEEPABLE, GanConfig
+from sigmaprop.experiments.options import groups
+
+GROUPS = groups(GanConfig)
 
 
 def test_every_option_is_in_one_group():

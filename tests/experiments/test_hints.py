@@ -39,7 +39,7 @@ def sentences() -> Iterator[tuple[str, str]]:
                 yield path.name, "".join(map(str, words))
 
 
-COMMANDS = {name: command for name, (command, _) in program._COMMANDS.items()}
+COMMANDS = {name: command for name, (command, _) in program.COMMANDS.items()}
 OPTIONS = {name: set(arguments.options(command)) for name, command in COMMANDS.items()}
 TEXTS = list(sentences())
 

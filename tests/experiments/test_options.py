@@ -35,20 +35,20 @@ def plausible(described: str) -> str:
     return VALUES.get(kind[1], kind[1])
 
 
-@pytest.mark.parametrize("name", list(program._COMMANDS))
+@pytest.mark.parametrize("name", list(program.COMMANDS))
 def test_the_check_has_the_options_of_the_parser(sigmaprop, monkeypatch, name):
-    command, _ = program._COMMANDS[name]
+    command, _ = program.COMMANDS[name]
     assert set(shown(sigmaprop, monkeypatch, name)) == set(arguments.options(command))
 
 
-@pytest.mark.parametrize("name", list(program._COMMANDS))
+@pytest.mark.parametrize("name", list(program.COMMANDS))
 def test_every_option_that_help_shows_is_taken(sigmaprop, monkeypatch, name):
-    command, _ = program._COMMANDS[name]
+    command, _ = program.COMMANDS[name]
     words = list(POSITIONAL.get(name, []))
     for option, described in shown(sigmaprop, monkeypatch, name).items():
         words += [option, plausible(described)]
     arguments.check(name, command, words)
-    assert program._parse(command, words, name=name) is not None
+    assert arguments.parse(command, words, name=name) is not None
 
 
 @pytest.mark.parametrize("words", [["--from", "here"], ["--from=here"]])
@@ -78,7 +78,7 @@ def test_the_name_of_a_field_is_no_option(sigmaprop):
     ],
 )
 def test_words_belong_to_the_option_before_them(words, values):
-    command, _ = program._COMMANDS["limit"]
+    command, _ = program.COMMANDS["limit"]
     found, loose = arguments._sorted(words, arguments.options(command))
     assert values.items() <= dict(found).items()
     assert loose == []

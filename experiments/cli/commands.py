@@ -1,0 +1,303 @@
+"""What each command takes: a dataclass whose docstring and field docstrings are its help.
+
+This module imports nothing heavy, so that ``--help`` answers at once.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..advise.config import AdviseConfig
+from ..estimators.config import EstimatorsConfig
+from ..gan.config import GanConfig
+from ..limit.config import LimitConfig
+
+Positional = tyro.conf.Positional
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoCommand:
+    """Run both main experiments at their smallest: `limit --preset demo`, then `gan --preset demo`.
+
+    It ends with the paths of the two reports; a first look, in about as long as `limit` takes.
+    """
+
+    run_dir: Path | None = None
+    """Directory for both runs, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitOptions(LimitConfig):
+    """What to measure, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing: the values are checked together once all are known, outside the parser."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitCommand:
+    """Sweep the Monte Carlo gradient of E f(x + sigma eps) against grad f(x).
+
+    Without options it runs the preset `quick`. It ends with a table of conclusions and the path of
+    an HTML report; the run directory holds every number.
+    """
+
+    limit: tyro.conf.OmitArgPrefixes[LimitOptions]
+    preset: Literal["quick", "demo", "full"] = "quick"
+    """Options to start from. quick: 6 objectives, about a minute on 2 cores; demo: 2 of them; full:
+    16 objectives and 4 times the samples, some minutes. Options given beside it win."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EstimatorsOptions(EstimatorsConfig):
+    """What to compare, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EstimatorsCommand:
+    """Compare estimators of the gradient of E f: bias, variance, cost and efficiency.
+
+    Efficiency is 1 / (variance x time), the number to choose by. Without options it runs the preset
+    `quick`. It ends with a table of conclusions and the path of an HTML report; the run directory
+    holds every number.
+    """
+
+    estimators: tyro.conf.OmitArgPrefixes[EstimatorsOptions]
+    preset: Literal["quick", "full"] = "quick"
+    """Options to start from. quick: a few minutes on 2 cores; full: all Gaussians and estimators,
+    an hour. Options given beside it win."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GanCommandOptions(GanConfig):
+    """What to train, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GanCommand:
+    """Train GAN generators N(mean(z), Sigma(z)) in every treatment of sigma, and compare them.
+
+    All combinations of swept options run with every seed, side by side in one compiled program.
+    Without options it runs the preset `digits`. It ends with a comparison of the arms and the path
+    of an HTML report. A run that was stopped goes on with `sigmaprop resume`.
+    """
+
+    gan: Annotated[GanCommandOptions, tyro.conf.arg(name="")]
+    preset: Literal["digits", "demo", "ring", "grid", "fashion", "goodfellow2014"] = "digits"
+    """Options to start from; options given beside it win. digits: 8x8 images, about a minute on 2
+    cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
+    DCGAN on fashion_mnist; goodfellow2014: the networks and rates of that paper on mnist. The last
+    two are for a GPU and need `sigmaprop data prepare`."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResumeCommand:
+    """Go on with a run that was stopped, to the same numbers as if it had not been.
+
+    The same bits are promised on the same machine with the same versions, flags, devices and
+    replica chunk; differences are named. Before its first checkpoint a run starts at step 0. A
+    config or metrics that were altered since are refused. Of a run that is complete it draws the
+    report, where that is missing.
+    """
+
+    run: Positional[Path]
+    """Directory of the run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCommand:
+    """Prepare image sets for training without TensorFlow, or list what there is.
+
+    `sigmaprop data list` shows every set. `sigmaprop data prepare fashion_mnist` downloads through
+    tensorflow-datasets (extra `prepare`) and writes one compact file, which can be carried to
+    another machine; with --from it reads the original files from a directory, without network.
+    """
+
+    what: Positional[Literal["list", "prepare"]]
+    """What to do."""
+    name: Positional[tuple[str, ...]] = ()
+    """prepare: the set, a name in tensorflow-datasets."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """prepare: directory of the original files, as published or compressed anew. None: download."""
+    out: Path | None = None
+    """prepare: directory for the file. None: the cache, where training looks for it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdviseOptions(AdviseConfig):
+    """For what to advise."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdviseCommand:
+    """Say which estimator suits a function: pilot them all on a small budget, with the evidence.
+
+    It finds jumps, where pathwise and score function disagree beyond their errors, and kinks that
+    spoil Price's rule.
+    """
+
+    advise: tyro.conf.OmitArgPrefixes[AdviseOptions]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayCommand:
+    """Run a finished run again and say whether every number is the same to the bit.
+
+    Differences of versions, devices and flags are named first. Exit status 1 if a number differs.
+    A function of your own is run only if its file is what the run used.
+    """
+
+    run: Positional[Path]
+    """Directory of the run to repeat."""
+    run_dir: Path | None = None
+    """Directory of the repetition, new or empty. None: a fresh one under runs/."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportCommand:
+    """Draw the figures, tables and HTML report of runs anew; overlay several.
+
+    Of a run that is not finished it draws what there is, and says how to go on with it.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run directories; the first gives the tables, all are drawn."""
+    out: Path | None = None
+    """Directory for report.html and figures/. None: the run's own (one run only)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunsCommand:
+    """List runs: status, command, main number, size and age, the latest first.
+
+    A directory that cannot be read gets a line that says why.
+    """
+
+    directory: Positional[Path] = Path("runs")
+    """Directory that holds them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareCommand:
+    """Print the options in which runs of one command differ, then their main numbers.
+
+    Numbers come with their intervals, in a column for each run. To overlay the runs in figures use
+    `sigmaprop report RUN RUN --out DIR`.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run directories, complete, two or more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ListCommand:
+    """List objectives, estimators, noise schemes, schedules and presets."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DoctorCommand:
+    """Say what this machine has and what limits it: devices, memory, versions, caches.
+
+    Exit status 1 where JAX starts no device, with the reason.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchLimit:
+    """Time the sweep over sigma and batch size against its noise, its gradients, and other ways."""
+
+    repeats: int = 7
+    """Interleaved repeats of each measurement, >= 3; medians are reported."""
+    out: Path | None = None
+    """File for the results as JSON. None: print only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchEstimators(BenchLimit):
+    """Time every estimator against its noise and evaluations of f, and against other libraries."""
+
+    optax_path: Path | None = None
+    """Directory that holds optax 0.2.6, the last with its monte_carlo module
+    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchGan(BenchLimit):
+    """Time steps of many GANs against the peak of their matrix products, and against PyTorch."""
+
+    replicas: tuple[int, ...] | None = None
+    """Numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
+    torch_python: Path | None = None
+    """A Python that has PyTorch. None: this one, if it does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataList:
+    """List every data set: what it is, its shape, where it comes from, whether it is ready."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataPrepare:
+    """Make an image set ready for training without TensorFlow: one compact file with a checksum.
+
+    It downloads through tensorflow-datasets (extra `prepare`), or with --from reads the original
+    files from a directory, without network. The file can be carried to another machine.
+    """
+
+    name: Positional[str]
+    """The set, a name in tensorflow-datasets."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Directory of the original files, as published or compressed anew. None: download."""
+    out: Path | None = None
+    """Directory for the file. None: the cache, where training looks for it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchCommand:
+    """Time what the commands run against its parts, and against other ways to write it."""
+
+    what: Positional[Literal["limit", "estimators", "gan"]]
+    """What to time: the sweep over sigma and batch size, every estimator, or steps of many GANs."""
+    repeats: int = 7
+    """Interleaved repeats of each measurement, >= 3; medians are reported."""
+    out: Path | None = None
+    """File for the results as JSON. None: print only."""
+    optax_path: Path | None = None
+    """estimators: directory that holds optax 0.2.6, the last with its monte_carlo module
+    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
+    replicas: tuple[int, ...] | None = None
+    """gan: numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
+    torch_python: Path | None = None
+    """gan: a Python that has PyTorch. None: this one, if it does."""

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from sigmaprop import Isotropic, advise, estimators, objectives
-from sigmaprop.comparison import advice
+from sigmaprop.comparison import advice, pilot
 from sigmaprop.comparison.advice import Evidence
 
 KEY = jax.random.key(5)
@@ -169,7 +169,7 @@ def test_without_a_clock_operations_count():
 
 def test_the_clock_times_every_candidate_once_a_round_and_nothing_else(monkeypatch):
     pair = [("pathwise", "iid"), ("score_function+leave_one_out", "iid")]
-    monkeypatch.setattr(advice, "candidates", lambda: pair)
+    monkeypatch.setattr(pilot, "candidates", lambda: pair)
     ticks, told = itertools.count(), []
     objective = objectives.get("sine", 3)
     found = advise(

@@ -5,12 +5,12 @@ import time
 
 import jax
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from sigmaprop import objectives, runs
 from sigmaprop.comparison import make_gaussian
 from sigmaprop.comparison.advice import Advice, Evidence, advise
+from sigmaprop.reporting.terminal import titled
 
 from ..advise.config import AdviseConfig
 from ..progress import telling
@@ -74,11 +74,9 @@ def _point(x: np.ndarray) -> str:
 def _table(found: Advice) -> Table:
     """Every candidate, the recommended first: cost, and work relative to the least."""
     parts = list(found.chosen.work)
-    table = Table(
-        title="evidence: microseconds and evaluations of f for a sample; work to each part,\n"
+    table = titled(
+        "evidence: microseconds and evaluations of f for a sample; work to each part,\n"
         f"variance x {_UNITS[found.ranked_by]}, in units of the least",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from sigmaprop import runs
+from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.environment import environment
 
 from ..terminal import Terminal
@@ -239,7 +239,7 @@ def report(
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
     """The ratios for people."""
-    lines = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    lines = titled(title)
     lines.add_column("what", overflow="fold")
     for heading in ("ratio", "quartiles", "seconds", "target"):
         lines.add_column(heading, justify="right", no_wrap=True)

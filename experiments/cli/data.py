@@ -8,12 +8,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from sigmaprop.data import store
 from sigmaprop.data.options import CATALOGUE, EMBEDDED
+from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.files import RunError
 
 from .. import progress
@@ -61,7 +60,7 @@ def prepare(name: str, source: Path | None, out: Path | None) -> int:
 def show() -> int:
     """Prints every data set: shape, rows, and where it is."""
     terminal = Terminal()
-    table = Table(title="Data sets", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = titled("Data sets")
     for heading in ("name", "shape", "train", "validation", "test", "where"):
         table.add_column(heading, justify="left" if heading in ("name", "where") else "right")
     table.columns[0].no_wrap = True

@@ -1,13 +1,14 @@
 """How `sigmaprop list` sets its tables."""
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
+
+from sigmaprop.reporting.terminal import titled
 
 
 def table(title: str, *headings: str) -> Table:
     """A table that fits into 80 columns; its first column is never broken."""
-    found = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    found = titled(title)
     for heading in headings:
         found.add_column(heading, overflow="fold")
     found.columns[0].no_wrap = True

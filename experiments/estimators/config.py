@@ -1,7 +1,7 @@
 """Options of `sigmaprop estimators`: a frozen dataclass whose field docstrings are the help."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from ..options import LARGEST_SIGMA, SMALLEST_SIGMA, Family, check_list, check_ranges, option
 
@@ -24,15 +24,7 @@ class EstimatorsConfig:
     Efficiency is 1 / (variance x time), the number to choose an estimator by.
     """
 
-    studies: tuple[Study, ...] = (
-        "grid",
-        "variance_curves",
-        "dimension",
-        "coupling",
-        "learning_sigma",
-        "piecewise_linear",
-        "logistic",
-    )
+    studies: tuple[Study, ...] = get_args(Study)
     """What to study. grid: objectives x Gaussians x estimators x noise x sigmas; variance_curves:
     variance against k as in Mohamed et al. (2020); dimension; coupling of measure_valued;
     learning_sigma: samples needed as sigma falls; piecewise_linear: where Price's rule fails;

@@ -1,7 +1,7 @@
 """Conclusions as tables for a terminal."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -19,6 +19,12 @@ MARKS = {"holds": "✓", "fails": "✗", "not resolved": "?"}
 _STYLES = {"holds": "green", "fails": "bold red", "not resolved": "yellow"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "±": "+-"})
 _INDENT = 4
+
+
+def titled(title: str, **look: Any) -> Table:
+    """A table below its title, as all commands print them."""
+    left: dict[str, Any] = {"title_justify": "left", "title_style": "bold"}
+    return Table(title=title, box=box.SIMPLE_HEAD, **left, **look)
 
 
 class ClaimTable:
@@ -43,9 +49,7 @@ class ClaimTable:
         yield Text()
 
     def _rows(self, ascii_only: bool) -> Table:
-        table = Table(
-            title=self.name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-        )
+        table = titled(self.name)
         table.add_column("claim", no_wrap=True)
         for heading in ("expected", "allowed", "measured", "99% interval"):
             table.add_column(heading, justify="right", no_wrap=True)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +11,7 @@ from sigmaprop.generators.scores import Comparison, Score
 from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
 from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, level, ratio
+from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.files import read_json
 
 STYLES = {
@@ -42,14 +42,7 @@ def tables(directory: Path, found: Sequence[Comparison]) -> Iterator[Table | Tex
 
 def _distances(found: Sequence[Comparison]) -> Table:
     against = _against(found)
-    table = Table(
-        title="Distance to held-out data: of the mean, and of x with its noise",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("cell", overflow="fold", min_width=_cell_width(found))
+    table = _table("Distance to held-out data: of the mean, and of x with its noise", found)
     table.add_column("sigma", justify="right", no_wrap=True)
     table.add_column("of", no_wrap=True)
     table.add_column("MMD²", justify="right", no_wrap=True)
@@ -61,9 +54,12 @@ def _distances(found: Sequence[Comparison]) -> Table:
     return table
 
 
-def _cell_width(found: Sequence[Comparison]) -> int:
-    """Room for the words of labels."""
-    return min(_WIDEST, max(len(word) for one in found for word in one.label.split()))
+def _table(title: str, found: Sequence[Comparison]) -> Table:
+    """A table with room for the words of labels in its first column."""
+    table = titled(title, pad_edge=False)
+    width = min(_WIDEST, max(len(word) for one in found for word in one.label.split()))
+    table.add_column("cell", overflow="fold", min_width=width)
+    return table
 
 
 def _row(one: Comparison) -> Iterator[str | Text]:
@@ -94,14 +90,7 @@ def _verdict(score: Score | None) -> Text:
 
 def _modes(found: Sequence[Comparison], ideal: Mapping[str, float]) -> Table:
     """Scores of mixtures, the truth's own in the last row."""
-    table = Table(
-        title="Modes and quality",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("cell", overflow="fold", min_width=_cell_width(found))
+    table = _table("Modes and quality", found)
     table.add_column("of", no_wrap=True)
     for metric in mixture_scores():
         table.add_column(

@@ -13,8 +13,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import jaxtyping
 import pytest
 
+from . import annotations
+
+# The shapes that annotations say are checked in every call that a test makes.
+jaxtyping.install_import_hook("sigmaprop", f"{annotations.__name__}.arrays")
 # A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,6 +94,13 @@ def cache_directory() -> Iterator[Path]:
     yield Path(_CACHE.name)
     _CACHE.cleanup()
     _link(_PROGRAMS, _STORE / "store", _is_whole)
+
+
+@pytest.fixture(autouse=True)
+def unchecked(request, monkeypatch) -> None:
+    """Annotations are not checked in a test that is marked so."""
+    if request.node.get_closest_marker("unchecked"):
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

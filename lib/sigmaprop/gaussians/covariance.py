@@ -34,6 +34,6 @@ class Covariance(NamedTuple):
         shared = jnp.matmul(matrix, self.factor, precision="highest")
         return jnp.sum(jnp.diagonal(matrix) * self.diagonal) + jnp.sum(self.factor * shared)
 
-    def neighbours(self) -> Float[Array, " D-1"]:
+    def neighbours(self) -> Float[Array, " pairs"]:
         """The covariances of x_i and x_{i+1}."""
         return jnp.sum(self.factor[:-1] * self.factor[1:], axis=-1)

@@ -20,7 +20,7 @@ Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1,
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Float, Integer, Key
 
 from sigmaprop.counts import shown, whole_number
 from sigmaprop.names import Registry, unknown
@@ -77,7 +77,7 @@ def check_key(key: object) -> None:
 
 
 def normal_rows(
-    key: Key[Array, ""], first_row: UInt32[Array, ""] | int, num_rows: int, dim: int
+    key: Key[Array, ""], first_row: Integer[Array, ""] | int, num_rows: int, dim: int
 ) -> Float[Array, "num_rows dim"]:
     """Rows of the float32 matrix ``jax.random.normal(key, (N, dim))`` without the others.
 
@@ -114,7 +114,7 @@ def normal_rows(
 
 def orthogonal_blocks(
     key: Key[Array, ""],
-    first_block: UInt32[Array, ""] | int,
+    first_block: Integer[Array, ""] | int,
     num_blocks: int,
     dim: int,
     *,

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Float, Integer, Key, UInt32
 
 from sigmaprop.counts import index, shown, whole_number
 from sigmaprop.noise.rows import COUNTED, check_key
@@ -73,7 +73,7 @@ def scramble(key: Key[Array, ""], dim: int, num_points: int) -> Scramble:
 
 def sobol_normals(
     scramble: Scramble,
-    first_point: UInt32[Array, ""] | int,
+    first_point: Integer[Array, ""] | int,
     num_points: int,
     dtype: DTypeLike = jnp.float32,
 ) -> Float[Array, "num_points dim"]:
@@ -95,7 +95,7 @@ def sobol_normals(
 
 
 def sobol_words(
-    scramble: Scramble, first_point: UInt32[Array, ""] | int, num_points: int
+    scramble: Scramble, first_point: Integer[Array, ""] | int, num_points: int
 ) -> UInt32[Array, "num_points dim"]:
     """The points of `sobol_normals` as fractions of 2^32. Compiled, it needs no other memory."""
     count = jax.lax.iota(jnp.uint32, whole_number("num_points", num_points, 0, COUNTED))

@@ -277,6 +277,7 @@ KEYS = jax.random.split(jax.random.key(0), 2)
         lambda key: scramble(key, 2, 4),
     ],
 )
+@pytest.mark.unchecked
 def test_what_is_not_one_key_is_refused(key, words, take):
     # The words of two keys would pass for those of one.
     refused(lambda: take(key), *words)

@@ -62,10 +62,18 @@ def test_a_covariance_is_its_matrix(seed, dim, rank):
     for found, exact, magnitude in (
         (covariance.variances(), np.diagonal(sigma), np.diagonal(size)),
         (covariance.neighbours(), np.diagonal(sigma, 1), np.diagonal(size, 1)),
-        (covariance.trace_with(square), np.sum(square * sigma), np.sum(np.abs(square) * size)),
-        (covariance.along(rows[0]), rows[0] @ sigma @ rows[0], abs(rows[0]) @ size @ abs(rows[0])),
         (
-            covariance.along(rows),
+            covariance.trace_with(jnp.asarray(square)),
+            np.sum(square * sigma),
+            np.sum(np.abs(square) * size),
+        ),
+        (
+            covariance.along(jnp.asarray(rows[0])),
+            rows[0] @ sigma @ rows[0],
+            abs(rows[0]) @ size @ abs(rows[0]),
+        ),
+        (
+            covariance.along(jnp.asarray(rows)),
             np.einsum("ni,ij,nj->n", rows, sigma, rows),
             np.einsum("ni,ij,nj->n", np.abs(rows), size, np.abs(rows)),
         ),

@@ -264,6 +264,7 @@ def test_kl_divergence_needs_one_dimension(gaussian):
 @pytest.mark.parametrize(
     "key", [jax.random.split(jax.random.key(0)), jnp.zeros(2, jnp.uint32), 0, None]
 )
+@pytest.mark.unchecked
 def test_a_sample_takes_one_typed_key(key):
     with pytest.raises(ValueError, match="key"):
         Isotropic(jnp.zeros(2), jnp.array(1.0)).sample(key)

@@ -67,7 +67,7 @@ def test_the_score_of_a_linear_generator_is_exact_on_average(scale: Any, factor)
         scale,
         jax.random.key(1),
         HmcState.start(LATENT),
-        factor=factor,
+        factor=None if factor is None else jnp.asarray(factor),
     )
     assert within(found, np.linalg.solve(WEIGHT @ WEIGHT.T + noise, X - BIAS))
 

@@ -386,6 +386,7 @@ def test_options_are_checked():
         objectives.get("quadratic", condition=0.5)
 
 
+@pytest.mark.unchecked
 def test_x_of_another_shape_or_kind_is_refused():
     objective = objectives.get("quartic", 3)
     for x in (jnp.ones(4), jnp.ones((2, 3)), jnp.arange(3)):

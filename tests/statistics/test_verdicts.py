@@ -227,6 +227,7 @@ def test_a_floored_ratio_is_a_bound():
         (Pair(np.ones(3), np.ones(3), RATIO._replace(margin=0.8), 1.0), r"margin = 0\.8 is none"),
     ],
 )
+@pytest.mark.unchecked
 def test_bad_input_is_refused_in_one_sentence(pair, message):
     with pytest.raises(ValueError, match=message):
         compare([pair])

@@ -46,12 +46,12 @@ class MovingAverage(NamedTuple):
         return cls(jnp.zeros(()), jnp.zeros(()))
 
     @property
-    def baseline(self) -> Float[Array, ""]:
+    def baseline(self) -> Float[Array, "..."]:
         """The average; 0 before the first value."""
         begun = self.weight > 0
         return jnp.where(begun, self.total / jnp.where(begun, self.weight, 1.0), 0.0)
 
-    def updated(self, value: Float[Array, ""], decay: float) -> "MovingAverage":
+    def updated(self, value: Float[Array, "..."], decay: float) -> "MovingAverage":
         """The average with one more value; a value that is not finite is left out."""
         finite = jnp.isfinite(value)
         total = decay * self.total + (1.0 - decay) * jnp.where(finite, value, 0.0)

@@ -63,7 +63,7 @@ def variance(moments: Moments) -> Any:
     return jax.tree.map(lambda squares: squares / freedom, moments.squares)
 
 
-def num_rows(moments: Moments) -> Inexact[Array, ""]:
+def num_rows(moments: Moments) -> Inexact[Array, "..."]:
     """How many rows, to reckon with: in the dtype of the means."""
     return _as_number(moments.rows, moments)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 LEVEL = 0.99
 """Coverage of the intervals that claims are judged by."""
@@ -85,7 +85,7 @@ def norm_of_mean(groups: Float[np.ndarray, "G *rest D"]) -> Float[np.ndarray, "*
     return np.sqrt(np.maximum(squared_norm(groups), 0))
 
 
-def log_slope(x: Float[np.ndarray, " K"], y: Float[np.ndarray, " K"]) -> float:
+def log_slope(x: Real[np.ndarray, " K"], y: Float[np.ndarray, " K"]) -> float:
     """Least-squares slope of log y against log x; NaN where a y is not positive."""
     if np.any(~(y > 0)):
         return np.nan

@@ -195,6 +195,15 @@ class Press:
         return markupsafe.Markup(style.inline(document, prefix))
 
 
+def no_answer(run: Run) -> tuple[str]:
+    """What stands in the place of an answer where no sentence can be made from the claims."""
+    where = "The claims of this run are in the tables below"
+    if run.claims and not any(claim.get("quantity") for claim in run.claims):
+        where = "An older version recorded the claims of this run without what each is about. They"
+        where += " are in the tables below, and `sigmaprop replay` repeats the run"
+    return (f"{where}.",)
+
+
 def write(target: Path, page: Page) -> None:
     """Writes ``report.html``. The same content gives the same bytes."""
     moved = {figure.id for figure in page.key}

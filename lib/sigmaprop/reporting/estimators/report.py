@@ -150,7 +150,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
     for name in shown:
         wanted = [f for s in sections for f in s.figures if f.id.endswith(name)]
         key += wanted[:1]
-    sentences = tuple(answer(runs[0])) or ("The claims of this run are in the tables below.",)
+    sentences = tuple(answer(runs[0])) or page.no_answer(runs[0])
     rows = "one row for every study, objective, Gaussian, estimator, sigma and metric."
     content = (QUESTION, sentences, runs, key, sections, READING, COLUMNS, METRICS, rows)
     page.write(target, page.Page(*content))

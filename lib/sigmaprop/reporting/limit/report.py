@@ -139,7 +139,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
         if len(wanted) == 2 and any(c["study"] == "learning" for c in section.claims):
             key += wanted
             break
-    told = tuple(answer(runs[0])) or ("The claims of this run are in the tables below.",)
+    told = tuple(answer(runs[0])) or page.no_answer(runs[0])
     content = (
         COLUMNS,
         METRICS,

@@ -30,6 +30,7 @@ def option(
     within: tuple[float, float] | None = None,
     group: str = "",
     sweepable: bool = True,
+    static: bool = False,
     missing: Any = None,
 ) -> Any:
     """A field of a config: all that is known of an option beside its name, type and help.
@@ -41,10 +42,11 @@ def option(
         within: the ends of what is allowed, both included; of a list, for each of its values.
         group: heading of the short help under which it stands.
         sweepable: whether a sweep may give it several values.
+        static: whether it decides what is compiled: swept values get a program each.
         missing: its value in a config that was written before the option existed; None: the
             default.
     """
-    metadata = {"within": within, "group": group, "sweepable": sweepable}
+    metadata = {"within": within, "group": group, "sweepable": sweepable, "static": static}
     if missing is not None:
         metadata["missing"] = missing
     if isinstance(default, type):

@@ -37,12 +37,12 @@ class GanOptions:
     placement: Literal["model", "shared"] = option("model", group="sigma")
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
-    gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients")
+    gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients", static=True)
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
-    sigma_gradient: SigmaGradient = option("pathwise", group="gradients")
+    sigma_gradient: SigmaGradient = option("pathwise", group="gradients", static=True)
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
-    noise_samples: int = option(1, within=(1, 4096), group="gradients")
+    noise_samples: int = option(1, within=(1, 4096), group="gradients", static=True)
     """Draws of the noise for each latent of a generator step, 1 to 4096."""
     sigma: float = option(0.1, within=(0, LARGEST_SIGMA), group="sigma")
     """Sigma of the arm fixed, first sigma of scheduled, in units of x, 0 to 1e6."""
@@ -58,17 +58,19 @@ class GanOptions:
     """Smallest learned sigma, above 0; the share of time spent at it is recorded."""
     sigma_ceiling: float = option(10.0, within=(1e-12, LARGEST_SIGMA), group="sigma")
     """Largest learned sigma."""
-    parameterisation: Literal["log", "softplus", "signed"] = option("log", group="sigma")
+    parameterisation: Literal["log", "softplus", "signed"] = option(
+        "log", group="sigma", static=True
+    )
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
-    rank: int = option(2, within=(1, 10**6), group="sigma")
+    rank: int = option(2, within=(1, 10**6), group="sigma", static=True)
     """Columns of low_rank's factor, 1 to the dimension of x."""
     entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients")
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
-    entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2)
+    entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2, static=True)
     """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
     loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = option(
-        "non_saturating", group="the game"
+        "non_saturating", group="the game", static=True
     )
     """What the players minimise."""
     r1: float = option(0.0, within=(0, 1e9), group="the game")
@@ -79,46 +81,46 @@ class GanOptions:
     """Weight of (|grad D| - 1)^2 between real and generated examples, >= 0."""
     roth: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of Roth's regulariser of the Jensen-Shannon loss: a noise variance, >= 0."""
-    penalty_points: Literal["clean", "noised"] = option("noised", group="the game")
+    penalty_points: Literal["clean", "noised"] = option("noised", group="the game", static=True)
     """Where the penalties are taken: at examples as the discriminator sees them, or without noise
     (real examples as they are, generated ones at their mean)."""
-    spectral_norm: bool = option(False, group="the game")
+    spectral_norm: bool = option(False, group="the game", static=True)
     """Whether the discriminator's kernels are divided by their spectral norms."""
     instance_noise: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """First std of noise on all that the discriminator sees, in both players' steps, >= 0."""
     instance_noise_last: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """Its last std; it falls linearly over all --steps."""
-    generator: str = option("mlp", group="networks")
+    generator: str = option("mlp", group="networks", static=True)
     """Network of the mean: mlp, linear (W z + b), goodfellow2014, dcgan, wu10, wu50 (the decoders
     of Wu et al., 2017), or your own, path/to/file.py:function."""
-    discriminator: str = option("mlp", group="networks")
+    discriminator: str = option("mlp", group="networks", static=True)
     """Network of the discriminator: mlp, goodfellow2014 (maxout with dropout), dcgan, or your own,
     path/to/file.py:function."""
-    dropout: bool = option(True, group="networks")
+    dropout: bool = option(True, group="networks", static=True)
     """Whether the discriminator goodfellow2014 drops units in training."""
     widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
     """Hidden layers of the generator mlp."""
     discriminator_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
     """Hidden layers of the discriminator mlp."""
-    channels: int = option(64, within=(1, 4096), group="networks")
+    channels: int = option(64, within=(1, 4096), group="networks", static=True)
     """Channels of dcgan's largest images, in both networks; deeper layers have multiples."""
     activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = option(
-        "relu", group="networks"
+        "relu", group="networks", static=True
     )
     """Of the generators mlp and dcgan."""
     discriminator_activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = (
-        option("leaky_relu", group="networks")
+        option("leaky_relu", group="networks", static=True)
     )
     """Of the discriminators mlp and dcgan."""
-    output: Literal["linear", "sigmoid", "tanh"] = option("linear", group="networks")
+    output: Literal["linear", "sigmoid", "tanh"] = option("linear", group="networks", static=True)
     """Of the generator. A bounded output with noise behind it is told by values out of range."""
-    latent_dim: int = option(32, within=(1, 10**6), group="networks")
+    latent_dim: int = option(32, within=(1, 10**6), group="networks", static=True)
     """Length of z."""
-    latent: Literal["normal", "uniform"] = option("normal", group="networks")
+    latent: Literal["normal", "uniform"] = option("normal", group="networks", static=True)
     """Distribution of z, of variance 1: normal, or uniform on +-sqrt 3."""
-    dtype: Literal["float32", "bfloat16"] = option("float32", group="networks")
+    dtype: Literal["float32", "bfloat16"] = option("float32", group="networks", static=True)
     """In which the networks' products are computed; parameters stay float32."""
-    batch_size: int = option(64, within=(1, 10**6), group="optimisers")
+    batch_size: int = option(64, within=(1, 10**6), group="optimisers", static=True)
     """Examples of each kind in a step."""
     learning_rate: float = option(1e-3, within=(0, 1e6), group="optimisers")
     """Of the generator."""
@@ -127,27 +129,27 @@ class GanOptions:
     sigma_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
     """Of what makes sigma. None: --learning-rate. Under Adam log sigma moves by at most about this
     a step, so it times --steps bounds where sigma can get to."""
-    optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers")
+    optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
     """Of both networks."""
-    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers")
+    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
     """Of what makes sigma."""
-    b1: float = option(0.5, within=(0, 1), group="optimisers")
+    b1: float = option(0.5, within=(0, 1), group="optimisers", static=True)
     """Adam's decay of the first moment, 0 to 1."""
-    b2: float = option(0.99, within=(0, 1), group="optimisers")
+    b2: float = option(0.99, within=(0, 1), group="optimisers", static=True)
     """Adam's decay of the second moment, 0 to 1."""
-    momentum: float = option(0.0, within=(0, 1), group="optimisers")
+    momentum: float = option(0.0, within=(0, 1), group="optimisers", static=True)
     """Of sgd, at the start, 0 to 1."""
-    momentum_last: float = option(0.0, within=(0, 1), group="optimisers")
+    momentum_last: float = option(0.0, within=(0, 1), group="optimisers", static=True)
     """Of sgd, from --momentum-steps on; linear before."""
-    momentum_steps: int = option(1, within=(1, 10**9), group="optimisers")
+    momentum_steps: int = option(1, within=(1, 10**9), group="optimisers", static=True)
     """Steps from --momentum to --momentum-last."""
     learning_rate_decay: float = option(1.0, within=(1, 10), group="optimisers")
     """Divisor of the networks' rates at each step, >= 1."""
     learning_rate_smallest: float = option(1e-6, within=(0, 1e6), group="optimisers")
     """Where the decay of the rates ends."""
-    discriminator_steps: int = option(1, within=(1, 100), group="optimisers")
+    discriminator_steps: int = option(1, within=(1, 100), group="optimisers", static=True)
     """Steps of the discriminator for each of the generator, 1 to 100."""
-    simultaneous: bool = option(False, group="optimisers")
+    simultaneous: bool = option(False, group="optimisers", static=True)
     """Whether both players move from the same point; else the discriminator goes first."""
     ema_decay: float = option(0.999, within=(0, 1), group="optimisers")
     """Decay of the moving average of generator and noise, which is scored beside the last iterate;

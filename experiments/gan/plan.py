@@ -36,16 +36,7 @@ from sigmaprop.runs.own_sources import is_own
 
 from .config import GanConfig, GanOptions, swept
 
-_STATIC = (
-    *("gradient", "sigma_gradient", "noise_samples", "parameterisation", "rank"),
-    *("loss", "penalty_points", "spectral_norm"),
-    *("generator", "discriminator", "dropout", "channels", "activation"),
-    *("discriminator_activation", "output", "latent_dim", "latent", "dtype", "batch_size"),
-    *("optimizer", "sigma_optimizer", "b1", "b2"),
-    *("momentum", "momentum_last", "momentum_steps"),
-    *("discriminator_steps", "simultaneous", "entropy_burn_in"),
-)
-"""Options that decide what is compiled."""
+_STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
 
 
 class Cell(NamedTuple):

@@ -119,6 +119,18 @@ def sigmaprop(capsys, tmp_path, monkeypatch) -> Callable[..., Ended]:
     return run
 
 
+@pytest.fixture
+def pageless(monkeypatch) -> None:
+    """Commands in this process draw no figures, for tests of what comes before."""
+    from sigmaprop.experiments.cli import launch
+
+    def write(experiment, target, directories, terminal):
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "report.html").write_text("not drawn in this test")
+
+    monkeypatch.setattr(launch, "_write_report", write)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """The run directory of a small finished run; not to be changed."""

@@ -87,6 +87,7 @@ def test_replay_sees_another_number(compared, sigmaprop, monkeypatch):
     assert "different: 2 of" in ended.out  # one cell an estimator
 
 
+@pytest.mark.usefixtures("pageless")
 def test_an_own_function_is_kept_with_the_run(sigmaprop, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax.numpy as jnp\n\ndef f(x):\n    return jnp.sum(x)\n"

@@ -169,6 +169,7 @@ def test_changed_networks_are_not_run(copy, sigmaprop, command):
     assert "--generator" in line
 
 
+@pytest.mark.usefixtures("pageless")
 def test_an_interrupted_run_of_ones_own_networks_resumes_to_the_same_bits(copy, sigmaprop):
     from sigmaprop.experiments.gan import train
 

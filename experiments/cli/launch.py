@@ -1,7 +1,6 @@
 """The commands around an experiment: run it, replay it, report on it."""
 
 import contextlib
-import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from sigmaprop import runs
 from sigmaprop.reporting import unfinished
 from sigmaprop.runs import configs, own_sources
 from sigmaprop.runs.environment import environment, environment_differences
-from sigmaprop.runs.own_sources import SOURCES
 
 from .. import progress, streams
 from ..forecast import Forecast
@@ -206,15 +204,6 @@ def _checked(experiment: Experiment, directory: Path) -> str:
     return notice
 
 
-def _save_sources(run: runs.Run, config: Any) -> None:
-    """Keeps the source of the user's own functions beside the numbers."""
-    own = own_sources.kept(own_functions(config))
-    if own:
-        path = run.directory / SOURCES
-        runs.write_atomic(path, json.dumps(own, indent=1))
-        runs.include(run, path)
-
-
 def _check_sources(directory: Path, config: Any, terminal: Terminal) -> None:
     """Refuses to run the files that a run directory names unless they are what the run used."""
     for spec, option in own_functions(config).items():
@@ -259,7 +248,7 @@ def _measure(
     terminal.say(
         f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory {run.named}"
     )
-    _save_sources(run, config)
+    own_sources.save(run, own_functions(config))
     total = experiment.total(config, plan)
     # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
     with (

@@ -27,10 +27,11 @@ from sigmaprop.generators.networks import named_network
 from sigmaprop.generators.networks.own import Pair
 from sigmaprop.names import nearest
 from sigmaprop.reporting import frame
-from sigmaprop.runs import configs
+from sigmaprop.runs import configs, own_sources
 from sigmaprop.runs.files import atomic
 
 from .. import progress as bars
+from ..options import own_functions
 from ..terminal import Terminal
 from .config import GAN_PRESETS, GanConfig
 from .plan import prepare
@@ -152,6 +153,7 @@ def _train(
         states: list[State] = []
         record = stack.enter_context(runs.create(directory, "gan", config))
         told = stack.enter_context(_progress(verbose, total_work(config, plan)))
+        own_sources.save(record, own_functions(config))
         run(config, plan, record, told, finished=states.append)
     num = len(plan.replicas)
     state = jax.tree.map(lambda leaf: leaf[:num], jax.device_get(states[0]))

@@ -254,6 +254,11 @@ def _check_cell(options: GanOptions) -> None:
         ("generator", options.generator, networks.generator_names()),
         ("discriminator", options.discriminator, networks.discriminator_names()),
     ):
+        if networks.is_pair(name) and name not in known:
+            raise ValueError(
+                f"{kind} {name!r} was a pair of functions given to sigmaprop.train: no file holds "
+                "it, so it can be given again from Python only"
+            )
         if not is_own(name) and name not in known:
             raise unknown(kind, name, (*known, "path/to/file.py:function"))
     sigma_gradient.check(options.sigma_gradient, *_smoothness(options))
@@ -276,7 +281,7 @@ def _smoothness(options: GanOptions) -> tuple[str, str]:
     name = options.discriminator
     if is_own(name):
         return smoothness_in_file(name), name
-    if name == "goodfellow2014":
+    if name == "goodfellow2014" or networks.is_pair(name):
         return "kink", name
     activation = options.discriminator_activation
     return networks.ACTIVATIONS[activation].smoothness, f"{name} with {activation}"

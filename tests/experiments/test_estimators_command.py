@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from sigmaprop.experiments.cli import launch
 from sigmaprop.experiments.estimators import run as experiment
 from sigmaprop.experiments.estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
 
 from sigmaprop import estimators, runs
+from sigmaprop.runs import own_sources
 
 TINY = (
     *("--studies", "grid", "--objective", "quartic", "--dim", "2", "--sigmas", ".5", ".1"),
@@ -96,7 +96,7 @@ def test_an_own_function_is_kept_with_the_run(sigmaprop, tmp_path):
     options = ["--studies", "grid", "--objective", "mine.py:f", *small, "--replicates", "8"]
     ended = sigmaprop("estimators", *options, "--num-samples", "32", "--run-dir", "own")
     assert ended.status == 0, ended.err
-    kept = json.loads((tmp_path / "own" / launch.SOURCES).read_text())
+    kept = json.loads((tmp_path / "own" / own_sources.SOURCES).read_text())
     assert "jnp.sum(x)" in kept["mine.py:f"]["source"]
     (tmp_path / "mine.py").write_text(
         "import jax.numpy as jnp\n\ndef f(x):\n    return 2 * jnp.sum(x)\n"

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sigmaprop.experiments.cli import launch
 
 import sigmaprop as library
 from sigmaprop.reporting.frame import Run
+from sigmaprop.runs import own_sources
 
 NETWORKS = """
 import jax
@@ -106,7 +106,7 @@ def test_the_command_takes_a_file_of_examples_and_networks(run):
     assert loaded.config["generator"] == "nets.py:generator"
     assert loaded.samples["x"].shape == (4, 64, 3)
     assert np.isfinite(loaded.samples["x"]).all()
-    kept = json.loads((run / launch.SOURCES).read_text())
+    kept = json.loads((run / own_sources.SOURCES).read_text())
     assert set(kept) == {"nets.py:generator", "nets.py:discriminator"}
     page = (run / "report.html").read_text()
     assert "mine.npz" in page
@@ -165,7 +165,7 @@ def test_changed_networks_are_not_run(copy, sigmaprop, command):
     assert ended.status == 2
     (line,) = ended.err.splitlines()
     assert "nets.py is not what run used and is not run" in line
-    assert "own/own_objectives.json" in line or launch.SOURCES in line
+    assert "own/own_objectives.json" in line or own_sources.SOURCES in line
     assert "--generator" in line
 
 
@@ -230,13 +230,14 @@ def test_training_from_python_has_the_bits_of_the_command(copy):
     assert page == Path("page/report.html")
     assert "slides" in page.read_text()
     directory = training.run.directory
+    kept = own_sources.SOURCES
+    assert json.loads((directory / kept).read_text()) == json.loads((copy / kept).read_text())
     del training
     gc.collect()
     assert not directory.exists()
 
 
-def test_training_takes_pairs_of_functions_and_keeps_what_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_training_takes_pairs_of_functions_and_keeps_what_is_asked_for(sigmaprop, tmp_path):
     x = write_files(tmp_path)
 
     def init(key):
@@ -259,6 +260,10 @@ def test_training_takes_pairs_of_functions_and_keeps_what_is_asked_for(tmp_path,
     np.testing.assert_allclose(found, made[0], rtol=1e-6)
     assert library.load("kept").frame.equals(training.frame)
     np.testing.assert_array_equal(np.load("kept.npz")["x"], x)
+    ended = sigmaprop("replay", "kept")
+    assert ended.status == 2
+    assert "generator 'own' was a pair of functions given to sigmaprop.train" in ended.err
+    assert sigmaprop("report", "kept").status == 0
 
 
 WRONG = {
@@ -272,6 +277,11 @@ WRONG = {
     "give a pair of functions (init, apply), not an object of type tuple": {"generator": (1, 2)},
     "an option is of type set, which none takes": {"widths": {3}},
     "unknown discriminator 'mpl'; did you mean 'mlp'?": {"discriminator": "mpl"},
+    "--sigma-gradient bonnet_price has no meaning with the discriminator own": {
+        "discriminator": (lambda key: jnp.ones(3), lambda params, x: x @ params),
+        "discriminator_activation": "softplus",
+        "sigma_gradient": "bonnet_price",
+    },
 }
 
 

@@ -7,13 +7,22 @@ command line is the user's own affair.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sigmaprop.names import shown
-from sigmaprop.runs.files import MOST_TEXT, RunError, exists, read_json, read_regular
+from sigmaprop.runs.files import (
+    MOST_TEXT,
+    RunError,
+    exists,
+    read_json,
+    read_regular,
+    write_atomic,
+)
+from sigmaprop.runs.run import Run, include
 
 SOURCES = "own_objectives.json"
 
@@ -57,6 +66,13 @@ def kept(specs: Iterable[str]) -> dict[str, dict[str, str]]:
         for spec in specs
         if is_own(spec)
     }
+
+
+def save(run: Run, specs: Iterable[str]) -> None:
+    """Keeps the source of the user's own functions beside the numbers; see `kept`."""
+    if own := kept(specs):
+        write_atomic(run.directory / SOURCES, json.dumps(own, indent=1))
+        include(run, run.directory / SOURCES)
 
 
 def check(directory: Path, specs: Iterable[str], remedy: str) -> list[Path]:

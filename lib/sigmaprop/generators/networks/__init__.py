@@ -60,6 +60,7 @@ __all__ = [
     "get_generator",
     "goodfellow_discriminator",
     "goodfellow_generator",
+    "is_pair",
     "linear_generator",
     "mlp_discriminator",
     "mlp_generator",
@@ -108,6 +109,7 @@ def _narrow(build: Callable[..., Network]) -> Callable[..., Network]:
     return narrowed
 
 
+_PAIR = "own"
 _GENERATORS = Registry(
     "generator",
     {
@@ -219,6 +221,11 @@ def get_discriminator(
     return entry.build(shape, dtype=dtype, **free)
 
 
+def is_pair(name: str) -> bool:
+    """Whether `named_network` gives such a name to a pair of functions."""
+    return name.startswith(_PAIR) and not is_own(name)
+
+
 @contextlib.contextmanager
 def named_network(kind: str, given: str | Pair) -> Iterator[str]:
     """A name of a network within a block: of a pair of functions, or the name that was given.
@@ -231,7 +238,7 @@ def named_network(kind: str, given: str | Pair) -> Iterator[str]:
         yield given
         return
     registry = _GENERATORS if kind == "generator" else _DISCRIMINATORS
-    names = itertools.chain(("own",), (f"own{i}" for i in itertools.count(2)))
+    names = itertools.chain((_PAIR,), (f"{_PAIR}{i}" for i in itertools.count(2)))
     name = next(name for name in names if name not in registry)
 
     make = own_generator if kind == "generator" else own_discriminator

@@ -73,6 +73,29 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
+_IN_FULL = Path(__file__).parent / "estimators"
+"""Tests whose parameters are what the suite is about."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--once``, for a second version of Python and JAX."""
+    text = "run each test with its first parameters alone, those of estimators with all"
+    parser.addoption("--once", action="store_true", help=text)
+
+
+@pytest.hookimpl(trylast=True)  # behind the choice by markers
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out further parameters of a test if so asked."""
+    if not config.getoption("--once"):
+        return
+    first: dict[object, pytest.Item] = {}
+    for item in items:
+        first.setdefault(getattr(item, "function", item), item)
+    chosen = {*first.values(), *(one for one in items if one.path.is_relative_to(_IN_FULL))}
+    config.hook.pytest_deselected(items=[one for one in items if one not in chosen])
+    items[:] = [one for one in items if one in chosen]
+
+
 class Ended(NamedTuple):
     """How a command ended."""
 

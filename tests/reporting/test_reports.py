@@ -463,6 +463,15 @@ addEventListener("load", () => {
     if (rows.some((row) => !row.hidden)) wrong.push("filter");
   }
   for (const part of document.querySelectorAll("details")) part.open = true;
+  for (const slides of document.querySelectorAll(".slides")) {
+    const range = slides.querySelector("input"), sheets = [...slides.querySelectorAll(".sheet")];
+    range.value = 1; range.dispatchEvent(new Event("input"));
+    const seen = sheets.filter((sheet) => sheet.offsetHeight);
+    if (seen.length !== 1 || seen[0] !== sheets[1]) wrong.push("slider");
+    const told = slides.querySelector("output").textContent;
+    if (told !== sheets[1].dataset.moment) wrong.push("moment");
+    if (slides.querySelectorAll(".cue").length !== 1) wrong.push("cue");
+  }
   document.body.dataset.checked = wrong.join("; ") || "fine";
 });
 addEventListener("error", (event) => { document.body.dataset.error = event.message; });
@@ -476,7 +485,7 @@ addEventListener("error", (event) => { document.body.dataset.error = event.messa
 @each
 def test_the_page_works_in_a_browser(name, targets, tmp_path, width, scheme):
     """No console error, no request, no broken image, nothing wider than the screen, and the script
-    sorts, filters and hides curves."""
+    sorts, filters, hides curves and shows the moment that the slider names."""
     text = (targets[name] / "report.html").read_text()
     probe = tmp_path / "probe.html"
     probe.write_text(text.replace("</head>", f"{_PROBE}</head>"))

@@ -108,7 +108,7 @@ def train(
         seeds: of each arm, shared by all. Intervals need 3 or more.
         steps: of the generator; 2500 is the command's own.
         run_dir: keeps the run there, and the examples beside it; None: in a temporary directory,
-            which goes with the result.
+            which goes with ``Training.run``.
         verbose: whether to tell how far it is.
         **options: those of `sigmaprop gan`, by the same names, such as ``learning_rate=1e-4``.
 
@@ -137,7 +137,7 @@ def train(
     except BaseException:
         forget()
         raise
-    weakref.finalize(training, forget)
+    weakref.finalize(training.run, forget)
     return training
 
 

@@ -306,9 +306,9 @@ def _save_moment(path: Path, work: CompiledGroup, state: State, step: int) -> No
     replicas = work.group.replicas
     first = min(replica.seed for replica in replicas)
     every = found["x_last"].shape[-1] == 1
-    rows = [row for row, one in enumerate(replicas) if every or one.seed == first]
+    rows = np.array([row for row, one in enumerate(replicas) if every or one.seed == first])
     arrays: dict[str, Any] = {
-        f"{of}_last": np.asarray(found[f"{of}_last"])[rows] for of in ("mean", "x")
+        name: np.asarray(found[name][rows]) for name in ("mean_last", "x_last")
     }
     with atomic(path) as file:
         np.savez(file, replica=np.asarray(work.numbers)[rows], **arrays)

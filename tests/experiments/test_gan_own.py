@@ -232,7 +232,11 @@ def test_training_from_python_has_the_bits_of_the_command(copy):
     directory = training.run.directory
     kept = own_sources.SOURCES
     assert json.loads((directory / kept).read_text()) == json.loads((copy / kept).read_text())
+    rest = training.run
     del training
+    gc.collect()
+    assert rest.frame.equals(command.frame)
+    del rest
     gc.collect()
     assert not directory.exists()
 

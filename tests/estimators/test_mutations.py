@@ -19,6 +19,7 @@ from sigmaprop import Options, estimators
 from sigmaprop.estimators import averaging, registry, units
 from sigmaprop.estimators.base import gradient_at_mean, no_origin, scaled, with_mean
 from sigmaprop.gaussians import Diagonal, Full, Isotropic, LowRank
+from sigmaprop.gaussians.woodbury import Woodbury
 from sigmaprop.noise.sobol import Scramble
 
 from . import gradient_checks as checks
@@ -171,7 +172,7 @@ MUTANTS = {
         replace(Full, "_from_whitened", untransposed), "score_function", family="full"
     ),
     "LowRank score without Woodbury": Mutant(
-        replace(LowRank, "_unexplained", result(jnp.ones_like)), "score_function", family="low_rank"
+        replace(Woodbury, "unexplained", result(jnp.ones_like)), "score_function", family="low_rank"
     ),
     "LowRank mean without Woodbury": Mutant(
         replace(

@@ -78,7 +78,7 @@ class NoiseScale(NamedTuple):
     parts: tuple[tuple[Array, Array], ...]
 
     def add_to(
-        self, mean: Float[Array, "B D"], eps: Float[Array, "B D"], zeta: Float[Array, "B R"] | None
+        self, mean: Float[Array, "#B D"], eps: Float[Array, "B D"], zeta: Float[Array, "B R"] | None
     ) -> Float[Array, "B D"]:
         """x, [B, D], from standard normal draws.
 

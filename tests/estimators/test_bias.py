@@ -10,7 +10,7 @@ from sigmaprop import Options, estimate
 from sigmaprop.gaussians import Isotropic
 
 from . import gradient_checks as checks
-from .gradient_checks import GAUSSIANS, SMOOTH, Case, quick_jit
+from .gradient_checks import GAUSSIANS, SMOOTH, quick_jit
 
 HEIGHT, MEAN, SCALE = 1.0, 0.1, 0.3
 
@@ -156,5 +156,6 @@ def test_price_is_right_for_a_smooth_network():
 
 
 def test_mixed_is_refused_where_a_half_has_no_variance():
+    gaussian = Isotropic(jnp.zeros(2), jnp.ones(()))
     with pytest.raises(ValueError, match="estimator 'mixed' needs 4 independent draws"):
-        checks.run(Case("mixed", "iid", "isotropic"), function=smooth, num_samples=3, repeats=8)
+        estimate(jnp.sum, gaussian, jax.random.key(0), 3, estimator="mixed")

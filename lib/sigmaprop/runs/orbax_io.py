@@ -12,6 +12,8 @@ import os
 import re
 import sys
 import time
+import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +86,13 @@ def _with_elements(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if 0 not in getattr(array, "shape", ())}
 
 
+def _let_go(error: BaseException | None) -> None:
+    """Ends what the frames behind an error still hold, here and not whenever they are collected."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silences what orbax says of an error that it raises as well."""
@@ -100,11 +109,15 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        yield
-    except Exception:
-        gc.collect()
-        time.sleep(_STRAY_SECONDS)
-        raise
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            try:
+                yield
+            except Exception as error:
+                _let_go(error)
+                time.sleep(_STRAY_SECONDS)
+                gc.collect()
+                raise
     finally:
         sys.unraisablehook = hook
         for logger, level in zip(loggers, levels, strict=True):

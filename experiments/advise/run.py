@@ -30,14 +30,14 @@ def show(config: AdviseConfig) -> int:
         f"{config.scale:g}: {config.budget:,} evaluations for the pilot"
     )
     terminal.say(f"measured at x = {_point(np.asarray(gaussian.mean))}")
-    with telling(terminal, None, "candidates", "compiling") as told:
+    with telling(terminal, None, "candidates", "compiling") as tell:
         found = advise(
             objective,
             gaussian,
             jax.random.key(config.seed),
             config.budget,
             clock=time.perf_counter,
-            progress=told,
+            progress=tell,
         )
     terminal.print(_table(found))
     for reason in found.reasons:
@@ -65,10 +65,10 @@ def _prepared(config: AdviseConfig):
 
 def _point(x: np.ndarray) -> str:
     """The mean, cut where it is long."""
-    told = [f"{value:.6g}" for value in x[:_MOST_COORDINATES]]
+    numbers = [f"{value:.6g}" for value in x[:_MOST_COORDINATES]]
     if len(x) <= _MOST_COORDINATES:
-        return f"({', '.join(told)})"
-    return f"({', '.join(told)}, ...), {len(x):,} coordinates"
+        return f"({', '.join(numbers)})"
+    return f"({', '.join(numbers)}, ...), {len(x):,} coordinates"
 
 
 def _table(found: Advice) -> Table:
@@ -113,14 +113,14 @@ def _call(found: Advice) -> str:
 
 def _errors(found: Advice) -> list[str]:
     """Expected errors at 1000 samples, and the samples for an error of a tenth."""
-    told = []
+    lines = []
     for part, one in found.relative_error(1).items():
         if not math.isfinite(one):
-            told.append(f"  to {part}: the gradient is 0 but for noise")
+            lines.append(f"  to {part}: the gradient is 0 but for noise")
             continue
         needed = max(1, math.ceil((one / _TARGET) ** 2))
-        told.append(
+        lines.append(
             f"  to {part}: expected error {one / math.sqrt(1000):.2g} of the gradient with 1,000 "
             f"samples; {needed:,} for a tenth"
         )
-    return told
+    return lines

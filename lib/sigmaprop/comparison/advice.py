@@ -155,7 +155,7 @@ def advise(
     judged = [_judged(one, jump, kink) for one in found.values()]
     if all(one.trouble for one in judged):
         raise ValueError("no estimator gave finite numbers; choose another mean or a smaller scale")
-    ranked, ranked_by, told = _ranking(judged)
+    ranked, ranked_by, sentences = _ranking(judged)
     chosen = ranked[0]
     name, variate, options = estimators.parse(chosen.label)
     return Advice(
@@ -167,7 +167,7 @@ def advise(
         tuple(ranked),
         jump,
         kink,
-        (*_reasons(chosen, ranked, jump, kink, found), *told, _BLIND),
+        (*_reasons(chosen, ranked, jump, kink, found), *sentences, _BLIND),
         ranked_by,
     )
 
@@ -193,17 +193,17 @@ def _ranking(judged: list[Evidence]) -> tuple[list[Evidence], str, list[str]]:
     median = _ranked([one.at_cost(float(np.median(one.seconds))) for one in judged])
     winners = collections.Counter(ranked[0].name for ranked in rounds)
     if set(winners) == {median[0].name}:
-        told = (
+        sentence = (
             f"Work is variance x time: all {len(rounds)} rounds of the clock named the same best."
         )
-        return median, "time", [told]
+        return median, "time", [sentence]
     named = ", ".join(f"{name} in {count}" for name, count in winners.most_common())
-    told = (
+    sentence = (
         f"The clock was too noisy to decide (it named as the best {named} of {len(rounds)} "
         "rounds), so work is variance x evaluations of f."
     )
     counted = [one.at_cost(one.evaluations_a_sample) for one in judged]
-    return _ranked(counted), "evaluations", [told]
+    return _ranked(counted), "evaluations", [sentence]
 
 
 def _ranked(judged: list[Evidence]) -> list[Evidence]:
@@ -282,39 +282,41 @@ def _reasons(
     found: dict[tuple[str, str], Evidence],
 ) -> list[str]:
     """The evidence in sentences."""
-    told = []
+    reasons = []
     if jump is None:
-        told.append("f cannot be differentiated here, so only estimators of its values were tried.")
+        reasons.append(
+            "f cannot be differentiated here, so only estimators of its values were tried."
+        )
     elif jump.found:
-        told.append(
+        reasons.append(
             f"f jumps: pathwise and score function differ by {jump.deviation:.1f} standard errors "
             f"where chance gives at most {jump.threshold:.1f}; whatever differentiates f misses "
             "what the jumps add."
         )
     else:
-        told.append(f"No jump was found; {_unseen(jump, 'of the gradient')}.")
+        reasons.append(f"No jump was found; {_unseen(jump, 'of the gradient')}.")
     if kink is not None and not (jump is not None and jump.found):
-        told.append(
+        reasons.append(
             f"f has kinks: Price's rule and pathwise differ by {kink.deviation:.1f} standard "
             "errors in the scale; do not use bonnet_price or second_order."
             if kink.found
             else f"No kink was found; {_unseen(kink, 'of the gradient to the scale')}."
         )
     if _PRICE not in found and jump is not None:
-        told.append("Price's rule was not tried: f has no second derivative, or x is too long.")
+        reasons.append("Price's rule was not tried: f has no second derivative, or x is too long.")
     others = [one for one in ranked[1:] if not one.trouble]
     if others:
         factor = max(
             (other / mine if mine > 0 else math.inf)
             for mine, other in zip(chosen.work.values(), others[0].work.values(), strict=True)
         )
-        told.append(
+        reasons.append(
             f"The next best, {others[0].name}, needs up to {factor:.1f} times its work for one of "
             "the parts."
             if math.isfinite(factor)
             else f"The next best, {others[0].name}, has noise in a part where it has none."
         )
-    return told
+    return reasons
 
 
 def _unseen(gap: Disagreement, whole: str) -> str:

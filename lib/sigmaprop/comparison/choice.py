@@ -117,15 +117,15 @@ def rank(found: Sequence[Score]) -> list[Ranked]:
     grouped: dict[tuple[str, str], dict[str, Score]] = {}
     for score in found:
         grouped.setdefault(score.which, {})[score.wrt] = score
-    made = []
+    ranked = []
     for which, own in grouped.items():
         ratios = {
             part: np.inf if (s := own[part]).exact or s.efficiency == np.inf else s.efficiency / top
             for part, top in best.items()
             if part in own
         }
-        made.append(Ranked(which, own, ratios))
-    return sorted(made, key=_place)
+        ranked.append(Ranked(which, own, ratios))
+    return sorted(ranked, key=_place)
 
 
 def _place(row: Ranked) -> tuple[bool, float, float, tuple[str, str]]:

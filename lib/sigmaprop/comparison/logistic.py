@@ -363,8 +363,8 @@ def _step(
 ) -> tuple[_State, Params]:
     """One step, and the traces of the variance of its gradient."""
     key = jax.random.fold_in(key, step)
-    seen = ascent(state.params, signed, key, plan.label, plan.settings, state.average)
-    descent = jax.tree.map(jnp.negative, seen.gradient)
+    result = ascent(state.params, signed, key, plan.label, plan.settings, state.average)
+    descent = jax.tree.map(jnp.negative, result.gradient)
     updates, opt_state = plan.optimizer.update(descent, state.opt_state)
     params = jax.tree.map(jnp.add, state.params, updates)
-    return _State(params, opt_state, seen.average), jax.tree.map(jnp.sum, seen.variance)
+    return _State(params, opt_state, result.average), jax.tree.map(jnp.sum, result.variance)

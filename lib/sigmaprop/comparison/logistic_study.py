@@ -61,7 +61,7 @@ def _claims(traces: dict[str, Trace]) -> list[Claim]:
     """That the others keep up with pathwise, in nats a datum at the end."""
     if _REFERENCE not in traces:
         return []
-    made = []
+    claims = []
     best = np.asarray(traces[_REFERENCE].elbo[:, -1], np.float64)
     for label, trace in traces.items():
         if label in (_REFERENCE, "score_function"):
@@ -73,9 +73,9 @@ def _claims(traces: dict[str, Trace]) -> list[Claim]:
         if lost or not np.isfinite(best).all():
             text += f" ({lost} of {len(own)} runs diverged)"
             one = claim("logistic regression", text, 0.0, 0.02, UNKNOWN, **about)
-            made.append(one._replace(verdict="fails") if lost else one)
+            claims.append(one._replace(verdict="fails") if lost else one)
             continue
         gap = (best - own) / _NUM_DATA
         measured = interval(gap.mean(), gap.std(ddof=1) / np.sqrt(len(gap)), len(gap))
-        made.append(claim("logistic regression", text, 0.0, 0.02, measured, **about))
-    return made
+        claims.append(claim("logistic regression", text, 0.0, 0.02, measured, **about))
+    return claims

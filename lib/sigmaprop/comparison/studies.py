@@ -116,7 +116,7 @@ def _bias_claims(
     if name in ("at_mean", "second_order", "mixed", "quadrature"):
         return []
     misses = objective.smoothness == "jump" and name in ("pathwise", "inverse_variance")
-    made = []
+    claims = []
     exact, count = part_rows(truth.gradient, 0), place.setting.num_samples
     for wrt, values in part_rows(cell.gradient, 2).items():
         if np.isnan(values[0]).any():
@@ -135,8 +135,8 @@ def _bias_claims(
         expected = -1.0 if misses else 0.0
         about = {"study": "grid", "quantity": "bias", "estimator": who, "wrt": wrt}
         tolerance = _BIAS_TOLERANCE
-        made.append(claim(place.objective, text, expected, tolerance, measured, sigma, **about))
-    return made
+        claims.append(claim(place.objective, text, expected, tolerance, measured, sigma, **about))
+    return claims
 
 
 _WRT: tuple[exact_variance.Wrt, ...] = ("mean", "scale")
@@ -352,7 +352,7 @@ def piecewise_linear(tools: Tools, num_samples: int) -> Found:
 
 def _agreement(name: str, scale: dict[str, np.ndarray]) -> list[Claim]:
     """Ratios to the pathwise gradient: 1 where the rules agree."""
-    made = []
+    claims = []
     for label in ("score_function+leave_one_out", "bonnet_price"):
         ratio = jackknife_interval(
             lambda a, b: a.mean() / b.mean(), scale[label], scale["pathwise"]
@@ -364,5 +364,5 @@ def _agreement(name: str, scale: dict[str, np.ndarray]) -> list[Claim]:
         else:
             expected, tolerance = 1.0, 0.25
         about = {"study": "piecewise_linear", "quantity": "ratio", "estimator": label}
-        made.append(claim(name, text, expected, tolerance, ratio, 0.3, wrt="scale", **about))
-    return made
+        claims.append(claim(name, text, expected, tolerance, ratio, 0.3, wrt="scale", **about))
+    return claims

@@ -157,9 +157,9 @@ def _terms(
     """Each draw's gradient to the mean less grad f(mu), and to sigma by both estimators."""
 
     def one(eps: Array) -> tuple[Any, ...]:
-        seen = from_mean(evaluate(loss, gaussian, eps, ("gradient",)), at_mean)
+        evals = from_mean(evaluate(loss, gaussian, eps, ("gradient",)), at_mean)
         plain, reduced = (
-            estimators.of_label(label).terms(gaussian, eps, seen, at_mean).gradient
+            estimators.of_label(label).terms(gaussian, eps, evals, at_mean).gradient
             for label in _LABELS
         )
         return plain.mean, plain.scale, reduced.scale

@@ -88,18 +88,20 @@ def step(
         t: absolute number of the step.
     """
     before = state
-    seen = DiscriminatorInfo(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
+    d_info = DiscriminatorInfo(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
     for d_step in range(spec.discriminator_steps):
-        state, seen = move_discriminator(spec, hypers, state, data, _step_keys(keys, t, d_step), t)
+        state, d_info = move_discriminator(
+            spec, hypers, state, data, _step_keys(keys, t, d_step), t
+        )
     critic_state = before if spec.simultaneous else state
     state, moved = move_generator(spec, hypers, state, critic_state, _step_keys(keys, t, 0), t)
     slope = observation.log_sigma_grad(moved.grads.noise)
     low, high = observation.at_bounds(moved.noise, hypers.noise)
     info = StepInfo(
-        discriminator_loss=seen.loss,
+        discriminator_loss=d_info.loss,
         generator_loss=moved.loss,
-        logit_real=seen.real,
-        logit_fake=seen.fake,
+        logit_real=d_info.real,
+        logit_fake=d_info.fake,
         sigma=observation.rms_sigma(moved.noise, spec.observation.dim),
         sigma_slope=slope,
         sigma_slope_squared=slope**2,
@@ -107,7 +109,7 @@ def step(
         at_ceiling=high,
         hmc_acceptance=jnp.zeros(()) if state.hmc is None else state.hmc.acceptance,
     )
-    finite = jnp.isfinite(seen.loss) & jnp.isfinite(moved.loss) & _finite(state)
+    finite = jnp.isfinite(d_info.loss) & jnp.isfinite(moved.loss) & _finite(state)
     alive = finite & (before.diverged_at == NOT_DIVERGED)
     kept = jax.tree.map(lambda new, old: jnp.where(alive, new, old), state, before)
     first = ~finite & (before.diverged_at == NOT_DIVERGED)
@@ -168,14 +170,14 @@ def move_discriminator(
 
     def loss(params: Any) -> tuple[Array, tuple[DiscriminatorInfo, Any]]:
         effective, singular = normalised(spec, params, state.spectral)
-        total, seen = _discriminator_loss(spec, hypers, effective, real, fakes.x, keys, t)
+        total, info = _discriminator_loss(spec, hypers, effective, real, fakes.x, keys, t)
         if spec.penalties:
             noised = spec.penalty_points == "noised"
             points = (real, fakes.x) if noised else (clean, fakes.mean)
             total = total + _penalty(spec, hypers, effective, *points, keys)
-        return total, (seen._replace(loss=total), singular)
+        return total, (info._replace(loss=total), singular)
 
-    grads, (seen, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
+    grads, (info, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
     params, opt_state = spec.optimizer.update(
         grads, state.moments.discriminator, state.discriminator, hypers.rates.discriminator.at(t), t
     )
@@ -184,7 +186,7 @@ def move_discriminator(
         moments=state.moments._replace(discriminator=opt_state),
         spectral=singular,
     )
-    return moved, seen
+    return moved, info
 
 
 def move_generator(
@@ -309,11 +311,11 @@ def _discriminator_loss(
     if spec.instance_noise and not spec.instance_nodes:
         both = both + std * jax.random.normal(keys["instance_discriminator"], both.shape)
     logits = _discriminate(spec, params, both, keys["dropout_discriminator"])
-    seen = DiscriminatorInfo(jnp.zeros(()), jnp.mean(logits[:size]), jnp.mean(logits[size:]))
+    info = DiscriminatorInfo(jnp.zeros(()), jnp.mean(logits[:size]), jnp.mean(logits[size:]))
     if not spec.instance_nodes:
-        return spec.loss.discriminator(logits[:size], logits[size:]), seen
+        return spec.loss.discriminator(logits[:size], logits[size:]), info
     expected = _expected(spec, params, std)
-    return jnp.mean(expected(spec.loss.real, real)) + jnp.mean(expected(spec.loss.fake, fake)), seen
+    return jnp.mean(expected(spec.loss.real, real)) + jnp.mean(expected(spec.loss.fake, fake)), info
 
 
 def _generator_loss(

@@ -113,12 +113,12 @@ def _chunk(
 
     def at_sigma(at: AtSigma):
         gaussian = Isotropic(inputs.point, at.sigma)
-        seen = _evaluate_rows(f, gaussian, eps, needs, dtype, stored=len(chosen) > 1)
-        seen = jax.vmap(from_mean, in_axes=(0, None))(seen, at_mean)
+        evals = _evaluate_rows(f, gaussian, eps, needs, dtype, stored=len(chosen) > 1)
+        evals = jax.vmap(from_mean, in_axes=(0, None))(evals, at_mean)
         results = {}
         for estimator in chosen:
             terms = jax.vmap(estimator.terms, in_axes=(None, 0, 0, None))(
-                gaussian, eps, seen, at_mean
+                gaussian, eps, evals, at_mean
             )
             terms = _drop_invalid(terms if with_scale else _mean_only(terms), plan, valid_rows)
             results[estimator.key] = _nested(
@@ -166,16 +166,16 @@ def _evaluate_rows(
     blocks = _num_blocks(len(eps)) if stored else 1
     if blocks == 1:
         return row(eps)
-    seen = jax.lax.map(row, eps.reshape(blocks, len(eps) // blocks, -1))
-    return jax.tree.map(lambda leaf: leaf.reshape(len(eps), *leaf.shape[2:]), seen)
+    evals = jax.lax.map(row, eps.reshape(blocks, len(eps) // blocks, -1))
+    return jax.tree.map(lambda leaf: leaf.reshape(len(eps), *leaf.shape[2:]), evals)
 
 
 def at_mean(f: Callable[[Array], Array], inputs: Inputs, plan: Plan, dtype: str) -> AtMean:
     """F and its gradient at the mean by the program that evaluates the draws: the same rounding."""
     gaussian = Isotropic(inputs.point, inputs.at_sigmas.sigma[0])
     zeros = jnp.zeros((plan.chunk, inputs.point.shape[0]), inputs.point.dtype)
-    seen = _evaluate_rows(f, gaussian, zeros, ("value", "gradient"), dtype, stored=False)
-    return AtMean(seen.value[0], seen.gradient[0])
+    evals = _evaluate_rows(f, gaussian, zeros, ("value", "gradient"), dtype, stored=False)
+    return AtMean(evals.value[0], evals.gradient[0])
 
 
 def _mean_only(terms: Terms) -> Terms:

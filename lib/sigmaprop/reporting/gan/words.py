@@ -96,14 +96,14 @@ def _verdicts(found: Sequence[Comparison]) -> Iterator[str]:
         yield "There is one cell, and nothing to compare it with."
         return
     what = "the arm zero" if judged[0][0].to_zero else judged[0][0].against
-    told = []
+    verdicts = []
     for verdict in VERDICTS:
         own = [(one, score) for one, score in judged if score.verdict == verdict]
         if own:
             names = _and([f"{one.label} {ratio(score)}" for one, score in own])
-            told.append(f"{verdict.capitalize()}: {names}.")
+            verdicts.append(f"{verdict.capitalize()}: {names}.")
     scores = [score for _, score in judged]
-    yield f"MMD² of x, as a ratio to that of {what}. {' '.join(told)}"
+    yield f"MMD² of x, as a ratio to that of {what}. {' '.join(verdicts)}"
     about = [about_intervals(found[0].seeds, scores), *about_verdicts([one for one, _ in judged])]
     if FEWEST_SEEDS <= found[0].seeds < _SEEDS_FOR_HELP:
         about.append(f"Whether sigma helps is a question for {_SEEDS_FOR_HELP} seeds or more")
@@ -119,24 +119,24 @@ def _noise(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
             if (both := pair(run, "mmd2", x, mean)) is not None:
                 cells[one.label] = both
     found = compare(list(cells.values()))
-    told: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "": []}
+    by_verdict: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "": []}
     for name, one in zip(cells, found, strict=True):
         text = f"{name} {ranged(one.measured, one.bound)}"
         text += " (too few seeds)" if one.verdict == "too few seeds" else ""
-        told[one.verdict if one.verdict in told else ""].append(text)
+        by_verdict[one.verdict if one.verdict in by_verdict else ""].append(text)
     levels = " and ".join(percent(one) for one in sorted({o.level for o in found}, reverse=True))
     what = f"MMD² of x as a ratio to that of the mean, intervals at {levels} for {len(found)} cells"
     for verdict, words in (("better", "brings x nearer to"), ("worse", "takes x farther from")):
-        if told[verdict]:
-            names = _and(told[verdict])
+        if by_verdict[verdict]:
+            names = _and(by_verdict[verdict])
             yield f"Its noise {words} the data than the mean is, {what}: {names}."
-    if told["equivalent"]:
+    if by_verdict["equivalent"]:
         yield (
             f"With its noise x is as near to the data as the mean is, within a factor of "
-            f"{MARGIN:g}, {what}: {_and(told['equivalent'])}."
+            f"{MARGIN:g}, {what}: {_and(by_verdict['equivalent'])}."
         )
-    if told[""]:
-        yield f"Whether the noise helps x is not resolved, {what}: {_and(told[''])}."
+    if by_verdict[""]:
+        yield f"Whether the noise helps x is not resolved, {what}: {_and(by_verdict[''])}."
 
 
 def _sigma(run: Measured, cell: Cell, one: Comparison) -> str:
@@ -241,14 +241,14 @@ def about_verdicts(compared: Sequence[Comparison]) -> Iterator[str]:
     pairs = [(one, one.primary) for one in compared if one.primary is not None]
     scores = [score for _, score in pairs]
     if any(any(score.floored) for score in scores):
-        told = "; ".join(
+        floored = "; ".join(
             f"{one.label} {score.floored[0]} of {one.seeds}, {one.against} {score.floored[1]}"
             for one, score in pairs
             if any(score.floored)
         )
         yield (
-            f"Below what tells examples from real ones, and counted as there: {told}. Their ratios "
-            "are bounds (≤, ≥; ≈ where both have some), not estimates"
+            f"Below what tells examples from real ones, and counted as there: {floored}. Their "
+            "ratios are bounds (≤, ≥; ≈ where both have some), not estimates"
         )
     if any(any(score.diverged) for score in scores):
         yield (

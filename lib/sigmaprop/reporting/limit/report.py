@@ -139,13 +139,13 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
         if len(wanted) == 2 and any(c["study"] == "learning" for c in section.claims):
             key += wanted
             break
-    told = tuple(answer(runs[0])) or page.no_answer(runs[0])
+    sentences = tuple(answer(runs[0])) or page.no_answer(runs[0])
     content = (
         COLUMNS,
         METRICS,
         "one row for every objective, estimator, sigma, batch size, metric.",
     )
-    page.write(target, page.Page(QUESTION, told, runs, key[:3], sections, READING, *content))
+    page.write(target, page.Page(QUESTION, sentences, runs, key[:3], sections, READING, *content))
 
 
 def _section(press: page.Press, name: str, slug: str, runs: Sequence[Run]) -> page.Section:

@@ -115,10 +115,10 @@ def prepare(config: GanConfig) -> Plan:
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
     """
-    for cell in cells(config):  # before anything is loaded
+    found = cells(config)
+    for cell in found:  # before anything is loaded
         _check_cell(cell.options)
     dataset = _load(config)
-    found = cells(config)
     for cell in found:
         _check_against(cell.options, dataset)
     by_spec: dict[tuple[Any, ...], list[Replica]] = {}

@@ -31,7 +31,7 @@ from sigmaprop.names import shown
 from sigmaprop.objectives.base import Objective
 from sigmaprop.objectives.constants import generic_point
 from sigmaprop.runs import own_functions
-from sigmaprop.runs.own_functions import told
+from sigmaprop.runs.own_functions import described, told
 from sigmaprop.runs.own_sources import is_own, refused, sha256, split
 
 __all__ = ["is_own", "load", "sha256"]
@@ -110,9 +110,7 @@ def _check_trace(spec: str, function: Callable[..., Any], dim: int) -> None:
                 out = jax.eval_shape(function, x)
             except Exception as error:
                 raise refused(spec, f"for x of shape ({dim},) it raises {told(error)}") from error
-            what = f"an object of type {type(out).__name__}"
-            if isinstance(out, jax.ShapeDtypeStruct):
-                if out.shape == () and jnp.issubdtype(out.dtype, jnp.floating):
-                    continue
-                what = f"{out.dtype} of shape {out.shape}"
-            raise refused(spec, f"for x of shape ({dim},) it returns {what}, not a floating scalar")
+            is_array = isinstance(out, jax.ShapeDtypeStruct)
+            if not (is_array and out.shape == () and jnp.issubdtype(out.dtype, jnp.floating)):
+                what = f"{described(out)}, not a floating scalar"
+                raise refused(spec, f"for x of shape ({dim},) it returns {what}")

@@ -104,6 +104,13 @@ def _function(spec: str, what: str, module: ModuleType, name: str) -> Callable[.
     return function
 
 
+def described(found: Any) -> str:
+    """What a function gave, in words: dtype and shape of an array, the type of anything else."""
+    if hasattr(found, "shape"):
+        return f"{found.dtype} of shape {found.shape}"
+    return f"an object of type {type(found).__name__}"
+
+
 def told(error: BaseException) -> str:
     """The type and the first line of the message of an exception."""
     first, *_ = str(error).strip().splitlines() or [""]

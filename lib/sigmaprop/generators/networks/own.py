@@ -32,7 +32,7 @@ from jaxtyping import Array
 
 from sigmaprop.generators.networks.base import GeneratorOutput, Network
 from sigmaprop.runs import own_functions
-from sigmaprop.runs.own_functions import told
+from sigmaprop.runs.own_functions import described, told
 from sigmaprop.runs.own_sources import refused
 
 _BATCH = 5
@@ -95,7 +95,7 @@ def own_generator(
     x, features = found if isinstance(found, tuple) and len(found) == 2 else (found, z)
     _check_shape(name, "generator", "examples", x, ((_BATCH, *shape), (_BATCH, math.prod(shape))))
     if getattr(features, "ndim", 0) != 2 or features.shape[0] != _BATCH:
-        raise refused(name, f"its features are {_described(features)}, not [B, F]", "generator")
+        raise refused(name, f"its features are {described(features)}, not [B, F]", "generator")
 
     def flat(params: Any, z: Array) -> GeneratorOutput:
         out = apply(params, z)
@@ -146,7 +146,7 @@ def _called(name: str, what: str, make: Callable[..., Any], *arguments: Any) -> 
 def _pair(name: str, what: str, pair: Any) -> Pair:
     if isinstance(pair, tuple | list) and len(pair) == 2 and all(map(callable, pair)):
         return tuple(pair)
-    raise refused(name, f"give a pair of functions (init, apply), not {_described(pair)}", what)
+    raise refused(name, f"give a pair of functions (init, apply), not {described(pair)}", what)
 
 
 def _traced(name: str, what: str, init: Any, apply: Any, x: Any) -> Any:
@@ -158,12 +158,12 @@ def _traced(name: str, what: str, init: Any, apply: Any, x: Any) -> Any:
     leaves = jax.tree.leaves(params)
     wrong = [leaf for leaf in leaves if not jnp.issubdtype(leaf.dtype, jnp.floating)]
     if wrong or not leaves:
-        held = f"hold {_described(wrong[0])}" if wrong else "are none"
+        held = f"hold {described(wrong[0])}" if wrong else "are none"
         raise refused(name, f"its parameters {held}; give a pytree of floating arrays", what)
     try:
         return jax.eval_shape(apply, params, x)
     except Exception as error:
-        raise refused(name, f"for {_described(x)} its apply raises {told(error)}", what) from error
+        raise refused(name, f"for {described(x)} its apply raises {told(error)}", what) from error
 
 
 def _check_shape(name: str, what: str, noun: str, found: Any, allowed: Any) -> None:
@@ -173,12 +173,6 @@ def _check_shape(name: str, what: str, noun: str, found: Any, allowed: Any) -> N
         wanted = " or ".join(str(one) for one in dict.fromkeys(allowed))
         raise refused(
             name,
-            f"of a batch of {_BATCH} it makes {_described(found)} for {noun}, not {wanted}",
+            f"of a batch of {_BATCH} it makes {described(found)} for {noun}, not {wanted}",
             what,
         )
-
-
-def _described(found: Any) -> str:
-    if hasattr(found, "shape"):
-        return f"{found.dtype} of shape {found.shape}"
-    return f"an object of type {type(found).__name__}"

@@ -15,7 +15,7 @@ from sigmaprop.data import Mixture
 from sigmaprop.generators import gan
 from sigmaprop.generators.gan import GanSpec, GeneratorParams, Hypers, State
 from sigmaprop.generators.step import Fakes, generate
-from sigmaprop.metrics import METRICS, distances
+from sigmaprop.metrics import METRICS, distances, tracked
 
 OF = ("mean", "x")
 """What is scored: mu(z), and the sample mu(z) + noise."""
@@ -32,17 +32,19 @@ class Reference(NamedTuple):
         squared_bandwidths: of the MMD's kernels, [4].
         key: of the sliced Wasserstein distance's directions; one and the same for all.
         mixture: the truth, where it is one.
+        train: training examples, for the metrics that look for copies; [T, D].
     """
 
     data: Float[Array, "N D"]
     squared_bandwidths: Float[Array, " J"]
     key: Key[Array, ""]
     mixture: Mixture | None = None
+    train: Float[Array, "T D"] | None = None
 
 
 def names(reference: Reference) -> tuple[str, ...]:
     """The scores' names, in the order of the last axis of `score`."""
-    return distances() if reference.mixture is None else tuple(METRICS)
+    return distances() if reference.mixture is None else tracked()
 
 
 def generators(state: State) -> tuple[GeneratorParams, ...]:

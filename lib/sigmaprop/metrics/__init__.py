@@ -2,129 +2,67 @@
 
 All are pure functions of arrays, for jit and for vmap over replicas, whose memory is bounded by
 working through rows in chunks. Score the mean mu and the noisy x = mu + sigma eps separately: the
-metrics answer to noise in different ways. `METRICS` has a record of each, which help, tables,
-figures and verdicts read; nothing here imports JAX before a function is looked up.
+metrics answer to noise in different ways. `METRICS` has a record of each; `preferred_scale` says
+which sigma a metric likes best, `sensitivity` how small a change of the data it sees, and `gate`
+whether it may judge a comparison of sigmas. Nothing here imports JAX before a function is looked
+up.
 
 `real_against_real.null` says what a metric says of two samples of real data.
 """
 
-import importlib
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from sigmaprop.names import Registry
-from sigmaprop.statistics import MARGIN, Scale
+from sigmaprop import lazy
+from sigmaprop.metrics.records import METRICS, Metric
+from sigmaprop.statistics import Scale
 
+if TYPE_CHECKING:
+    from sigmaprop.metrics.gates import Gate, check_primary, gate
+    from sigmaprop.metrics.preferred import Preferred, preferred_scale
+    from sigmaprop.metrics.sensitivities import Sensitivity, sensitivity
 
-class Metric(NamedTuple):
-    """What there is to know of a metric.
+__all__ = [
+    "METRICS",
+    "Gate",
+    "Metric",
+    "Preferred",
+    "Sensitivity",
+    "check_primary",
+    "distances",
+    "gate",
+    "get",
+    "mixture_scores",
+    "preferred_scale",
+    "scale_of",
+    "sensitivity",
+    "tracked",
+]
 
-    Attributes:
-        title: what to call it.
-        scale: its good end and how two of its values compare.
-        meaning: what it measures, in one line.
-        score: ``module:function`` of ``(x [N, D], held_out [M, D], reference)``, a value [] or a
-            NamedTuple that has one of the metric's name. ``reference`` is an
-            `evaluation.Reference`: kernels' bandwidths, a key, the mixture.
-        needs: "data" to compare with, for which real data against real data are scored too; or the
-            "mixture" that the data were drawn from.
-        unit: of its values, as on an axis.
-        partial: whether it is undefined for some samples; means are then over the others.
-    """
-
-    title: str
-    scale: Scale
-    meaning: str
-    score: str
-    needs: Literal["data", "mixture"] = "mixture"
-    unit: str = ""
-    partial: bool = False
-
-    @property
-    def good(self) -> str:
-        """Its good end in words."""
-        return {
-            "smaller": "smaller is better",
-            "larger": "larger is better",
-            "target": "the nearer to what the truth scores, the better",
-        }[self.scale.better]
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The function that ``score`` names."""
-        module, _, name = self.score.partition(":")
-        return getattr(importlib.import_module(module), name)
-
-
-_COVERAGE = "sigmaprop.metrics.modes:score"
-
-METRICS = Registry(
-    "metric",
-    {
-        "mmd2": Metric(
-            "MMD²",
-            Scale("smaller", "ratio", margin=MARGIN),
-            "unbiased squared maximum mean discrepancy to held-out data",
-            "sigmaprop.metrics.mmd:score",
-            needs="data",
-            unit="MMD²",
-        ),
-        "sliced_wasserstein": Metric(
-            "sliced Wasserstein",
-            Scale("smaller"),
-            "to held-out data, 128 directions, in units of x; of finite samples it favours a sigma "
-            "that is a little too small",
-            "sigmaprop.metrics.sliced_wasserstein:score",
-            needs="data",
-            unit="units of x",
-        ),
-        "num_modes": Metric(
-            "modes",
-            Scale("larger"),
-            "modes with at least one example of high quality; blind to the spread within them",
-            _COVERAGE,
-        ),
-        "high_quality": Metric(
-            "high quality",
-            Scale("larger"),
-            "share of examples within 3 std of the nearest mode; collapse onto the modes scores "
-            "more than the truth",
-            _COVERAGE,
-        ),
-        "reverse_kl": Metric(
-            "reverse KL",
-            Scale("smaller"),
-            "of the modes' shares to equal ones, in nats",
-            _COVERAGE,
-            partial=True,
-        ),
-        "variance_ratio": Metric(
-            "variance ratio",
-            Scale("target", target=1.0),
-            "squared distance to the nearest mode over that of the data",
-            _COVERAGE,
-            partial=True,
-        ),
-        "log_likelihood": Metric(
-            "log-likelihood",
-            Scale("target"),
-            "mean log density of examples under the mixture, in nats; collapse onto the modes "
-            "scores more than the truth",
-            _COVERAGE,
-        ),
-    },
-)
-"""Every metric, in the order of tables and of the columns of scores."""
+_HOMES = {
+    "Gate": "gates",
+    "Preferred": "preferred",
+    "Sensitivity": "sensitivities",
+    "check_primary": "gates",
+    "gate": "gates",
+    "preferred_scale": "preferred",
+    "sensitivity": "sensitivities",
+}
 
 
 def distances() -> tuple[str, ...]:
-    """Names of the metrics that need held-out data alone."""
-    return tuple(name for name, metric in METRICS.items() if metric.needs == "data")
+    """Names of the metrics that a run tracks and that need held-out data alone."""
+    return tuple(name for name in tracked() if METRICS[name].needs == "data")
 
 
 def mixture_scores() -> tuple[str, ...]:
     """Names of the metrics that need the mixture which the data were drawn from."""
-    return tuple(name for name, metric in METRICS.items() if metric.needs == "mixture")
+    return tuple(name for name in tracked() if METRICS[name].needs == "mixture")
+
+
+def tracked() -> tuple[str, ...]:
+    """Names of the metrics that are scored during a run."""
+    return tuple(name for name, metric in METRICS.items() if metric.tracked)
 
 
 def get(name: str) -> Metric:
@@ -142,3 +80,6 @@ def scale_of(metric: str, ideal: Mapping[str, float]) -> Scale:
     if scale.better != "target":
         return scale
     return scale._replace(target=float(ideal.get(metric, scale.target)))
+
+
+__getattr__, __dir__ = lazy.attach(__name__, _HOMES)

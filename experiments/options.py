@@ -104,7 +104,7 @@ def own_functions(config: Any) -> dict[str, str]:
     from sigmaprop.runs.own_sources import is_own  # which --help can do without
 
     found = {}
-    for option in ("objective", "generator", "discriminator"):
+    for option in ("objective", "generator", "discriminator", "features"):
         named = getattr(config, option, ())
         swept = getattr(getattr(config, "sweep", None), option, None) or ()
         for spec in (*((named,) if isinstance(named, str) else named), *swept):

@@ -13,6 +13,7 @@ from ..advise.config import AdviseConfig
 from ..estimators.config import EstimatorsConfig
 from ..gan.config import GanConfig
 from ..limit.config import LimitConfig
+from ..metrics.config import MetricsConfig
 
 Positional = tyro.conf.Positional
 
@@ -110,6 +111,37 @@ class GanCommand:
     cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
     DCGAN on fashion_mnist; goodfellow2014: the networks and rates of that paper on mnist. The last
     two are for a GPU and need `sigmaprop data prepare`."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricsOptions(MetricsConfig):
+    """What to measure, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricsCommand:
+    """Measure which scale of samples every metric prefers, and which change of the data it sees.
+
+    A metric that prefers too small a sigma answers whether to learn sigma before any training; one
+    that sees no change cannot answer it. Without options it runs the preset `quick`. It ends with a
+    table of conclusions and the path of an HTML report.
+    """
+
+    metrics: Annotated[MetricsOptions, tyro.conf.arg(name="")]
+    preset: Literal["quick", "full", "digits", "ring"] = "quick"
+    """Options to start from. quick: Gaussian data, 192 rows in 2 and 16 dimensions, some minutes on
+    2 cores; full: 1000 rows in 64 dimensions too, an hour; digits, ring: on a data set. Options
+    given beside it win."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""

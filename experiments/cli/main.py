@@ -23,6 +23,7 @@ from ..advise.config import AdviseConfig
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
 from ..gan.config import GAN_PRESETS, GanConfig, swept
 from ..limit.config import LIMIT_PRESETS, LimitConfig
+from ..metrics.config import METRICS_PRESETS, MetricsConfig
 from ..options import flag, own_functions
 from . import arguments as words
 from . import commands
@@ -112,6 +113,12 @@ def _default(name: str, arguments: list[str]) -> Any:
             commands.EstimatorsOptions,
         ),
         "gan": (GanConfig, GAN_PRESETS, commands.GanCommand, commands.GanCommandOptions),
+        "metrics": (
+            MetricsConfig,
+            METRICS_PRESETS,
+            commands.MetricsCommand,
+            commands.MetricsOptions,
+        ),
     }.get(name)
     if found is None:
         return tyro.MISSING
@@ -188,6 +195,14 @@ def _estimators(arguments: list[str]) -> int:
     command = words.parse(commands.EstimatorsCommand, arguments, default=default, name="estimators")
     config = refuse(lambda: EstimatorsConfig(**vars(command.estimators)))
     return _launch("estimators", config, command, base, origin)
+
+
+def _metrics(arguments: list[str]) -> int:
+    base, origin = _starting_point(arguments, "metrics", MetricsConfig, METRICS_PRESETS)
+    default = commands.MetricsCommand(commands.MetricsOptions(**vars(base)))
+    command = words.parse(commands.MetricsCommand, arguments, default=default, name="metrics")
+    config = refuse(lambda: MetricsConfig(**vars(command.metrics)))
+    return _launch("metrics", config, command, base, origin)
 
 
 def _gan(arguments: list[str]) -> int:
@@ -417,6 +432,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (commands.LimitCommand, _limit),
     "estimators": (commands.EstimatorsCommand, _estimators),
     "gan": (commands.GanCommand, _gan),
+    "metrics": (commands.MetricsCommand, _metrics),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

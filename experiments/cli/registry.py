@@ -10,10 +10,12 @@ from ..estimators import run as estimators
 from ..estimators.config import EstimatorsConfig
 from ..limit import run as limit
 from ..limit.config import LimitConfig
+from ..metrics import run as metrics
+from ..metrics.config import MetricsConfig
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
-NAMES = ("limit", "estimators", "gan")
+NAMES = ("limit", "estimators", "gan", "metrics")
 """Commands whose runs can be replayed and reported on."""
 
 
@@ -79,6 +81,12 @@ def _limit_report(target, directories, tell) -> None:
     report.write(target, directories, tell)
 
 
+def _metrics_report(target, directories, tell) -> None:
+    from sigmaprop.reporting import metrics as report
+
+    report.write(target, directories, tell)
+
+
 def _estimators_report(target, directories, tell) -> None:
     from sigmaprop.reporting import estimators as report
 
@@ -112,6 +120,20 @@ _EXPERIMENTS = {
         timed=estimators.TIMED,
         forecast=estimators.forecast,
         write_report=_estimators_report,
+        summary=print_claims,
+    ),
+    "metrics": Experiment(
+        command="metrics",
+        config=MetricsConfig,
+        prepare=metrics.prepare,
+        headline=metrics.headline,
+        total=metrics.total_work,
+        run=lambda *arguments: metrics.run(*arguments),
+        keys=metrics.KEYS,
+        values=metrics.VALUES,
+        timed=(),
+        forecast=metrics.forecast,
+        write_report=_metrics_report,
         summary=print_claims,
     ),
 }

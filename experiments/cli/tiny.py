@@ -34,6 +34,13 @@ SIZES: dict[str, dict[str, Any]] = {
         "gap_evaluations": 1,
         "gap_samples": 64,
     },
+    "metrics": {
+        "metrics": ("mmd2", "sliced_wasserstein", "coverage"),
+        "num_samples": 64,
+        "num_held_out": 64,
+        "repeats": 16,
+        "draws": 20,
+    },
     "advise": {"budget": 20_000},
 }
 """By command: the options that are cut. The numbers that come out mean nothing."""

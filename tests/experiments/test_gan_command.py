@@ -57,7 +57,7 @@ def test_every_window_score_and_gap_has_its_rows(ended):
     assert {count(metric) for metric in METRICS} == {windows * replicas}
     scored = len({round(share * 25) for share in (0.1, 0.25, 0.4, 0.6)} | {22, 25})
     each = scored * replicas * len(evaluation.OF) * len(evaluation.WEIGHTS)
-    for name in metrics.METRICS:
+    for name in metrics.tracked():
         assert count(name) == each
     assert count("diverged_at") == replicas
     assert count("gap_bias_relative") == 3 * 2

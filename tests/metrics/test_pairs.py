@@ -19,7 +19,10 @@ def images(rows):
 
 PAIRS = [
     (images(slice(0, 300)), images(slice(300, 700))),
-    (np.random.default_rng(0).normal(size=(200, 3)), np.random.default_rng(1).normal(size=(150, 3))),
+    (
+        np.random.default_rng(0).normal(size=(200, 3)),
+        np.random.default_rng(1).normal(size=(150, 3)),
+    ),
 ]
 
 

@@ -9,9 +9,7 @@ from scipy.spatial.distance import cdist
 
 from sigmaprop.metrics import sinkhorn
 
-measure = jax.jit(
-    sinkhorn.transport, static_argnames=("regularisation", "num_iterations", "chunk")
-)
+measure = jax.jit(sinkhorn.transport, static_argnames=("regularisation", "num_iterations", "chunk"))
 
 
 def samples(num=60, dim=3):

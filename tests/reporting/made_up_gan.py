@@ -70,7 +70,7 @@ def table_of(described, mixture, average=True, diverged=None, early=False):
         if one["arm"] == "low_rank":
             row[steps > 50, METRICS.index("at_floor")] = 1.0
     tables = [gan_tables.rows(numbers, steps, METRICS, windows)]
-    names = tuple(metrics.METRICS) if mixture else metrics.distances()
+    names = metrics.tracked() if mixture else metrics.distances()
     for weights in evaluation.WEIGHTS if average else ("last",):
         for of in evaluation.OF:
             values = [

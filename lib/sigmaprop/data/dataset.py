@@ -32,6 +32,8 @@ class Dataset(NamedTuple):
             `LinearGaussian`; None where it is unknown.
         labels: class, component or arm of each row, int32 [N], or None.
         noise_std: std of the noise that `load` added, in units of x; 0 for none.
+        finest: std of the finest structure where it is known, in units of x: of a mixture's
+            components, of a curve, of the noise around a plane. None where it is not.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset(NamedTuple):
     truth: Any = None
     labels: Int[np.ndarray, " N"] | None = None
     noise_std: float = 0.0
+    finest: float | None = None
 
     @property
     def dim(self) -> int:
@@ -67,8 +70,12 @@ def synthetic(
     noise_std: float,
     truth: Any = None,
     labels: Int[np.ndarray, " N"] | None = None,
+    finest: float | None = None,
 ) -> Dataset:
-    """A set of `SYNTHETIC_ROWS` examples that were drawn independently, noise added to them."""
+    """A set of `SYNTHETIC_ROWS` examples that were drawn independently, noise added to them.
+
+    ``finest`` is the std of the finest structure of ``clean``.
+    """
     x = clean + noise_std * generator(name, "noise").standard_normal(clean.shape)
     return Dataset(
         name=name,
@@ -79,6 +86,7 @@ def synthetic(
         truth=truth,
         labels=None if labels is None else labels.astype(np.int32),
         noise_std=noise_std,
+        finest=None if finest is None else float(np.hypot(finest, noise_std)),
     )
 
 

@@ -64,7 +64,7 @@ def linear_gaussian(options: DataOptions) -> Dataset:
     shape = (sum(SYNTHETIC_ROWS), options.latent_dim)
     x = generator("linear_gaussian", "latent").standard_normal(shape) @ factor.T
     truth = LinearGaussian(np.zeros(options.dim, np.float32), factor.astype(np.float32), noise_std)
-    return synthetic("linear_gaussian", x, noise_std, truth)
+    return synthetic("linear_gaussian", x, noise_std, truth, finest=0.0)
 
 
 def _orthonormal(dim: int, num: int) -> Float[np.ndarray, "dim num"]:

@@ -70,8 +70,9 @@ def spirals(options: DataOptions) -> Dataset:
     radius = np.sqrt(rng.random(num))
     angle = np.pi * (2.0 * _TURNS * radius + arm)
     curve = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    x = curve + (options.std or SPIRALS_STD) * rng.standard_normal((num, 2))
-    return synthetic("spirals", x, options.noise_std or 0.0, labels=arm)
+    std = options.std or SPIRALS_STD
+    x = curve + std * rng.standard_normal((num, 2))
+    return synthetic("spirals", x, options.noise_std or 0.0, labels=arm, finest=std)
 
 
 def _mixture(
@@ -84,4 +85,4 @@ def _mixture(
     component = rng.integers(len(means), size=num)
     x = means[component] + std * rng.standard_normal((num, means.shape[1]))
     truth = Mixture(means.astype(np.float32), float(np.hypot(std, noise_std)))
-    return synthetic(name, x, noise_std, truth, component)
+    return synthetic(name, x, noise_std, truth, component, finest=std)

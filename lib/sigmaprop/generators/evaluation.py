@@ -4,42 +4,23 @@ Noise can help a mean and harm a sample, or the other way round, so nothing here
 scores compare with held-out examples; those of a mixture compare with the mixture itself.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from sigmaprop.data import Mixture
 from sigmaprop.generators import gan
 from sigmaprop.generators.gan import GanSpec, GeneratorParams, Hypers, State
 from sigmaprop.generators.step import Fakes, generate
-from sigmaprop.metrics import METRICS, distances, tracked
+from sigmaprop.metrics import distances, tracked
+from sigmaprop.metrics.scoring import Reference, scores
+
+__all__ = ["OF", "WEIGHTS", "Reference", "generators", "names", "sample", "score", "scores"]
 
 OF = ("mean", "x")
 """What is scored: mu(z), and the sample mu(z) + noise."""
 
 WEIGHTS = ("last", "average")
 """Whose parameters: the last iterate's, and their moving average's."""
-
-
-class Reference(NamedTuple):
-    """What generated examples are compared with.
-
-    Attributes:
-        data: all examples, [N, D].
-        squared_bandwidths: of the MMD's kernels, [4].
-        key: of the sliced Wasserstein distance's directions; one and the same for all.
-        mixture: the truth, where it is one.
-        train: training examples, for the metrics that look for copies; [T, D].
-    """
-
-    data: Float[Array, "N D"]
-    squared_bandwidths: Float[Array, " J"]
-    key: Key[Array, ""]
-    mixture: Mixture | None = None
-    train: Float[Array, "T D"] | None = None
 
 
 def names(reference: Reference) -> tuple[str, ...]:
@@ -97,22 +78,3 @@ def score(
         return jnp.stack([scores(x, held_out, reference, names(reference)) for x in both])
 
     return jnp.stack([of_generator(params) for params in generators(state)])
-
-
-def scores(
-    x: Float[Array, "N D"],
-    held_out: Float[Array, "M D"],
-    reference: Reference,
-    wanted: Sequence[str],
-) -> Float[Array, " K"]:
-    """The metrics of these names for one sample; one pass serves those of one function."""
-    passes: dict[str, Any] = {}
-    values = []
-    for name in wanted:
-        metric = METRICS[name]
-        if metric.score not in passes:
-            passes[metric.score] = metric.function(x, held_out, reference)
-        result = passes[metric.score]
-        value = getattr(result, name) if isinstance(result, tuple) else result
-        values.append(jnp.asarray(value, jnp.float32))
-    return jnp.stack(values)

@@ -58,7 +58,7 @@ def statistic(
 
 
 def _number_below(values: Array, others: Array, weights: Array) -> Array:
-    """For each value, by column of weights [M, K], the weight of others below it, equal ones half."""
+    """For each value, and column of weights [M, K], the weight of what lies below; ties half."""
     order = jnp.argsort(others)
     sums = jnp.concatenate([jnp.zeros_like(weights[:1]), jnp.cumsum(weights[order], axis=0)])
     left = jnp.searchsorted(others[order], values, side="left")

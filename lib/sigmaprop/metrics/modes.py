@@ -121,6 +121,8 @@ def expected_log_likelihood(means: Float[np.ndarray, "K D"], std: float) -> floa
     """
     means = np.asarray(means, np.float64)
     num_modes, dim = means.shape
+    if num_modes == 1:
+        return -dim * (math.log(2 * math.pi * math.e) / 2 + math.log(std))
     if dim > 3:
         raise ValueError(f"quadrature in {dim} dimensions is not feasible; at most 3")
     own, weight = np.polynomial.hermite_e.hermegauss(_NODES)

@@ -33,6 +33,10 @@ _COLUMNS = {
         ("study", "objective", "gaussian", "estimator", "noise", "wrt", "metric"),
         ("dim", "sigma", "num_samples", "x", *_MEASURED),
     ),
+    "metrics": (
+        ("metric", "data", "features", "quantity"),
+        ("dim", "num_samples", "num_held_out", "x", "value", "error", "low", "high"),
+    ),
     "gan": (("metric", "of", "weights"), ("step", "replica", "sigma", "batch_size", "value")),
 }
 """By command the columns of words and of numbers that its table must have."""

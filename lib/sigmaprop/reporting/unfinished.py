@@ -7,7 +7,11 @@ from sigmaprop.names import shortened
 from sigmaprop.runs import state
 from sigmaprop.runs.files import RunError, read_json
 
-_PARTS = {"limit": ("objective", "objectives"), "estimators": ("studies", "studies")}
+_PARTS = {
+    "limit": ("objective", "objectives"),
+    "estimators": ("studies", "studies"),
+    "metrics": ("metrics", "metrics"),
+}
 """Commands whose runs are recorded by parts: the option that lists these, and their name."""
 
 

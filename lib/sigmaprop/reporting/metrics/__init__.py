@@ -1,0 +1,5 @@
+"""The report of `sigmaprop metrics`."""
+
+from sigmaprop.reporting.metrics.report import FIGURES, write
+
+__all__ = ["FIGURES", "write"]

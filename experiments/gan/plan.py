@@ -230,9 +230,10 @@ def _bandwidths(
                 f"{dataset.name} has {count} {name} row{'' if count == 1 else 's'}; scores need 2 "
                 "or more: choose another --dataset or a larger --data.num"
             )
+    finest = dataset.finest if config.kernel == "finest" else None
     try:
         each = [
-            mmd.squared_bandwidths(dataset.x[split.train])
+            mmd.squared_bandwidths(dataset.x[split.train], finest=finest)
             for split in (splits if config.redraw_split else splits[:1])
         ]
     except ValueError as error:

@@ -9,6 +9,7 @@ The finest scale is that of the components where they are known; else that of th
 its own std; or, which asks for more, that of a row's distance to its nearest neighbours.
 """
 
+import functools
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
@@ -19,7 +20,7 @@ from jaxtyping import Array, Float, Key
 from sigmaprop.metrics import mmd
 from sigmaprop.metrics.neighbours import nearest
 from sigmaprop.metrics.records import METRICS
-from sigmaprop.metrics.scoring import Features, Reference, scores
+from sigmaprop.metrics.scoring import Components, Features, Reference, scores
 
 CHANGES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Relative changes of the finest scale that are tried, up and down."""
@@ -104,12 +105,14 @@ def sensitivity(
         scale = jnp.full_like(scale, finest)
     known = finest if features is None else None
     bandwidths = mmd.squared_bandwidths(_seen(rows, features), finest=known)
-    context = Reference(rows, bandwidths, jax.random.fold_in(key, 1), mixture)
+    truth = None if mixture is None else Components(jnp.asarray(mixture.means), mixture.std)
+    context = Reference(rows, bandwidths, jax.random.fold_in(key, 1), truth)
     sizes = (num_samples, num_held_out)
     keys = jax.random.split(jax.random.fold_in(key, 0), num_draws)
-    values = np.asarray(
-        _values(name, sizes, features, rows, centres, context, scale, keys), np.float64
+    measured = _values(
+        _Rows(rows, centres, scale), context, keys, name=name, sizes=sizes, features=features
     )
+    values = np.asarray(measured, np.float64)
     grown, shrunk = _power(name, values)
     change = max(_least(grown), _least(shrunk))
     return Sensitivity(change, grown, shrunk, float(jnp.sqrt(jnp.mean(scale**2))), *sizes)
@@ -130,46 +133,55 @@ def _centres(rows: Array, means: Any, structure: Structure) -> Array:
     return means[nearest(rows, means, 1).indices[:, 0]]
 
 
+class _Rows(NamedTuple):
+    """What draws are made of: rows, what each is drawn to, the scale of the noise [D]."""
+
+    rows: Array
+    centres: Array
+    scale: Array
+
+
+@functools.partial(jax.jit, static_argnames=("name", "sizes", "features"))
 def _values(
+    rows: _Rows,
+    context: Reference,
+    keys: Array,
+    *,
     name: str,
     sizes: tuple[int, int],
     features: Features | None,
-    rows: Array,
-    centres: Array,
-    context: Reference,
-    scale: Array,
-    keys: Array,
 ) -> Array:
     """The metric of every draw: unchanged, grown by each change, shrunk by each, [B, 1 + 2 C]."""
-    num, num_held_out = sizes
-    most = max(sizes)
+    measure = functools.partial(_of_draw, rows, context, name, sizes, features)
+    return jax.lax.map(measure, keys)
+
+
+def _of_draw(
+    own: _Rows,
+    context: Reference,
+    name: str,
+    sizes: tuple[int, int],
+    features: Features | None,
+    key: Array,
+) -> Array:
+    """The metric of one draw, [1 + 2 C]."""
+    num, both = sizes[0], sum(sizes)
+    key_rows, key_noise = jax.random.split(key)
+    order = jax.random.permutation(key_rows, len(own.rows))
+    x, way = own.rows[order[:num]], (own.centres - own.rows)[order[:num]]
+    eps = own.scale * jax.random.normal(key_noise, x.shape)
+    held_out = _seen(own.rows[order[num:both]], features)
+    train = _seen(own.rows[order[both:][: max(sizes)]], features)
+
+    def at(change: tuple[Array, Array]) -> Array:
+        noise, share = change
+        changed = _seen(x + share * way + noise * eps, features)
+        return scores(changed, held_out, context._replace(train=train), (name,))[0]
+
     changes = jnp.asarray(CHANGES)
-    added = jnp.concatenate([jnp.zeros(1), jnp.sqrt((1 + changes) ** 2 - 1), 0 * changes])
-    drawn = jnp.concatenate([jnp.zeros(1), 0 * changes, changes])
-
-    @jax.jit
-    def measure(
-        rows: Array, centres: Array, scale: Array, context: Reference, keys: Array
-    ) -> Array:
-        def one(key: Array) -> Array:
-            key_rows, key_noise = jax.random.split(key)
-            order = jax.random.permutation(key_rows, len(rows))
-            chosen, rest = order[:num], order[num : num + num_held_out]
-            eps = jax.random.normal(key_noise, (num, rows.shape[1]))
-            held_out = _seen(rows[rest], features)
-            train = _seen(rows[order[num + num_held_out :][:most]], features)
-            own = context._replace(train=train)
-
-            def at(change: tuple[Array, Array]) -> Array:
-                noise, share = change
-                x = rows[chosen] + share * (centres[chosen] - rows[chosen]) + noise * scale * eps
-                return scores(_seen(x, features), held_out, own, (name,))[0]
-
-            return jax.lax.map(at, (added, drawn))
-
-        return jax.lax.map(one, keys)
-
-    return measure(rows, centres, scale, context, keys)
+    noise = jnp.concatenate([jnp.zeros(1), jnp.sqrt((1 + changes) ** 2 - 1), 0 * changes])
+    share = jnp.concatenate([jnp.zeros(1), 0 * changes, changes])
+    return jax.lax.map(at, (noise, share))
 
 
 def _power(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -296,6 +296,11 @@ class BenchGan(BenchLimit):
 
 
 @dataclasses.dataclass(frozen=True)
+class BenchMetrics(BenchLimit):
+    """Time the metrics of samples against the packages that define them (extra `peers`)."""
+
+
+@dataclasses.dataclass(frozen=True)
 class DataList:
     """List every data set: what it is, its shape, where it comes from, whether it is ready."""
 
@@ -320,8 +325,9 @@ class DataPrepare:
 class BenchCommand:
     """Time what the commands run against its parts, and against other ways to write it."""
 
-    what: Positional[Literal["limit", "estimators", "gan"]]
-    """What to time: the sweep over sigma and batch size, every estimator, or steps of many GANs."""
+    what: Positional[Literal["limit", "estimators", "gan", "metrics"]]
+    """What to time: the sweep over sigma and batch size, every estimator, steps of many GANs, or
+    the metrics of samples."""
     repeats: int = 7
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None

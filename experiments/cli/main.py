@@ -26,7 +26,7 @@ from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..metrics.config import METRICS_PRESETS, MetricsConfig
 from ..options import flag, own_functions
 from . import arguments as words
-from . import commands
+from . import benching, commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
 from .tiny import cut
@@ -375,40 +375,9 @@ def _doctor(arguments: list[str]) -> int:
 
 def _bench(arguments: list[str]) -> int:
     command = words.parse(commands.BenchCommand, arguments, name="bench")
-    if command.repeats < 3:
-        raise UserError(f"--repeats is {shown(command.repeats)}; it must be at least 3")
-    refuse(lambda: _check_bench(command))
+    refuse(lambda: benching.check(command))
     start_jax()
-    if command.what == "gan":
-        from ..bench import gan as bench_gan
-
-        return report_user_errors(
-            lambda: bench_gan.gan(
-                command.repeats, command.out, command.replicas, command.torch_python
-            )
-        )
-    if command.what == "estimators":
-        from ..bench import estimators as bench_estimators
-
-        return report_user_errors(
-            lambda: bench_estimators.estimators(command.repeats, command.out, command.optax_path)
-        )
-    from ..bench import limit as bench
-
-    return report_user_errors(lambda: bench.limit_sweep(command.repeats, command.out))
-
-
-def _check_bench(command: commands.BenchCommand) -> None:
-    """Refuses options of another benchmark, and numbers of replicas that are none."""
-    belongs = {"optax_path": "estimators", "replicas": "gan", "torch_python": "gan"}
-    for name, what in belongs.items():
-        value = getattr(command, name)
-        if value is not None and command.what != what:
-            text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            raise ValueError(f"{flag(name)} {shortened(text)} goes with `bench {what}` only")
-    if command.replicas is not None and (not command.replicas or min(command.replicas) < 1):
-        text = shortened(" ".join(map(str, command.replicas)))
-        raise ValueError(f"--replicas is {text or 'empty'}; it needs whole numbers >= 1")
+    return report_user_errors(lambda: benching.run(command))
 
 
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
@@ -423,6 +392,7 @@ _KINDS: dict[tuple[str, ...], type] = {
     ("bench", "limit"): commands.BenchLimit,
     ("bench", "estimators"): commands.BenchEstimators,
     ("bench", "gan"): commands.BenchGan,
+    ("bench", "metrics"): commands.BenchMetrics,
     ("data", "list"): commands.DataList,
     ("data", "prepare"): commands.DataPrepare,
 }

@@ -208,9 +208,7 @@ class GanConfig(GanOptions):
     earlier ones are scored too."""
     eval_samples: int = option(1000, within=(16, 10**6), group="measurements")
     """Generated examples behind each score, 16 to 10^6."""
-    kernel: Literal["finest", "coarse"] = option(
-        "finest", group="measurements", missing="coarse"
-    )
+    kernel: Literal["finest", "coarse"] = option("finest", group="measurements", missing="coarse")
     """Bandwidths of MMD²'s kernels. finest: down to the data's finest scale where that is known (of
     a mixture's components, say). coarse: from the median distance alone, which does not see how
     wide the components of a mixture are."""

@@ -13,6 +13,7 @@ from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.fmt import percent, short
 from sigmaprop.reporting.frame import load_all
 from sigmaprop.reporting.gan import examples, gap, scores, sigma, training, words
+from sigmaprop.reporting.gan.opinions import opinion
 from sigmaprop.reporting.gan.scores import WEIGHTS
 from sigmaprop.reporting.gan.series import comparisons_of
 from sigmaprop.reporting.gan.words import middle, ranged, ratio
@@ -110,7 +111,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
         if not run.notice:
             found = comparisons_of(run)
             sentences += [before + text for text in words.found(numbers, found)]
-            for table in _tables(numbers, found, before):
+            for table in _tables(numbers, found, before, run.directory):
                 (first if table.open and not first else tables).append(table)
     if not sentences:
         sentences = ["Arms are compared at the end of a run."]
@@ -134,7 +135,9 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
     )
 
 
-def _tables(run: Measured, found: Sequence[Comparison], before: str) -> Iterator[Table]:
+def _tables(
+    run: Measured, found: Sequence[Comparison], before: str, directory: Path
+) -> Iterator[Table]:
     """The comparison by the weights that were scored, then what belongs to mixtures."""
     for weights, text in WEIGHTS.items():
         if not any(one.score("mmd2", "x", weights) for one in found):
@@ -145,6 +148,8 @@ def _tables(run: Measured, found: Sequence[Comparison], before: str) -> Iterator
             if any(one.score(metrics[0], "x", weights) for one in found):
                 judged = (metrics[0], weights) == (PRIMARY[0], PRIMARY[2])
                 caption = f"{before}{what}, {text}: means over seeds (medians where runs diverged)"
+                if own := opinion(directory, run.config, metrics[0]) if len(metrics) == 1 else "":
+                    caption += f". {what} {own}"
                 rows = [list(_row(one, metrics, weights, found, judged)) for one in found]
                 if len(metrics) > 1 and run.ideal:
                     ideal = (short(run.ideal.get(metric, math.nan)) for metric in metrics)

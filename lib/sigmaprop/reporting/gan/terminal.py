@@ -10,6 +10,7 @@ from rich.text import Text
 from sigmaprop.generators.scores import Comparison, Score
 from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
+from sigmaprop.reporting.gan.opinions import opinions
 from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, level, ratio
 from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.files import read_json
@@ -34,10 +35,12 @@ def tables(directory: Path, found: Sequence[Comparison]) -> Iterator[Table | Tex
         found: its comparison.
     """
     reference = read_json(directory / "reference.json")
+    config = read_json(directory / "config.json").get("config", {})
     yield _distances(found)
     if any(one.score("num_modes", "x", "last") for one in found):
         yield _modes(found, reference.get("ideal", {}))
-    yield Text("\n".join(_notes(reference["distances"], found)), style="dim")
+    notes = [*_notes(reference["distances"], found), opinions(directory, config)]
+    yield Text("\n".join(filter(None, notes)), style="dim")
 
 
 def _distances(found: Sequence[Comparison]) -> Table:

@@ -5,6 +5,7 @@ from rich.table import Table
 from sigmaprop.data import options as data_options
 from sigmaprop.generators import losses, networks, optimizers, parameterisation
 from sigmaprop.generators.arms import ARMS
+from sigmaprop.metrics import METRICS, registered
 
 from ..gan.config import GAN_PRESETS, swept
 from .listing_tables import add, table
@@ -21,7 +22,7 @@ _PENALTIES = {
 
 
 def tables() -> tuple[Table, ...]:
-    """Arms, losses, penalties, networks, data sets and presets."""
+    """Arms, losses, penalties, networks, data sets, presets and metrics."""
     return (
         _described("Arms (--arm)", {name: arm.text for name, arm in ARMS.items()}),
         _described("Losses (--loss), l the logit", {n: losses.get(n).text for n in losses.names()}),
@@ -29,6 +30,7 @@ def tables() -> tuple[Table, ...]:
         _described("Networks and their parts", _parts()),
         _data_sets(),
         _presets(),
+        _described("Metrics (--metrics); * is scored during `sigmaprop gan`", _metrics()),
     )
 
 
@@ -49,6 +51,16 @@ def _parts() -> dict[str, str]:
         "--output": ", ".join(networks.OUTPUTS),
         "--optimizer": ", ".join(optimizers.names()),
         "--parameterisation": ", ".join(parameterisation.names()),
+    }
+
+
+def _metrics() -> dict[str, str]:
+    """Each with what it measures, its good end, and what is registered of it."""
+    return {
+        f"{name}{' *' if metric.tracked else ''}": "; ".join(
+            filter(None, (metric.meaning, metric.good, registered.told(name, dim=16)))
+        )
+        for name, metric in METRICS.items()
     }
 
 

@@ -176,10 +176,10 @@ def _measured(
     config: MetricsConfig, plan: Plan, case: Case, name: str, key: jax.Array
 ) -> Iterator[Preferred | Sensitivity]:
     """What there is to measure of a metric on a case: nothing where it has no meaning."""
-    dataset, measure = case.dataset, functools.partial(preferred_scale, name)
-    most = {"most_repeats": config.repeats}
+    dataset = case.dataset
+    measure = functools.partial(preferred_scale, name, most_repeats=config.repeats)
     if dataset is None:
-        yield measure(case.dim, case.num_samples, jax.random.fold_in(key, case.dim), **most)
+        yield measure(case.dim, case.num_samples, jax.random.fold_in(key, case.dim))
         return
     see, truth = plan.features.function, dataset.truth
     if METRICS[name].needs == "mixture":
@@ -210,7 +210,6 @@ def _measured(
             noise=seen.finest,
             finest=dataset.finest,
             features=see,
-            **most,
         )
     yield seen
 

@@ -24,7 +24,8 @@ def rows(directories: Sequence[Path]) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for directory in directories:
         frame = load(directory).frame
-        for one in frame[frame["quantity"].isin(_QUANTITIES)].to_dict("records"):
+        chosen = frame[frame["quantity"].isin(_QUANTITIES)]
+        for one in ({str(k): v for k, v in row.items()} for row in chosen.to_dict("records")):
             size = int(one["num_samples"]) if one["data"] == "gaussian" else 0
             key = (one["metric"], one["data"], one["features"], int(one["dim"]), size)
             row = found.setdefault(key, _empty(one))

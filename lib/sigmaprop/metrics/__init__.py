@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sigmaprop import lazy
 from sigmaprop.metrics.records import METRICS, Metric
-from sigmaprop.statistics import Scale
+from sigmaprop.statistics.scales import Scale
 
 if TYPE_CHECKING:
     from sigmaprop.metrics.gates import Gate, check_primary, gate

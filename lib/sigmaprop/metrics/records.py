@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from sigmaprop.names import Registry, resolve
-from sigmaprop.statistics import MARGIN, Scale
+from sigmaprop.statistics.scales import MARGIN, Scale
 
 
 class Metric(NamedTuple):

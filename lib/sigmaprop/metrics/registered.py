@@ -42,7 +42,7 @@ class Registered(NamedTuple):
 @functools.cache
 def table() -> tuple[Registered, ...]:
     """Everything that is registered."""
-    text = importlib.resources.files(__package__).joinpath("registered.json").read_text()
+    text = importlib.resources.files("sigmaprop.metrics").joinpath("registered.json").read_text()
     return tuple(Registered(**{k: _number(v) for k, v in row.items()}) for row in json.loads(text))
 
 

@@ -8,48 +8,51 @@
 All are pure functions of arrays: no file, no figure, no run.
 """
 
-from sigmaprop.statistics.claims import UNKNOWN, Claim, as_json, claim, exact
-from sigmaprop.statistics.intervals import (
-    LEVEL,
-    Interval,
-    interval,
-    jackknife,
-    jackknife_interval,
-    log_slope,
-    mean_and_error,
-    norm_of_mean,
-    squared_norm,
-)
-from sigmaprop.statistics.paired import (
-    Method,
-    Runs,
-    Test,
-    Worst,
-    differences,
-    holm,
-    log_ratio,
-    middle,
-    paired_difference,
-    paired_p_value,
-    signed_rank_p_value,
-    smallest_detectable,
-    spread_limit,
-)
-from sigmaprop.statistics.verdicts import (
-    ALPHA,
-    FEWEST,
-    MARGIN,
-    Comparison,
-    Outcome,
-    Pair,
-    Scale,
-    Verdict,
-    bound,
-    central,
-    compare,
-    fewest_seeds,
-    judge,
-)
+from typing import TYPE_CHECKING
+
+from sigmaprop import lazy
+
+if TYPE_CHECKING:
+    from sigmaprop.statistics.claims import UNKNOWN, Claim, as_json, claim, exact
+    from sigmaprop.statistics.intervals import (
+        LEVEL,
+        Interval,
+        interval,
+        jackknife,
+        jackknife_interval,
+        log_slope,
+        mean_and_error,
+        norm_of_mean,
+        squared_norm,
+    )
+    from sigmaprop.statistics.paired import (
+        Method,
+        Runs,
+        Test,
+        differences,
+        holm,
+        log_ratio,
+        middle,
+        paired_difference,
+        paired_p_value,
+        signed_rank_p_value,
+        smallest_detectable,
+        spread_limit,
+    )
+    from sigmaprop.statistics.scales import MARGIN, Scale, Worst
+    from sigmaprop.statistics.verdicts import (
+        ALPHA,
+        FEWEST,
+        Comparison,
+        Outcome,
+        Pair,
+        Verdict,
+        bound,
+        central,
+        compare,
+        fewest_seeds,
+        judge,
+    )
 
 __all__ = [
     "ALPHA",
@@ -93,3 +96,48 @@ __all__ = [
     "spread_limit",
     "squared_norm",
 ]
+
+_HOMES = {
+    "ALPHA": "verdicts",
+    "Claim": "claims",
+    "Comparison": "verdicts",
+    "FEWEST": "verdicts",
+    "Interval": "intervals",
+    "LEVEL": "intervals",
+    "MARGIN": "scales",
+    "Method": "paired",
+    "Outcome": "verdicts",
+    "Pair": "verdicts",
+    "Runs": "paired",
+    "Scale": "scales",
+    "Test": "paired",
+    "UNKNOWN": "claims",
+    "Verdict": "verdicts",
+    "Worst": "scales",
+    "as_json": "claims",
+    "bound": "verdicts",
+    "central": "verdicts",
+    "claim": "claims",
+    "compare": "verdicts",
+    "differences": "paired",
+    "exact": "claims",
+    "fewest_seeds": "verdicts",
+    "holm": "paired",
+    "interval": "intervals",
+    "jackknife": "intervals",
+    "jackknife_interval": "intervals",
+    "judge": "verdicts",
+    "log_ratio": "paired",
+    "log_slope": "intervals",
+    "mean_and_error": "intervals",
+    "middle": "paired",
+    "norm_of_mean": "intervals",
+    "paired_difference": "paired",
+    "paired_p_value": "paired",
+    "signed_rank_p_value": "paired",
+    "smallest_detectable": "paired",
+    "spread_limit": "paired",
+    "squared_norm": "intervals",
+}
+
+__getattr__, __dir__ = lazy.attach(__name__, _HOMES)

@@ -14,10 +14,10 @@ from jaxtyping import Float
 
 from sigmaprop.names import unknown
 from sigmaprop.statistics.intervals import Interval, interval
+from sigmaprop.statistics.scales import Worst
 
 Method = Literal["t", "bca"]
 Test = Literal["t", "signed_rank"]
-Worst = Literal["largest", "smallest"]
 Runs = Float[np.ndarray, " S"]
 """A metric of the runs of one cell (an arm on a data set), one entry a seed."""
 

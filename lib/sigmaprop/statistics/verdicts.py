@@ -27,7 +27,6 @@ from sigmaprop.statistics.intervals import Interval
 from sigmaprop.statistics.paired import (
     Runs,
     Test,
-    Worst,
     differences,
     holm,
     lean,
@@ -38,18 +37,15 @@ from sigmaprop.statistics.paired import (
     smallest_detectable,
     spread_limit,
 )
+from sigmaprop.statistics.scales import Scale
 
 ALPHA = 0.05
 """Largest probability that a family without any effect gets a verdict of better or worse."""
 FEWEST = 3
 """Fewer seeds give no interval and no verdict."""
-MARGIN = 1.25
-"""Ratios from 1 / MARGIN to MARGIN count as equivalent."""
 
 Verdict = Literal["holds", "fails", "not resolved"]
 Outcome = Literal["better", "worse", "equivalent", "non-inferior", "not resolved", "too few seeds"]
-Better = Literal["smaller", "larger", "target"]
-By = Literal["difference", "ratio"]
 
 
 def judge(measured: Interval, lowest: float, highest: float) -> Verdict:
@@ -66,28 +62,6 @@ def judge(measured: Interval, lowest: float, highest: float) -> Verdict:
     if lowest <= low and high <= highest:
         return "holds"
     return "fails" if high < lowest or low > highest else "not resolved"
-
-
-class Scale(NamedTuple):
-    """How the numbers of a metric compare.
-
-    Attributes:
-        better: its good end, "smaller" or "larger", or "target": the nearer to ``target``.
-        by: "difference" of two values (of their distances to the target), or their "ratio".
-        target: what truth itself would score.
-        margin: the largest harm that counts as none, a difference, or a factor above 1; NaN for
-            metrics without one, of which none is called equivalent.
-    """
-
-    better: Better = "smaller"
-    by: By = "difference"
-    target: float = np.nan
-    margin: float = np.nan
-
-    @property
-    def worst(self) -> Worst:
-        """The bad end; of a target, that of the distance to it."""
-        return "smallest" if self.better == "larger" else "largest"
 
 
 class Pair(NamedTuple):

@@ -75,7 +75,7 @@ def _curves(runs: Sequence[Run]) -> pd.DataFrame | None:
                 error = rows["error"].to_numpy(float) / span
                 points = pd.DataFrame({"x": rows["x"], "value": share, "error": error})
                 title = METRICS[str(name)].title
-                look = [nth(number)] * len(points)
+                look = pd.Series([nth(number)] * len(points), points.index)
                 tables.append(points.assign(panel=title, curve=case, look=look))
     order = [metric.title for metric in METRICS.values()]
     tables.sort(key=lambda table: order.index(table["panel"].iloc[0]))
@@ -90,7 +90,7 @@ def _power(runs: Sequence[Run]) -> pd.DataFrame | None:
             own = table[table["quantity"] == direction]
             panel = {"panel": f"{case}: {words}"}
             for name, rows in own.groupby("metric", sort=False):
-                look = [nth(list(METRICS).index(str(name)))] * len(rows)
+                look = pd.Series([nth(list(METRICS).index(str(name)))] * len(rows), rows.index)
                 points = rows[["x", "value"]].assign(**panel)
                 tables.append(points.assign(curve=METRICS[str(name)].title, look=look))
             if len(own):

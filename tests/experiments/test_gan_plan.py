@@ -144,6 +144,25 @@ def test_without_redrawn_splits_all_seeds_share_the_bandwidths_of_the_set():
     )
 
 
+def test_bandwidths_reach_down_to_the_components_of_a_mixture():
+    fine = gan_plan.prepare(config(dataset="ring"))
+    coarse = gan_plan.prepare(config(dataset="ring", kernel="coarse"))
+    assert fine.dataset.finest == pytest.approx(0.01)
+    assert fine.squared_bandwidths.shape[1] == len(mmd.FINE_FACTORS) + 1
+    assert fine.squared_bandwidths.min() == pytest.approx(0.25 * 0.01**2)
+    assert coarse.squared_bandwidths.min() > 100 * 0.01**2
+    x = coarse.dataset.x[coarse.dataset.splits.train]
+    np.testing.assert_array_equal(coarse.squared_bandwidths[0], mmd.squared_bandwidths(x))
+
+
+def test_a_run_that_was_begun_before_keeps_its_kernel(tmp_path):
+    path = tmp_path / "config.json"
+    content = json.loads(configs.dump("gan", config()))
+    del content["config"]["kernel"]
+    path.write_text(json.dumps(content))
+    assert configs.load_config(path, GanConfig).kernel == "coarse"
+
+
 @pytest.mark.slow
 def test_real_against_real_has_a_line_for_each_split(monkeypatch):
     """And that of the run has the draws of all; a run of one split has that alone."""

@@ -25,8 +25,8 @@ from sigmaprop.statistics import LEVEL, Interval
 SCALES = (0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 1.0, 1.06, 1.13, 1.25, 1.4, 1.6, 2.0)
 """Where every metric is measured first."""
 NEAR = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
-"""Where those are measured again whose preference lies between the first and the last of these."""
-FEWEST_REPEATS, MOST_REPEATS = 8, 1024
+"""Where those are measured again whose preference may lie between the first and the last."""
+FEWEST_REPEATS, MOST_REPEATS = 16, 1024
 ENOUGH = 32
 """Fewer repeats do not make an interval that a metric may pass by."""
 PRECISION = 0.01
@@ -94,8 +94,9 @@ def preferred_scale(
 ) -> Preferred:
     """The scale s of samples at which a metric scores best on average.
 
-    Of few repeats first; then of twice as many, until the interval is shorter than 2 `PRECISION` or
-    excludes 1 by more than its own length.
+    From few repeats over `SCALES` first. Where the preference may lie near 1, then from twice as
+    many over `NEAR`, and so on, until the interval is shorter than 2 `PRECISION` or excludes 1 by
+    more than its own length.
 
     Args:
         name: of a metric, see `METRICS`.
@@ -133,21 +134,21 @@ def preferred_scale(
         keys = jax.random.split(jax.random.fold_in(key, 1), MOST_REPEATS)[first:last]
         return np.asarray(measure(keys, jnp.asarray(scales, jnp.float32)), np.float64)
 
-    scales, most = SCALES, min(FEWEST_REPEATS, most_repeats)
-    values = repeats(scales, 0, most)
-    wide = Preferred(
-        best(values, scales, metric, target), *_along(values, scales), dim, num_samples
-    )
-    near = NEAR[0] <= wide.measured.value <= NEAR[-1]
-    found = wide.measured
-    if near:
+    most = min(FEWEST_REPEATS, most_repeats)
+    wide = repeats(SCALES, 0, most)
+    found, values = best(wide, SCALES, metric, target), wide
+    if found.low <= NEAR[-1] and found.high >= NEAR[0]:
         values = repeats(NEAR, 0, most)
         found = best(values, NEAR, metric, target)
-    while near and most < most_repeats and not _decided(found, len(values)):
-        values = np.concatenate([values, repeats(NEAR, most, 2 * most)])
-        most = min(2 * most, most_repeats)
-        found = best(values, NEAR, metric, target)
-    return wide._replace(measured=found, repeats=len(values))
+        while len(values) < most_repeats and not _decided(found, len(values)):
+            more = min(2 * len(values), most_repeats)
+            values = np.concatenate([values, repeats(NEAR, len(values), more)])
+            found = best(values, NEAR, metric, target)
+        if found.value in (NEAR[0], NEAR[-1]):  # it lies further out
+            wide = np.concatenate([wide, repeats(SCALES, len(wide), len(values))])
+            found = best(wide, SCALES, metric, target)
+    curve = wide.mean(axis=0), wide.std(axis=0, ddof=1) / np.sqrt(len(wide))
+    return Preferred(found, np.asarray(SCALES), *curve, len(values), dim, num_samples)
 
 
 def best(
@@ -186,12 +187,6 @@ def _decided(found: Interval, repeats: int) -> bool:
     apart = max(found.low - 1, 1 - found.high)
     short = repeats >= ENOUGH and length <= 2 * PRECISION
     return bool(np.isnan(found.value) or short or apart > length)
-
-
-def _along(values: np.ndarray, scales: tuple[float, ...]) -> tuple[Any, Any, Any, int]:
-    """The curve for a figure: scales, means, standard errors, repeats."""
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return np.asarray(scales), values.mean(axis=0), error, len(values)
 
 
 def _draw(dim: int, num: int, rows: Array | None, noise: float, key: Array) -> Draw:

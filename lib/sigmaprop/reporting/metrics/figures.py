@@ -111,7 +111,6 @@ PREFERRED = Intervals(
     rows=_preferred,
     x=SCALE,
     row=0.2,
-    numbers=True,
 )
 FIGURES = (
     Lines(

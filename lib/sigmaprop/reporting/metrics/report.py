@@ -55,17 +55,27 @@ READING = (
 def answer(run: Run) -> Iterator[str]:
     """The question answered, a sentence a case."""
     for case, rows in cases(run):
-        passed, refused = [], []
+        passed = []
+        refused: dict[str, float] = {}
         for name, own in rows.groupby("metric", sort=False):
-            reason = refusal(own)
-            words = METRICS[str(name)].title
-            (refused if reason else passed).append(f"{words} ({reason})" if reason else words)
-        told = f"On {_lowered(case)}, {_listed(passed) or 'no metric'} may judge sigma"
-        yield (
-            f"{told}; refused {'is' if len(refused) == 1 else 'are'} {_listed(refused)}."
-            if (refused)
-            else f"{told}."
+            title = METRICS[str(name)].title
+            if not refusal(own):
+                passed.append(title)
+            elif len(found := own[own["quantity"] == "preferred"]):
+                refused[title] = float(found["value"].iloc[0])
+        count = rows["metric"].nunique()
+        told = f"{case}: {len(passed)} of {count} metrics may judge sigma"
+        told += f", {_listed(passed)}" if passed else ""
+        worst = sorted(
+            (title for title, value in refused.items() if value > 0),
+            key=lambda title: -abs(math.log(refused[title])),
         )
+        shown = [f"{title} ({refused[title]:.2f})" for title in worst[:_SHOWN]]
+        yield f"{told}. Farthest from 1 prefer {_listed(shown)}." if shown else f"{told}."
+
+
+_SHOWN = 5
+"""Refused metrics that the answer names."""
 
 
 def refusal(rows: pd.DataFrame) -> str:
@@ -94,14 +104,6 @@ def scale_words(found: object) -> str:
         return "none"
     end = "≤ " if value <= SCALES[0] else "≥ " if value >= SCALES[-1] else ""
     return f"{end}{value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _lowered(case: str) -> str:
-    return (
-        case.replace("Gaussian", "Gaussian data,", 1).replace(",,", ",")
-        if (case.startswith("Gaussian"))
-        else case
-    )
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -26,28 +26,63 @@ if TYPE_CHECKING:
         gradient_evaluations,
     )
     from sigmaprop.likelihood.annealing import SCHEDULES, Annealing
+    from sigmaprop.likelihood.bidirectional import bdmc
+    from sigmaprop.likelihood.closed_forms import LinearDecoder, Mixture, exact
+    from sigmaprop.likelihood.importance import iwae
+    from sigmaprop.likelihood.kernel_density import Parzen, parzen
     from sigmaprop.likelihood.prior import PRIORS
     from sigmaprop.likelihood.records import Gap, Likelihood
+    from sigmaprop.likelihood.refitting import (
+        FAMILIES,
+        Head,
+        Refit,
+        linear_head,
+        mlp_head,
+        refit_sigma,
+        with_sigma,
+    )
+    from sigmaprop.likelihood.tempered import smc
 
 _HOMES = {
     "annealed": "State advance ais begin finish gradient_evaluations",
     "annealing": "SCHEDULES Annealing",
+    "bidirectional": "bdmc",
+    "closed_forms": "LinearDecoder Mixture exact",
+    "importance": "iwae",
+    "kernel_density": "Parzen parzen",
     "prior": "PRIORS",
     "records": "Gap Likelihood",
+    "refitting": "FAMILIES Head Refit linear_head mlp_head refit_sigma with_sigma",
+    "tempered": "smc",
 }
 
 __all__ = [
+    "FAMILIES",
     "PRIORS",
     "SCHEDULES",
     "Annealing",
     "Gap",
+    "Head",
     "Likelihood",
+    "LinearDecoder",
+    "Mixture",
+    "Parzen",
+    "Refit",
     "State",
     "advance",
     "ais",
+    "bdmc",
     "begin",
+    "exact",
     "finish",
     "gradient_evaluations",
+    "iwae",
+    "linear_head",
+    "mlp_head",
+    "parzen",
+    "refit_sigma",
+    "smc",
+    "with_sigma",
 ]
 
 __getattr__, __dir__ = lazy.attach(

@@ -6,6 +6,7 @@ are pilots: they adapt the step size that all of its chains take, and their weig
 Given the pilots, the others are chains with fixed steps, and the mean of their weights is unbiased.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -168,11 +169,16 @@ def anneal(
         value, slope = jax.vmap(jax.value_and_grad(log_likelihood))(chains.position)
         total, rest = add(chains.log_weight, chains.rest, increment(old, new, value))
         keys = jax.random.split(jax.random.fold_in(key, index), settings.all_chains)
-        position, accepted = jax.vmap(
-            lambda *chain: _move(log_likelihood, settings, new, chains.log_step, *chain)
-        )(keys, chains.position, value, slope)
-        off = jnp.mean(accepted[: settings.num_pilots]) - settings.target_acceptance
-        log_step = jnp.minimum(chains.log_step + _GAIN * off, _LONGEST)
+        to_new = functools.partial(
+            hmc_move,
+            log_likelihood,
+            beta=new,
+            log_step=chains.log_step,
+            num_leapfrog=settings.num_leapfrog,
+        )
+        position, accepted = jax.vmap(to_new)(keys, chains.position, value, slope)
+        pilots = accepted[: settings.num_pilots]
+        log_step = adapted(chains.log_step, pilots, settings.target_acceptance)
         moved = Chains(position, total, rest, log_step, chains.spread)
         return moved, acceptance.at[index].set(jnp.mean(accepted[settings.num_pilots :]))
 
@@ -204,19 +210,24 @@ def log_prior(u: Float[Array, " Z"]) -> Float[Array, ""]:
     return -0.5 * jnp.sum(u**2)
 
 
-def _move(
+def hmc_move(
     log_likelihood: Callable[[Array], Array],
-    settings: Annealing,
-    beta: Array,
-    log_step: Array,
-    key: Array,
-    position: Array,
-    value: Array,
-    slope: Array,
-) -> tuple[Array, Array]:
+    key: Key[Array, ""],
+    position: Float[Array, " Z"],
+    value: Float[Array, ""],
+    slope: Float[Array, " Z"],
+    *,
+    beta: Float[Array, ""] | float,
+    log_step: Float[Array, ""],
+    num_leapfrog: int,
+) -> tuple[Float[Array, " Z"], Float[Array, ""]]:
     """Where one chain is after a move at beta, and its probability of acceptance.
 
-    The value and slope of the likelihood at its start were computed for the weight already.
+    The step is drawn anew for each move, uniform between half of the largest and the largest. Value
+    and slope of the likelihood at the start are given: the weight needs them too.
+
+    Source: Neal 2011, "MCMC using Hamiltonian dynamics", section 3.2,
+        https://arxiv.org/abs/1206.1901.
     """
     from blackjax.mcmc import hmc
 
@@ -224,13 +235,22 @@ def _move(
     key_step, key_move = jax.random.split(key)
     length = jax.random.uniform(key_step, dtype=position.dtype, minval=_SHORTEST)
     prior, prior_slope = jax.value_and_grad(log_prior)(position)
-    state = hmc.HMCState(position, prior + beta * value, prior_slope + beta * slope)
     state, info = kernel(
         key_move,
-        state,
+        hmc.HMCState(position, prior + beta * value, prior_slope + beta * slope),
         lambda u: log_prior(u) + beta * log_likelihood(u),
         jnp.exp(log_step) * length,
         jnp.ones_like(position),
-        settings.num_leapfrog,
+        num_leapfrog,
     )
     return state.position, info.acceptance_rate
+
+
+def adapted(
+    log_step: Float[Array, ""],
+    acceptance: Float[Array, " A"],
+    target: float,
+    gain: Float[Array, ""] | float = _GAIN,
+) -> Float[Array, ""]:
+    """The log of the next step, from the acceptance of this one."""
+    return jnp.minimum(log_step + gain * (jnp.mean(acceptance) - target), _LONGEST)

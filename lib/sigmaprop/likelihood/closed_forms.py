@@ -100,8 +100,9 @@ def _linear(model: Any, x: np.ndarray) -> np.ndarray:
 
 def _solve(root: np.ndarray, right: np.ndarray, *, transposed: bool = False) -> np.ndarray:
     """``root^-1 right``; NaN stays in its column."""
-    trans = "T" if transposed else "N"
-    return solve_triangular(root, right, lower=True, trans=trans, check_finite=False)
+    if transposed:
+        return solve_triangular(root.T, right, lower=False, check_finite=False)
+    return solve_triangular(root, right, lower=True, check_finite=False)
 
 
 def _columns(noise: Any, dim: int) -> tuple[np.ndarray | None, np.ndarray]:

@@ -20,6 +20,20 @@ DTYPES = Registry("dtype", {"float32": jnp.float32, "float64": jnp.float64})
 """What chains can be computed in."""
 
 
+def checked_dtype(dtype: str) -> None:
+    """Refuses a dtype that is none, or that JAX does not have at present.
+
+    Raises:
+        ValueError: naming it.
+    """
+    DTYPES.check(dtype)
+    if dtype == "float64" and not jax.config.jax_enable_x64:  # pyright: ignore
+        raise ValueError(
+            "dtype is 'float64', which JAX has only with 64 bits switched on: call it within "
+            "`with jax.enable_x64(True):`"
+        )
+
+
 def checked_rows(x: Any, name: str = "x", dtype: str | None = None) -> Array:
     """Rows in the dtype that was asked for, that of x by default.
 
@@ -28,12 +42,7 @@ def checked_rows(x: Any, name: str = "x", dtype: str | None = None) -> Array:
             float64 where JAX has it switched off.
     """
     if dtype is not None:
-        DTYPES.check(dtype)
-        if dtype == "float64" and not jax.config.jax_enable_x64:  # pyright: ignore
-            raise ValueError(
-                "dtype is 'float64', which JAX has only with 64 bits switched on: call it within "
-                "`with jax.enable_x64(True):`"
-            )
+        checked_dtype(dtype)
     if jnp.ndim(x) != 2 or 0 in jnp.shape(x):
         raise ValueError(f"{name} has shape {jnp.shape(x)}; it must be rows [B, D], at least one")
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):

@@ -337,11 +337,12 @@ def _fit_variance(
         )
         found = found if each else jnp.full_like(found, jnp.mean(found))
         gain = 1.0 / jnp.maximum(index - half + 1, 1)
-        variance = (variance + gain * (found - variance)).astype(x.dtype)
-        return (variance, latents), jnp.sqrt(jnp.mean(variance))
+        average = (average + gain * (found - average)).astype(x.dtype)
+        return (found, average, latents), jnp.sqrt(jnp.mean(found))
 
-    (variance, latents), trace = jax.lax.scan(step, (variance, latents), jnp.arange(fit.num_steps))
-    return variance, latents, trace
+    start = (variance, variance, latents)
+    (_, average, latents), trace = jax.lax.scan(step, start, jnp.arange(fit.num_steps))
+    return average, latents, trace
 
 
 def _fit_head(

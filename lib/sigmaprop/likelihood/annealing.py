@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from sigmaprop.counts import whole_number
@@ -121,16 +122,21 @@ def inverse_temperature(
     generative models", section 2.2, https://arxiv.org/abs/1611.04273 (sigmoid).
     """
     last = settings.num_temperatures
-    share = index.astype(spread.dtype) / last
-    if settings.schedule == "sigmoid":
-        edge = jax.nn.sigmoid(jnp.asarray(-RADIUS, spread.dtype))
-        beta = (jax.nn.sigmoid(RADIUS * (2.0 * share - 1.0)) - edge) / (1.0 - 2.0 * edge)
-    elif settings.schedule == "logarithmic":
-        scale = jnp.maximum(spread, 1e-3)
-        beta = jnp.expm1(share * jnp.log1p(scale)) / scale
-    else:
-        beta = share
+    if settings.schedule != "logarithmic":
+        # A table holds rounded numbers; XLA would fuse what makes them into their differences.
+        return jnp.asarray(_table(settings), spread.dtype)[index]
+    scale = jnp.maximum(spread, 1e-3)
+    beta = jnp.expm1(index.astype(spread.dtype) / last * jnp.log1p(scale)) / scale
     return jnp.where(index == 0, 0.0, jnp.where(index == last, 1.0, beta))
+
+
+def _table(settings: Annealing) -> np.ndarray:
+    """All inverse temperatures of a schedule that is the same for all rows, [T + 1]."""
+    share = np.linspace(0.0, 1.0, settings.num_temperatures + 1)
+    if settings.schedule == "linear":
+        return share
+    logistic = 1.0 / (1.0 + np.exp(-RADIUS * (2.0 * share - 1.0)))
+    return (logistic - logistic[0]) / (logistic[-1] - logistic[0])
 
 
 def anneal(

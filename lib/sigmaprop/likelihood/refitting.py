@@ -234,6 +234,14 @@ class _Fit(NamedTuple):
     floor: float
 
 
+def _gain(index: Array, half: int) -> Array:
+    """1 in the first half of the steps, then 1, 1/2, 1/3 ...: of a mean, and of steps that settle.
+
+    A chain whose own acceptance changes its step for ever has another distribution than it should.
+    """
+    return 1.0 / jnp.maximum(index - half + 1, 1)
+
+
 def _mean(decode: Callable[[Array], Any], z: Array) -> Array:
     """The mean of what a decoder gives, which may be the mean itself."""
     made = decode(z)
@@ -259,7 +267,12 @@ def _start(
 
 
 def _moved(
-    fit: _Fit, gaussian: Callable[[Array], Gaussian], x: Array, latents: _Posterior, key: Array
+    fit: _Fit,
+    gaussian: Callable[[Array], Gaussian],
+    x: Array,
+    latents: _Posterior,
+    key: Array,
+    gain: Array,
 ) -> _Posterior:
     """Latents of one row after a move at its posterior; new draws of q where there is one."""
     keys = jax.random.split(key, latents.position.shape[0])
@@ -284,7 +297,7 @@ def _moved(
         )
 
     position, accepted = jax.vmap(move)(keys, latents.position)
-    return _Posterior(position, adapted(latents.log_step, accepted, _TARGET_ACCEPTANCE, 0.2))
+    return _Posterior(position, adapted(latents.log_step, accepted, _TARGET_ACCEPTANCE, gain))
 
 
 def _over_rows(
@@ -294,6 +307,7 @@ def _over_rows(
     x: Array,
     latents: _Posterior,
     key: Array,
+    gain: Array,
 ) -> tuple[_Posterior, Any]:
     """All latents after a move, and the mean over rows of a statistic of (x, u [C, Z])."""
     keys = jax.random.split(key, len(x))
@@ -302,7 +316,7 @@ def _over_rows(
         x, position, log_step, keys, counts = rows
 
         def one(x: Array, position: Array, log_step: Array, key: Array) -> tuple[_Posterior, Any]:
-            moved = _moved(fit, gaussian, x, _Posterior(position, log_step), key)
+            moved = _moved(fit, gaussian, x, _Posterior(position, log_step), key, gain)
             return moved, statistic(x, moved.position)
 
         moved, found = jax.vmap(one)(x, position, log_step, keys)
@@ -326,6 +340,7 @@ def _fit_variance(
 
     def step(carry: tuple[Array, Array, _Posterior], index: Array) -> Any:
         variance, average, latents = carry
+        gain = _gain(index, half)
         scale = jnp.maximum(jnp.sqrt(variance), fit.floor)
         latents, found = _over_rows(
             fit,
@@ -334,9 +349,9 @@ def _fit_variance(
             x,
             latents,
             jax.random.fold_in(key, index),
+            gain,
         )
         found = found if each else jnp.full_like(found, jnp.mean(found))
-        gain = 1.0 / jnp.maximum(index - half + 1, 1)
         average = (average + gain * (found - average)).astype(x.dtype)
         return (found, average, latents), jnp.sqrt(jnp.mean(found))
 
@@ -368,6 +383,7 @@ def _fit_head(
 
     def step(carry: Any, index: Array) -> Any:
         params, average, moments, latents = carry
+        gain = _gain(index, half)
         latents, (value, slope) = _over_rows(
             fit,
             lambda u: gaussian(params, u),
@@ -375,10 +391,10 @@ def _fit_head(
             x,
             latents,
             jax.random.fold_in(key, index),
+            gain,
         )
         updates, moments = optimizer.update(slope, moments, params)
         params = optax.apply_updates(params, updates)
-        gain = 1.0 / jnp.maximum(index - half + 1, 1)
         average = jax.tree.map(lambda old, new: old + gain * (new - old), average, params)
         return (params, average, moments, latents), value
 

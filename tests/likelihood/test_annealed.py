@@ -7,6 +7,7 @@ here, and the effective sample size is asserted.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,8 @@ SIZES = [(1, 2), (8, 64), (10, 784)]
 NOISES = ["isotropic", "diagonal", "low rank"]
 
 
-def check_linear(latent_dim, dim, sigma, noise, *, rows, temperatures):
+def check_linear(size, sigma, noise, *, rows, temperatures):
+    latent_dim, dim = size
     decode = linear(latent_dim, dim, sigma, noise)
     x = draws(decode, latent_dim, rows)
     found = likelihood.ais(
@@ -36,7 +38,8 @@ def check_linear(latent_dim, dim, sigma, noise, *, rows, temperatures):
     )
     assert np.all(np.abs(errors(found, likelihood.exact(decode, x).log_prob)) < 5)
     assert np.all(np.asarray(found.effective_sample_size) > 12)
-    assert abs(np.mean(found.acceptance) - 0.65) < 0.05
+    # In one dimension acceptance falls from .9 to 0 at the edge of stability.
+    assert abs(np.mean(found.acceptance) - 0.65) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def check_linear(latent_dim, dim, sigma, noise, *, rows, temperatures):
     ],
 )
 def test_linear_decoders(size, sigma, noise, temperatures):
-    check_linear(*size, sigma, noise, rows=1, temperatures=temperatures)
+    check_linear(size, sigma, noise, rows=1, temperatures=temperatures)
 
 
 @pytest.mark.slow
@@ -57,7 +60,7 @@ def test_linear_decoders(size, sigma, noise, temperatures):
 @pytest.mark.parametrize("sigma", [0.1, 0.01])
 @pytest.mark.parametrize("noise", NOISES)
 def test_linear_decoders_of_all_kinds(size, sigma, noise):
-    check_linear(*size, sigma, noise, rows=1, temperatures=400 * size[0] + 200)
+    check_linear(size, sigma, noise, rows=1, temperatures=400 * size[0] + 200)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_replicas_run_in_one_program():
         return Isotropic(decodes[0](z).mean, sigma)
 
     def of_one(sigma, key):
-        options = {"latent_dim": 2, "num_temperatures": 150, "chunk": 2}
+        options: Any = {"latent_dim": 2, "num_temperatures": 150, "chunk": 2}
         return likelihood.ais(functools.partial(decode, sigma), x, key, **options)
 
     keys = jax.random.split(jax.random.key(3), 3)
@@ -182,7 +185,9 @@ def test_a_state_goes_through_numpy_and_back():
     state = advance(X, likelihood.begin(DECODE, X, jax.random.key(4), SETTINGS), 17)
     words = np.asarray(jax.random.key_data(state.keys))
     rest = jax.tree.map(np.asarray, state._replace(keys=None))
-    back = jax.tree.map(jnp.asarray, rest)._replace(keys=jax.random.wrap_key_data(words))
+    back = jax.tree.map(jnp.asarray, rest)._replace(
+        keys=jax.random.wrap_key_data(jnp.asarray(words))
+    )
     assert_same_bits(finish(advance(X, back, 40)), in_pieces(X, (40,)))
 
 

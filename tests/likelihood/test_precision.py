@@ -1,5 +1,7 @@
 """Log-likelihoods of 10,000 nats in float32 against float64."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from sigmaprop import likelihood
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.likelihood import annealing
+from sigmaprop.likelihood.records import from_weights
 
 from .models import draws, errors, linear
 
@@ -62,7 +65,7 @@ def test_float64_keeps_all_digits():
 def test_float32_agrees_with_float64_of_a_decoder():
     decode = linear(2, 1024, 0.001, "isotropic")
     x = draws(decode, 2, 2)
-    options = {"latent_dim": 2, "num_temperatures": 500, "schedule": "logarithmic"}
+    options: Any = {"latent_dim": 2, "num_temperatures": 500, "schedule": "logarithmic"}
     exact = likelihood.exact(decode, x).log_prob
     assert np.all(np.asarray(exact) > 5_000)
     single = likelihood.ais(decode, x, jax.random.key(1), **options)
@@ -78,7 +81,7 @@ def test_neumaier_keeps_what_a_large_sum_rounds_off():
     terms = np.concatenate([[1e8], np.full(1000, 0.1), [-1e8]]).astype(np.float32)
 
     def step(carry, term):
-        return annealing.add(*carry, term), None
+        return annealing.add(carry[0], carry[1], term), None
 
     (total, rest), _ = jax.lax.scan(step, (jnp.zeros(()), jnp.zeros(())), jnp.asarray(terms))
     exact = np.sum(terms.astype(np.float64))
@@ -89,8 +92,6 @@ def test_neumaier_keeps_what_a_large_sum_rounds_off():
 def test_weights_that_differ_in_what_was_rounded_off():
     """At 1e4 nats the second part holds all that tells weights apart."""
     rest = jnp.asarray(np.random.default_rng(1).normal(size=16) * 1e-4, jnp.float32)
-    from sigmaprop.likelihood.records import from_weights
-
     found = from_weights(jnp.full(16, 1e4, jnp.float32), rest)
     exact = np.std(np.exp(np.asarray(rest, np.float64)), ddof=1) / 4
     assert float(found[1]) == pytest.approx(exact, rel=1e-3)

@@ -1,5 +1,7 @@
 """What does not fit is refused in one sentence, before anything is computed."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,7 +119,7 @@ def test_models_without_a_closed_form(model, x, message):
 def test_noise_that_is_nothing_gives_a_number_or_none():
     """A sigma of 0 has no likelihood: NaN or an infinity, and no exception."""
     decode = linear(2, 3, 0.0, "isotropic")
-    options = {"latent_dim": 2, "num_temperatures": 5}
+    options: Any = {"latent_dim": 2, "num_temperatures": 5}
     found = likelihood.ais(decode, X, KEY, **options)
     assert not np.any(np.isfinite(found.log_prob))
 
@@ -128,7 +130,7 @@ def test_a_decoder_that_ignores_the_latent_is_known_at_once():
 
     exact = -1.5 * np.log(2 * np.pi * 4.0)
     for schedule in likelihood.SCHEDULES:
-        options = {"latent_dim": 2, "num_temperatures": 5, "schedule": schedule}
+        options: Any = {"latent_dim": 2, "num_temperatures": 5, "schedule": schedule}
         found = likelihood.ais(decode, X, KEY, **options)
         np.testing.assert_allclose(found.log_prob, exact, rtol=1e-6)
         np.testing.assert_allclose(found.standard_error, 0.0, atol=1e-6)

@@ -3,15 +3,16 @@
 Standard errors are those of the methods; thresholds of 5 as in `test_annealed`.
 """
 
-import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal, norm
 
 from sigmaprop import likelihood
-from sigmaprop.gaussians import Diagonal, Full, Isotropic
+from sigmaprop.gaussians import Diagonal, Full, Isotropic, LowRank
 from sigmaprop.likelihood.bidirectional import simulate
 
 from .models import PARABOLA_X, draws, errors, linear, parabola, parabola_log_prob
@@ -43,7 +44,7 @@ def check_sandwich(found, lower, upper):
 
 def test_both_bounds_hold_the_truth_between_them():
     """Two chains and 60 temperatures leave a gap that is seen, and each bound is on its side."""
-    options = {"num_chains": 2, "num_temperatures": 60}
+    options: Any = {"num_chains": 2, "num_temperatures": 60}
     found, lower, upper = sandwich(linear(2, 5, 0.2, "low rank"), 2, 60, **options)
     check_sandwich(found, lower, upper)
     assert found.interval[0] > 0
@@ -54,7 +55,7 @@ def test_both_bounds_hold_the_truth_between_them():
 @pytest.mark.parametrize("noise", ["isotropic", "diagonal", "low rank"])
 @pytest.mark.parametrize("sigma", [0.1, 0.01])
 def test_both_bounds_of_wide_decoders(sigma, noise):
-    options = {"num_temperatures": 2000, "schedule": "logarithmic"}
+    options: Any = {"num_temperatures": 2000, "schedule": "logarithmic"}
     found, lower, upper = sandwich(linear(8, 64, sigma, noise), 8, 16, **options)
     check_sandwich(found, lower, upper)
     assert found.gap < 2
@@ -82,11 +83,12 @@ def test_tempered_monte_carlo_by_quadrature(prior):
 @pytest.mark.parametrize("noise", ["isotropic", "diagonal", "low rank"])
 def test_tempered_monte_carlo_of_wide_decoders(sigma, noise):
     decode = linear(8, 64, sigma, noise)
-    x = draws(decode, 8, 2)
-    found = likelihood.smc(decode, x, jax.random.key(7), latent_dim=8, num_runs=16)
+    x = draws(decode, 8, 1)
+    options: Any = {"num_runs": 16, "num_particles": 128}
+    found = likelihood.smc(decode, x, jax.random.key(7), latent_dim=8, **options)
     # Sixteen runs: t with 15 degrees of freedom is beyond 6 in one case of 40,000.
     assert np.all(np.abs(errors(found, likelihood.exact(decode, x).log_prob)) < 6)
-    assert np.all(np.asarray(found.standard_error) < 0.15)
+    assert np.all(np.asarray(found.standard_error) < 0.2)
 
 
 def test_two_methods_agree_where_there_is_no_truth():
@@ -107,7 +109,7 @@ def test_two_methods_agree_where_there_is_no_truth():
 def test_a_row_that_is_not_a_number_is_that_row_alone():
     x = PARABOLA_X.copy()
     x[0, 0] = np.nan
-    options = {"latent_dim": 2, "num_particles": 32, "num_runs": 2}
+    options: Any = {"latent_dim": 2, "num_particles": 32, "num_runs": 2}
     found = likelihood.smc(parabola, x, jax.random.key(6), **options)
     whole = likelihood.smc(parabola, PARABOLA_X, jax.random.key(6), **options)
     assert np.isnan(found.log_prob[0])
@@ -184,20 +186,18 @@ def test_importance_weights_leave_a_broken_row_alone():
 
 def dense(decode, x):
     """log p(x) by SciPy, of the D x D covariance."""
-    from scipy.stats import multivariate_normal
-
-    noise = decode.noise
+    noise: Any = decode.noise
     scale = np.asarray(noise.scale, np.float64)
     dim = x.shape[1]
     if isinstance(noise, Full):
         covariance = np.tril(scale) @ np.tril(scale).T
     else:
         covariance = np.diag(np.broadcast_to(scale, dim) ** 2)
-    if hasattr(noise, "factor"):
+    if isinstance(noise, LowRank):
         covariance = covariance + np.asarray(noise.factor, np.float64) @ np.asarray(noise.factor).T
     weight = np.asarray(decode.weight, np.float64)
     covariance = covariance + weight @ weight.T
-    return multivariate_normal(np.asarray(noise.mean, np.float64), covariance).logpdf(x)
+    return multivariate_normal.logpdf(x, np.asarray(noise.mean), covariance)
 
 
 @pytest.mark.parametrize("noise", ["isotropic", "diagonal", "low rank", "full"])
@@ -216,15 +216,14 @@ def test_the_closed_form_of_linear_decoders(noise):
 def test_a_linear_decoder_is_a_decoder():
     decode = linear(3, 7, 0.2, "low rank")
     z = jnp.array([0.3, -1.0, 2.0])
-    made = decode(z)
+    noise: Any = decode.noise
+    made: Any = decode(z)
     np.testing.assert_allclose(made.mean, decode.weight @ z + decode.noise.mean, rtol=1e-5)
-    assert dataclasses.replace(made, mean=decode.noise.mean).factor is decode.noise.factor
+    assert made.factor is noise.factor
 
 
 @pytest.mark.parametrize("scale", [0.3, np.array([0.3, 0.1]), np.array([[0.3, 1.0], [0.2, 0.1]])])
 def test_the_closed_form_of_mixtures(scale):
-    from scipy.stats import norm
-
     means, weights = np.array([[0.0, 1.0], [2.0, -1.0]]), np.array([1.0, 3.0])
     x = np.random.default_rng(0).normal(size=(6, 2))
     each = np.broadcast_to(scale[:, None] if np.ndim(scale) == 1 else scale, means.shape)

@@ -2,10 +2,14 @@
 
 Only the mean of the decoder is kept. What is maximised over sigma is the marginal likelihood of the
 held-out rows, sum_i log p(x_i), by stochastic approximation of expectation-maximisation: latents
-are drawn from p(z|x) under the present sigma by chains that go on from step to step, sigma becomes
-the one that suits their residuals, and what comes out is the mean over the second half of the
-steps. With a q(z|x) latents are drawn from it instead, and what is maximised is the evidence lower
-bound.
+are drawn from p(z|x) under the present sigma by chains that go on from step to step, and sigma^2
+moves towards the mean square of their residuals by k^-1/2 of the way. What comes out is the mean
+over the second half of the steps. With a q(z|x) latents are drawn from it instead, and what is
+maximised is the evidence lower bound.
+
+The steps have to shrink. If sigma^2 followed the residuals all the way, its own draws would drive
+it: where the mean explains nearly all of a coordinate, it wanders in log sigma, and near 0 it
+sticks.
 """
 
 from collections.abc import Callable
@@ -39,6 +43,8 @@ FAMILIES = Registry(
 _TARGET_ACCEPTANCE = 0.65
 _PRIOR_DRAWS = 256
 """Whose distance from the data is sigma at the start."""
+_FIRST = 30
+"""Steps in which sigma is all that the latents say, and chains find their mode."""
 _START, _MOVES, _PRIOR = 1, 2, 3
 """What is folded into the key, by purpose."""
 
@@ -175,8 +181,8 @@ def refit_sigma(
     Raises:
         ValueError: a name, a size, a decoder or an encoder that does not fit.
 
-    Source: Wei, Tanner 1990, "A Monte Carlo implementation of the EM algorithm",
-        https://doi.org/10.1080/01621459.1990.10474930.
+    Source: Delyon, Lavielle, Moulines 1999, "Convergence of a stochastic approximation version of
+        the EM algorithm", https://doi.org/10.1214/aos/1018031103.
     """
     check_key(key)
     x = checked_rows(x_validation, "x_validation", dtype)
@@ -234,12 +240,13 @@ class _Fit(NamedTuple):
     floor: float
 
 
-def _gain(index: Array, half: int) -> Array:
-    """1 in the first half of the steps, then 1, 1/2, 1/3 ...: of a mean, and of steps that settle.
+def _gain(index: Array, first: int, power: float = 1.0) -> Array:
+    """1 in the first steps, then k^-power, k = 1, 2, ...: with 1 that of a mean.
 
-    A chain whose own acceptance changes its step for ever has another distribution than it should.
+    What follows draws of its own for ever has another distribution than it should: a step size the
+    acceptance of its chain, or sigma the latents that it moved.
     """
-    return 1.0 / jnp.maximum(index - half + 1, 1)
+    return 1.0 / jnp.maximum(index - first + 1, 1) ** power
 
 
 def _mean(decode: Callable[[Array], Any], z: Array) -> Array:
@@ -336,11 +343,10 @@ def _fit_variance(
     fit: _Fit, x: Array, variance: Array, latents: _Posterior, key: Array, *, each: bool
 ) -> tuple[Array, _Posterior, Array]:
     """The variance of each coordinate [D], all alike unless ``each``; latents; and the trace."""
-    half = fit.num_steps // 2
 
     def step(carry: tuple[Array, Array, _Posterior], index: Array) -> Any:
         variance, average, latents = carry
-        gain = _gain(index, half)
+        first = min(_FIRST, fit.num_steps // 4)
         scale = jnp.maximum(jnp.sqrt(variance), fit.floor)
         latents, found = _over_rows(
             fit,
@@ -349,11 +355,12 @@ def _fit_variance(
             x,
             latents,
             jax.random.fold_in(key, index),
-            gain,
+            _gain(index, first),
         )
         found = found if each else jnp.full_like(found, jnp.mean(found))
-        average = (average + gain * (found - average)).astype(x.dtype)
-        return (found, average, latents), jnp.sqrt(jnp.mean(found))
+        variance = (variance + _gain(index, first, 0.5) * (found - variance)).astype(x.dtype)
+        average = average + _gain(index, fit.num_steps // 2) * (variance - average)
+        return (variance, average.astype(x.dtype), latents), jnp.sqrt(jnp.mean(variance))
 
     start = (variance, variance, latents)
     (_, average, latents), trace = jax.lax.scan(step, start, jnp.arange(fit.num_steps))
@@ -371,7 +378,6 @@ def _fit_head(
 ) -> tuple[Any, Array]:
     """The parameters of a head, averaged over the second half, and the trace of its loss."""
     optimizer = optax.adam(learning_rate)
-    half = fit.num_steps // 2
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, x.dtype), head.params)
 
     def gaussian(params: Any, u: Array) -> Diagonal:
@@ -383,7 +389,7 @@ def _fit_head(
 
     def step(carry: Any, index: Array) -> Any:
         params, average, moments, latents = carry
-        gain = _gain(index, half)
+        gain = _gain(index, fit.num_steps // 2)
         latents, (value, slope) = _over_rows(
             fit,
             lambda u: gaussian(params, u),

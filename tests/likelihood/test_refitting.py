@@ -16,53 +16,54 @@ from .models import draws, linear
 
 DECODE = linear(2, 8, 0.3, "isotropic", seed=2)
 X = draws(DECODE, 2, 200, seed=3)
-KEYS = jax.random.split(jax.random.key(0), 16)
+FEW = X[:100]
+KEYS = jax.random.split(jax.random.key(0), 8)
 
 
 def mean_alone(z):
     return DECODE(z).mean
 
 
-def likelihood_of(scale):
-    """The exact marginal likelihood of X in nats, of one sigma or of one for each coordinate."""
+def likelihood_of(scale, x):
+    """The exact marginal likelihood of x in nats, of one sigma or of one for each coordinate."""
     family = Isotropic if np.ndim(scale) == 0 else Diagonal
     model = likelihood.LinearDecoder(DECODE.weight, family(DECODE.noise.mean, scale))
-    return likelihood.exact(model, X).log_prob.sum()
+    return likelihood.exact(model, x).log_prob.sum()
 
 
-def fits(**options):
+def fits(x, **options):
     def fit(key):
-        return likelihood.refit_sigma(mean_alone, X, key, latent_dim=2, **options)
+        return likelihood.refit_sigma(mean_alone, x, key, latent_dim=2, **options)
 
     return jax.jit(jax.vmap(fit))(KEYS)
 
 
 def test_one_number_is_the_best_of_the_marginal_likelihood():
-    """Within 5 standard errors of 16 fits, and 5e-4 for what 400 moves leave of the start and of
+    """Within 5 standard errors of 8 fits, and 5e-4 for what 400 moves leave of the start and of
     steps that were adapted to their own chains.
     """
     objective = functools.partial(minimize_scalar, bounds=(-3, 1), method="bounded")
-    best: Any = objective(lambda s: -likelihood_of(np.exp(s)))
-    found = np.log(np.asarray(fits().sigma, np.float64))
+    best: Any = objective(lambda s: -likelihood_of(np.exp(s), FEW))
+    found = np.log(np.asarray(fits(FEW).sigma, np.float64))
     error = found.std(ddof=1) / np.sqrt(len(found))
-    assert error < 5e-4
+    assert error < 1e-3
     assert abs(found.mean() - best.x) < 5 * error + 5e-4
     # The truth is another one: sigma is fitted to these rows.
-    assert abs(np.log(0.3) - best.x) < 0.05
+    assert 0.001 < abs(np.log(0.3) - best.x) < 0.1
 
 
 @pytest.mark.slow
 def test_a_number_for_each_coordinate_is_the_best_of_the_marginal_likelihood():
-    """In nats: a coordinate that the mean explains nearly all of is fitted slowly, and matters less.
+    """In nats: a coordinate that the mean explains is fitted slowly, and matters less.
 
     Near the maximum an error of e standard deviations costs e^2 / 2, so half a nat for 8
     coordinates is .35 of the error that 200 rows themselves leave of each. The third coordinate is
     the hard one: sigma^2 that follows its residuals all the way ends 2 nats lower.
     """
     start = np.full(8, np.log(0.3))
-    best: Any = minimize(lambda s: -likelihood_of(np.exp(s)), start, method="L-BFGS-B")
-    found = fits(family="diagonal")
-    reached = np.array([likelihood_of(np.asarray(sigma, np.float64)) for sigma in found.sigma])
+    best: Any = minimize(lambda s: -likelihood_of(np.exp(s), X), start, method="L-BFGS-B")
+    found = fits(X, family="diagonal")
+    reached = np.array([likelihood_of(np.asarray(sigma, np.float64), X) for sigma in found.sigma])
     assert np.all(reached < -best.fun + 1e-3)
     assert np.all(reached > -best.fun - 0.5)
 
@@ -77,10 +78,10 @@ def test_with_a_posterior_the_bound_is_maximised():
     def encode(x):
         return Full(encode_gain @ (x - DECODE.noise.mean), root.astype(x.dtype))
 
-    y = np.asarray(X, np.float64) - np.asarray(DECODE.noise.mean)
+    y = np.asarray(FEW, np.float64) - np.asarray(DECODE.noise.mean)
     residual = y - y @ gain.T @ weight.T
     exact = np.mean(residual**2) + np.trace(weight @ covariance @ weight.T) / 8
-    found = np.asarray(fits(encode=encode, num_steps=50).sigma, np.float64) ** 2
+    found = np.asarray(fits(FEW, encode=encode, num_steps=50).sigma, np.float64) ** 2
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert error < 2e-3 * exact
     assert abs(found.mean() - exact) < 5 * error + 1e-5
@@ -102,7 +103,7 @@ def test_a_head_finds_noise_that_depends_on_the_latent():
 
     x = draws(decode, 1, 300, seed=4)
     found = likelihood.refit_sigma(
-        decode, x, jax.random.key(1), latent_dim=1, family="head", num_steps=300
+        decode, x, jax.random.key(1), latent_dim=1, family="head", num_steps=200
     )
     slopes = np.asarray(found.head)[:, 0]
     assert np.all(np.abs(slopes[6:] - slope) < 5 * 0.041)

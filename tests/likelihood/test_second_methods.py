@@ -184,7 +184,7 @@ def test_importance_weights_leave_a_broken_row_alone():
     assert np.isfinite(found.log_prob[1])
 
 
-def dense(decode, x):
+def dense(decode, x) -> Any:
     """log p(x) by SciPy, of the D x D covariance."""
     noise: Any = decode.noise
     scale = np.asarray(noise.scale, np.float64)
@@ -196,7 +196,7 @@ def dense(decode, x):
     if isinstance(noise, LowRank):
         covariance = covariance + np.asarray(noise.factor, np.float64) @ np.asarray(noise.factor).T
     weight = np.asarray(decode.weight, np.float64)
-    covariance = covariance + weight @ weight.T
+    covariance: Any = covariance + weight @ weight.T
     return multivariate_normal.logpdf(x, np.asarray(noise.mean), covariance)
 
 

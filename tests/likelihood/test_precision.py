@@ -95,3 +95,29 @@ def test_weights_that_differ_in_what_was_rounded_off():
     found = from_weights(jnp.full(16, 1e4, jnp.float32), rest)
     exact = np.std(np.exp(np.asarray(rest, np.float64)), ddof=1) / 4
     assert float(found[1]) == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_method_answers_in_the_dtype_of_the_rows(dtype):
+    """With 64 bits switched on, and a decoder whose numbers are float64 whatever z is."""
+    weight = np.random.default_rng(0).normal(size=(5, 2))
+    key = jax.random.key(0)
+
+    def decode(z):
+        return Isotropic(jnp.asarray(weight) @ z, jnp.asarray(0.5))
+
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 5)), dtype)
+        found = [
+            likelihood.ais(decode, x, key, latent_dim=2, num_temperatures=3).log_prob,
+            likelihood.refit_sigma(decode, x, key, latent_dim=2, num_steps=4).sigma,
+            likelihood.parzen(x, x, x).log_prob,
+            likelihood.iwae(decode, prior_alone, x, key, latent_dim=2, num_samples=5).log_prob,
+        ]
+        assert {leaf.dtype.name for leaf in found} == {dtype}
+        options: Any = {"latent_dim": 2, "num_particles": 8, "num_runs": 1}
+        assert likelihood.smc(decode, x, key, **options).log_prob.dtype == jnp.float64
+
+
+def prior_alone(x):
+    return Isotropic(jnp.zeros(2), jnp.ones(()))

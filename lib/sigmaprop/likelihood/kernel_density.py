@@ -5,6 +5,7 @@ the data that it was made of less than a few cluster centres of them (Theis, van
 2016, "A note on the evaluation of generative models", section 3.2).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -106,7 +107,7 @@ def _log_densities(samples: Array, x: Array, sigmas: Array, chunk: int) -> Array
         distances = jnp.maximum(distances, 0.0)
 
         def under(sigma: Array) -> Array:
-            constant = np.log(count) + dim * (0.5 * np.log(2.0 * np.pi) + jnp.log(sigma))
+            constant = math.log(count) + dim * (0.5 * math.log(2.0 * math.pi) + jnp.log(sigma))
             return logsumexp(distances * (-0.5 / sigma**2), axis=1) - constant
 
         return jax.lax.map(under, sigmas).T, jnp.zeros(())

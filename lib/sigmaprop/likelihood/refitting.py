@@ -204,7 +204,7 @@ def refit_sigma(
         head = linear_head(latent_dim, x.shape[1])
 
     def mean(u: Array) -> Array:
-        return _mean(decode, from_normal(prior, u))
+        return _mean(decode, from_normal(prior, u)).astype(u.dtype)
 
     def run(x: Array, key: Array) -> Refit:
         own = jnp.all(jnp.isfinite(x), axis=1)

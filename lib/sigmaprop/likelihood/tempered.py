@@ -58,15 +58,15 @@ def smc(
     target_effective: float = 0.7,
     max_temperatures: int = 200,
     prior: str = "normal",
-    dtype: str | None = None,
     chunk: int = 8,
 ) -> Likelihood:
     """log p(x) of a decoder p(x|z) p(z), by adaptive tempered sequential Monte Carlo.
 
     Each temperature is the highest that leaves ``target_effective`` of the particles effective.
     They are resampled systematically and moved by Hamiltonian Monte Carlo with their own variances
-    for its metric. Temperatures and steps come from the particles themselves, which makes the mean
-    of the estimates of p(x) differ from it by terms of the order of 1 / num_particles.
+    for its metric, all in JAX's default dtype. Temperatures and steps come from the particles
+    themselves, which makes the mean of the estimates of p(x) differ from it by terms of the order
+    of 1 / num_particles.
 
     Args:
         decode: see `ais`.
@@ -80,7 +80,6 @@ def smc(
         target_effective: share of the particles, between 0 and 1.
         max_temperatures: T; a row that is not at 1 by then has NaN for its likelihood.
         prior: of z, "normal" or "uniform" (of variance 1).
-        dtype: see `ais`.
         chunk: rows at a time; memory grows as chunk x runs x particles x D.
 
     Returns:
@@ -95,7 +94,8 @@ def smc(
         et al. 2024, "BlackJAX", https://arxiv.org/abs/2402.10797.
     """
     check_key(key)
-    x = checked_rows(x, dtype=dtype)
+    # blackjax's solver knows JAX's default dtype alone.
+    x = checked_rows(x).astype(jnp.result_type(float))
     check_decode(decode, latent_dim, prior, x)
     counts = {"num_particles": num_particles, "num_runs": num_runs, "num_moves": num_moves}
     counts |= {"num_leapfrog": num_leapfrog, "max_temperatures": max_temperatures, "chunk": chunk}

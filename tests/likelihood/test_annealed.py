@@ -6,6 +6,7 @@ off by more than 5 of its own standard errors (of 16 weights one in 750, 270, 80
 here, and the effective sample size is asserted.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -172,6 +173,27 @@ def test_a_run_in_pieces_is_the_run_at_once():
     assert_same_bits(
         in_pieces(X, (20, 40)), likelihood.ais(DECODE, X, jax.random.key(4), **options)
     )
+
+
+def test_replicas_in_pieces_have_the_same_bits():
+    """States of replicas go on side by side, each at its own temperature as far as JAX knows."""
+
+    def decode(shift, z):
+        made = DECODE(z)
+        return dataclasses.replace(made, mean=made.mean + shift)
+
+    def begin(shift, key):
+        return likelihood.begin(functools.partial(decode, shift), X, key, SETTINGS)
+
+    def go_on(shift, state, until):
+        return likelihood.advance(functools.partial(decode, shift), X, state, until, SETTINGS)
+
+    shifts, keys = jnp.array([0.0, 0.1]), jax.random.split(jax.random.key(6), 2)
+    many = jax.jit(jax.vmap(go_on, (0, 0, None)))
+    start = jax.vmap(begin)(shifts, keys)
+    whole, parts = many(shifts, start, 40), many(shifts, many(shifts, start, 11), 40)
+    assert np.array_equal(whole.chains.log_weight, parts.chains.log_weight)
+    assert np.array_equal(whole.acceptance, parts.acceptance)
 
 
 def test_blocks_of_whole_chunks_have_the_same_bits():

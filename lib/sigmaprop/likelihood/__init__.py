@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from sigmaprop.likelihood.annealing import SCHEDULES, Annealing
     from sigmaprop.likelihood.bidirectional import bdmc
     from sigmaprop.likelihood.closed_forms import LinearDecoder, Mixture, exact
+    from sigmaprop.likelihood.fitting import Head
     from sigmaprop.likelihood.importance import iwae
     from sigmaprop.likelihood.kernel_density import Parzen, parzen
     from sigmaprop.likelihood.prior import PRIORS
     from sigmaprop.likelihood.records import Gap, Likelihood
     from sigmaprop.likelihood.refitting import (
         FAMILIES,
-        Head,
         Refit,
         linear_head,
         mlp_head,
@@ -52,7 +52,8 @@ _HOMES = {
     "kernel_density": "Parzen parzen",
     "prior": "PRIORS",
     "records": "Gap Likelihood",
-    "refitting": "FAMILIES Head Refit linear_head mlp_head refit_sigma with_sigma",
+    "fitting": "Head",
+    "refitting": "FAMILIES Refit linear_head mlp_head refit_sigma with_sigma",
     "tempered": "smc",
 }
 

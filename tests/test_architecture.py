@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     *({"names", "lazy"}, {"counts", "extras"}, {"statistics", "runs"}, {"noise"}, {"gaussians"}),
-    *({"estimators"}, {"data", "metrics"}, {"objectives"}, {"limit"}, {"comparison"}),
+    *({"estimators", "likelihood"}, {"data", "metrics"}, {"objectives"}, {"limit"}, {"comparison"}),
     *({"generators"}, {"reporting"}, {"experiments"}),
 )
 """Packages and modules below ``sigmaprop``, the lowest first; each may import those before it."""

@@ -3,6 +3,7 @@
 >>> import sigmaprop
 >>> sigmaprop.estimate       # the Monte Carlo gradient of E f, with its variance
 >>> sigmaprop.objectives     # functions with a known truth
+>>> sigmaprop.likelihood     # log p(x) of a decoder, by annealing and in closed form
 >>> sigmaprop.limit          # the sweep over sigma and batch size
 
 Everything is imported when it is first used: ``import sigmaprop`` alone does not import JAX.
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         data,
         estimators,
         gaussians,
+        likelihood,
         limit,
         metrics,
         noise,
@@ -54,6 +56,7 @@ _HOMES = {
     "estimators": "estimators",
     "gaussians": "gaussians",
     "kl_divergence": "gaussians.families",
+    "likelihood": "likelihood",
     "limit": "limit",
     "load": "reporting.frame",
     "metrics": "metrics",
@@ -83,6 +86,7 @@ __all__ = [
     "estimators",
     "gaussians",
     "kl_divergence",
+    "likelihood",
     "limit",
     "load",
     "metrics",

@@ -4,12 +4,10 @@ A `GanSpec` is static: it decides what is compiled. `Hypers` are arrays: replica
 in seed, arm, rates and weights, and run side by side in one executable.
 """
 
-import math
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sigmaprop.generators import observation, spectral
@@ -19,6 +17,7 @@ from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.optimizers import Optimizer, Rate, per_entry
 from sigmaprop.generators.schedule import SigmaSchedule
+from sigmaprop.likelihood import prior
 from sigmaprop.noise import normal_rows
 
 STREAMS = {
@@ -36,10 +35,6 @@ STREAMS = {
 """The purposes of random numbers; each folds its own constant into the replica's key."""
 
 NOT_DIVERGED = -1
-_EDGE = math.sqrt(3.0)
-"""Of the uniform latents, so that their variance is 1."""
-_SMALLEST_SHARE = 2.0**-24
-"""Half the spacing of uniform draws: the edge itself would be infinitely far out."""
 
 
 class StepInfo(NamedTuple):
@@ -237,21 +232,18 @@ def latent(spec: GanSpec, key: Key[Array, ""], num: int) -> Float[Array, "num Z"
     """
     shape = (num, spec.generator.in_dim)
     if spec.latent == "uniform":
-        return jax.random.uniform(key, shape, minval=-_EDGE, maxval=_EDGE)
+        return jax.random.uniform(key, shape, minval=-prior.EDGE, maxval=prior.EDGE)
     return normal_rows(key, 0, *shape)
 
 
 def to_normal(spec: GanSpec, z: Float[Array, "..."]) -> Float[Array, "..."]:
     """The standard normal variables that latents of the spec are a function of."""
-    if spec.latent == "normal":
-        return z
-    share = 0.5 + 0.5 * z / _EDGE
-    return norm.ppf(jnp.clip(share, _SMALLEST_SHARE, 1.0 - _SMALLEST_SHARE))
+    return prior.to_normal(spec.latent, z)
 
 
 def from_normal(spec: GanSpec, u: Float[Array, "..."]) -> Float[Array, "..."]:
     """The latents of standard normal variables; the inverse of `to_normal`."""
-    return u if spec.latent == "normal" else _EDGE * (2.0 * norm.cdf(u) - 1.0)
+    return prior.from_normal(spec.latent, u)
 
 
 class Draws(NamedTuple):

@@ -6,6 +6,7 @@ not finite is not taken, and none is after it: the replica keeps its last state,
 names the step.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from sigmaprop.estimators.estimation import expectation
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import entropy, observation, regularizers, sigma_gradient, spectral
 from sigmaprop.generators.gan import (
+    METRICS,
     NOT_DIVERGED,
     Draws,
     GanSpec,
@@ -27,11 +29,14 @@ from sigmaprop.generators.gan import (
     StepInfo,
     draws,
     from_normal,
+    init,
     latent,
+    streams,
     to_normal,
 )
 from sigmaprop.generators.observation import NoiseScale
 from sigmaprop.generators.optimizers import per_entry
+from sigmaprop.generators.replicas import Model
 from sigmaprop.generators.schedule import select_sigma
 
 Keys = dict[str, Array]
@@ -67,6 +72,16 @@ class GeneratorGrads(NamedTuple):
     loss: Array
     grads: GeneratorParams
     noise: NoiseScale
+
+
+def model(spec: GanSpec) -> Model:
+    """A GAN of this spec, for `replicas.engine`."""
+
+    def stepper(hypers: Hypers) -> Callable[..., tuple[State, StepInfo]]:
+        keys = streams(hypers.key)
+        return lambda state, data, t: step(spec, hypers, state, data, keys, t)
+
+    return Model(functools.partial(init, spec), stepper, METRICS)
 
 
 def step(

@@ -13,6 +13,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sigmaprop.generators import observation, spectral
+from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
@@ -35,7 +36,6 @@ STREAMS = {
 }
 """The purposes of random numbers; each folds its own constant into the replica's key."""
 
-NOT_DIVERGED = -1
 _EDGE = math.sqrt(3.0)
 """Of the uniform latents, so that their variance is 1."""
 _SMALLEST_SHARE = 2.0**-24

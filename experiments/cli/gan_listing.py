@@ -6,7 +6,8 @@ from sigmaprop.data import options as data_options
 from sigmaprop.generators import losses, networks, optimizers, parameterisation
 from sigmaprop.generators.arms import ARMS
 
-from ..gan.config import GAN_PRESETS, swept
+from ..gan.config import GAN_PRESETS
+from ..training.sweep import swept
 from .listing_tables import add, table
 
 _PENALTIES = {

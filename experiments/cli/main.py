@@ -21,9 +21,11 @@ from sigmaprop.names import shortened, shown, unknown
 from .. import streams
 from ..advise.config import AdviseConfig
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
-from ..gan.config import GAN_PRESETS, GanConfig, swept
+from ..gan.config import GAN_PRESETS, GanConfig
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..options import flag, own_functions
+from ..training.sweep import swept
+from ..vae.config import VAE_PRESETS, VaeConfig
 from . import arguments as words
 from . import commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
@@ -112,6 +114,7 @@ def _default(name: str, arguments: list[str]) -> Any:
             commands.EstimatorsOptions,
         ),
         "gan": (GanConfig, GAN_PRESETS, commands.GanCommand, commands.GanCommandOptions),
+        "vae": (VaeConfig, VAE_PRESETS, commands.VaeCommand, commands.VaeCommandOptions),
     }.get(name)
     if found is None:
         return tyro.MISSING
@@ -191,18 +194,31 @@ def _estimators(arguments: list[str]) -> int:
 
 
 def _gan(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "gan", GanConfig, GAN_PRESETS)
+    return _replicas("gan", GanConfig, GAN_PRESETS, arguments)
+
+
+def _vae(arguments: list[str]) -> int:
+    return _replicas("vae", VaeConfig, VAE_PRESETS, arguments)
+
+
+def _replicas(name: str, kind: type, presets: dict[str, Any], arguments: list[str]) -> int:
+    """A command that trains replicas: its help is short, and its options can be swept."""
+    base, origin = _starting_point(arguments, name, kind, presets)
+    command, options = {
+        "gan": (commands.GanCommand, commands.GanCommandOptions),
+        "vae": (commands.VaeCommand, commands.VaeCommandOptions),
+    }[name]
     if {"-h", "--help"} & set(arguments):
         from .help import compact
 
-        print("\n".join(compact("gan", commands.GanCommand, base)))
+        print("\n".join(compact(name, command, base)))
         return 0
-    default = commands.GanCommand(commands.GanCommandOptions(**vars(base)))
-    command = words.parse(commands.GanCommand, arguments, default=default, name="gan")
-    options = vars(command.gan)
-    sweep = refuse(lambda: _without_overridden(options["sweep"], arguments))
-    config = refuse(lambda: GanConfig(**(options | {"sweep": sweep})))
-    return _launch("gan", config, command, base, origin)
+    default: Any = command(options(**vars(base)))
+    given = words.parse(command, arguments, default=default, name=name)
+    values = vars(getattr(given, name))
+    sweep = refuse(lambda: _without_overridden(values["sweep"], arguments))
+    config = refuse(lambda: kind(**(values | {"sweep": sweep})))
+    return _launch(name, config, given, base, origin)
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
@@ -417,6 +433,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "limit": (commands.LimitCommand, _limit),
     "estimators": (commands.EstimatorsCommand, _estimators),
     "gan": (commands.GanCommand, _gan),
+    "vae": (commands.VaeCommand, _vae),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

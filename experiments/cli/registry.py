@@ -13,7 +13,7 @@ from ..limit.config import LimitConfig
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
-NAMES = ("limit", "estimators", "gan")
+NAMES = ("limit", "estimators", "gan", "vae")
 """Commands whose runs can be replayed and reported on."""
 
 
@@ -31,9 +31,13 @@ def of_run(directory) -> Experiment:
 
 
 def get(name: str) -> Experiment:
-    """The experiment of a command; networks are imported only for the one that has them."""
+    """The experiment of a command; networks are imported only for those that have them."""
     if name == "gan":
         from ..gan.run import EXPERIMENT
+
+        return EXPERIMENT
+    if name == "vae":
+        from ..vae.run import EXPERIMENT
 
         return EXPERIMENT
     return _EXPERIMENTS[name]

@@ -34,6 +34,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "gap_evaluations": 1,
         "gap_samples": 64,
     },
+    "vae": {"steps": 40, "seeds": 2, "evaluations": 1, "eval_draws": 4, "eval_examples": 32},
     "advise": {"budget": 20_000},
 }
 """By command: the options that are cut. The numbers that come out mean nothing."""

@@ -14,12 +14,11 @@ from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
 from sigmaprop.generators.step import model
 
+from ..training.loop import MAX_WINDOWS
+from ..training.records import SHOWN
 from .config import GanConfig
 from .plan import Group, Plan, hypers
 
-MAX_WINDOWS = 256
-SHOWN = 64
-"""Examples of each replica that are kept for pictures."""
 _STREAM_REFERENCE = 2**32 - 1
 
 

@@ -77,11 +77,10 @@ def mlp_encoder(
     check_positive("dim", dim)
     check_positive("latent_dim", latent_dim)
     sizes = (dim, *widths, 2 * latent_dim)
-    options = {"activation": activation, "dtype": dtype}
     return network(
-        lambda rngs: _MlpEncoder(sizes, rngs=rngs, **options),
+        lambda rngs: _MlpEncoder(sizes, rngs=rngs, activation=activation, dtype=dtype),
         name="mlp",
-        smoothness=mlp_smoothness(sizes, options),
+        smoothness=mlp_smoothness(sizes, {"activation": activation}),
         in_dim=dim,
         out_dim=2 * latent_dim,
     )

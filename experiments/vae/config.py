@@ -140,9 +140,10 @@ class VaeConfig(VaeOptions):
 
 
 VAE_PRESETS = {
-    "digits": VaeConfig(data=DataOptions(dequantise=True)),
+    "digits": VaeConfig(data=DataOptions(dequantise=True), sigma_learning_rate=1e-2),
     "demo": VaeConfig(
         data=DataOptions(dequantise=True),
+        sigma_learning_rate=1e-2,
         sweep=_arms("unit", "global", "optimal"),
         steps=400,
         evaluations=1,
@@ -155,6 +156,7 @@ VAE_PRESETS = {
         encoder_widths=(256, 256),
         latent_dim=32,
         batch_size=128,
+        sigma_learning_rate=1e-2,
         steps=20_000,
         seeds=3,
         metrics_every=50,
@@ -166,7 +168,7 @@ VAE_PRESETS = {
         encoder_widths=(),
         latent_dim=2,
         batch_size=256,
-        learning_rate=5e-3,
+        learning_rate=1e-2,
         sigma_start=1.0,
         eval_examples=2000,
     ),

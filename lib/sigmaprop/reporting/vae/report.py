@@ -40,19 +40,19 @@ METRICS = (
 )
 QUESTION = "Which treatment of the decoder's sigma has the best held-out likelihood?"
 READING = (
-    "The likelihood is the importance weighted bound on log p(x) of test examples: on average below "
-    "the likelihood itself, and nearer to it the more draws it takes. Bounds of different arms may "
-    "lie differently far below; a comparison of likelihoods needs a sampler for that.",
+    "The likelihood is the importance weighted bound on log p(x) of test examples: on average "
+    "below the likelihood itself, and nearer to it the more draws it takes. Bounds of different "
+    "arms may lie differently far below; to compare likelihoods themselves takes a sampler.",
     "Replicas of equal seed are compared in pairs, at the level of 5% for all comparisons together "
     "(Holm). The interval beside a verdict has the level that Holm's method took.",
     f"Equivalent: the interval lies within {MARGIN:g} nat an example. Not resolved does not mean "
     "equal. A replica that diverged ranks behind every replica that ended.",
-    "The mean square error is that of mu(z) under z from q(z|x): what the mean has learned, whatever "
-    "its sigma is.",
+    "The mean square error is that of mu(z) under z from q(z|x): what the mean has learned, "
+    "whatever its sigma is.",
     "Likelihoods are of densities in the units of x as it was trained on: a change of units moves "
     "all of them alike, and of grey levels that were not dequantised they have no upper bound.",
 )
-PARTS = tuple((LIKELIHOOD, sigma.PART, examples.PART, RECONSTRUCTION))
+PARTS = (LIKELIHOOD, sigma.PART, examples.PART, RECONSTRUCTION)
 
 
 def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> None:
@@ -118,9 +118,7 @@ def _tables(found: Sequence[Comparison], before: str) -> Iterator[Table]:
     headings = ["cell", "sigma", "IWAE bound", "ELBO", "mean square error"]
     if against:
         headings += [f"IWAE bound less that of {against}", "verdict"]
-    caption = (
-        f"{before}test examples: means over seeds with 95% intervals (medians where runs diverged)"
-    )
+    caption = f"{before}test examples: means over seeds with 95% intervals (else medians)"
     yield Table(caption, headings, [list(_row(one, bool(against))) for one in found])
 
 

@@ -32,6 +32,7 @@ TITLES = {
     "held_out_iwae": "IWAE bound on test examples",
     "held_out_mse": "mean square error of the mean",
 }
+_DIFFERENCE = "difference of the IWAE bound"
 _COURSE = {
     "elbo": "ELBO of training batches",
     "held_out_elbo": "ELBO on validation examples",
@@ -60,13 +61,11 @@ def _likelihoods(runs: Sequence[Run]) -> pd.DataFrame | None:
     if not found:
         return None
     run, rows = measured(runs[0].directory), []
-    against = next((one.against for one in found if one.against), "")
     for one, cell in zip(found, run.cells, strict=False):
-        look = {"row": one.label, "look": nth(cell.number)}
-        if one.against:
-            value, low, high, _ = one.difference
-            panel = f"IWAE bound less that of {against}"
-            rows.append(look | {"panel": panel, "value": value, "low": low, "high": high})
+        value = one.difference.value if one.against else 0.0
+        ends = {"low": one.difference.low, "high": one.difference.high}
+        own = {"row": one.label, "look": nth(cell.number), "panel": _DIFFERENCE, "value": value}
+        rows.append(own | ends)
     for metric in BOUNDS:
         for one, cell in zip(found, run.cells, strict=False):
             own = {"row": one.label, "look": nth(cell.number), "panel": TITLES[metric]}
@@ -75,14 +74,16 @@ def _likelihoods(runs: Sequence[Run]) -> pd.DataFrame | None:
                 own | {"kind": "seed", "value": value, "legend": "a seed"}
                 for value in seeds[np.isfinite(seeds)]
             ]
-            value, low, high, _ = one.level(metric, "test")
-            rows.append(own | {"value": value, "low": low, "high": high})
+            level = one.level(metric, "test")
+            rows.append(own | {"value": level.value, "low": level.low, "high": level.high})
         if metric in run.ideal:
             line = {"kind": "line", "value": run.ideal[metric], "dashes": "--"}
             rows.append(line | {"panel": TITLES[metric], "legend": "the truth itself"})
     table = pd.DataFrame(rows)
     table.attrs = {"heading": heading_of(runs[0], "held-out likelihood at the end")}
-    table.attrs["caption"] = left_out(runs[0])
+    against = next((one.against for one in found if one.against), "")
+    told = f" Differences are to {plain(against, 40)}." if against else ""
+    table.attrs["caption"] = told + left_out(runs[0])
     return table
 
 
@@ -150,7 +151,7 @@ LIKELIHOOD = Part(
                 TITLES["held_out_mse"]: "squared units of x",
                 TITLES["held_out_elbo"]: NATS,
                 TITLES["held_out_iwae"]: NATS,
-                "IWAE bound less": NATS,
+                _DIFFERENCE: NATS,
             },
             log="",
             row=0.3,

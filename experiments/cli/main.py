@@ -20,15 +20,12 @@ from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
 from ..advise.config import AdviseConfig
-from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
-from ..gan.config import GAN_PRESETS, GanConfig
-from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..options import flag, own_functions
 from ..training.sweep import swept
-from ..vae.config import VAE_PRESETS, VaeConfig
 from . import arguments as words
 from . import commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
+from .presets import ENTRIES
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
 from .tiny import cut
 
@@ -105,22 +102,11 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _default(name: str, arguments: list[str]) -> Any:
     """What the options of a command start from, for its help; none where it has no presets."""
-    found = {
-        "limit": (LimitConfig, LIMIT_PRESETS, commands.LimitCommand, commands.LimitOptions),
-        "estimators": (
-            EstimatorsConfig,
-            ESTIMATORS_PRESETS,
-            commands.EstimatorsCommand,
-            commands.EstimatorsOptions,
-        ),
-        "gan": (GanConfig, GAN_PRESETS, commands.GanCommand, commands.GanCommandOptions),
-        "vae": (VaeConfig, VAE_PRESETS, commands.VaeCommand, commands.VaeCommandOptions),
-    }.get(name)
-    if found is None:
+    entry = ENTRIES.get(name)
+    if entry is None:
         return tyro.MISSING
-    config, presets, command, options = found
-    base, _ = _starting_point(arguments, name, config, presets)
-    return command(options(**vars(base)))
+    base, _ = _starting_point(arguments, name)
+    return entry.command(entry.options(**vars(base)))
 
 
 def _version(more: list[str]) -> int:
@@ -177,48 +163,22 @@ def _demo(arguments: list[str]) -> int:
     return report_user_errors(lambda: demo.show(command.run_dir))
 
 
-def _limit(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "limit", LimitConfig, LIMIT_PRESETS)
-    default = commands.LimitCommand(commands.LimitOptions(**vars(base)))
-    command = words.parse(commands.LimitCommand, arguments, default=default, name="limit")
-    config = refuse(lambda: LimitConfig(**vars(command.limit)))
-    return _launch("limit", config, command, base, origin)
-
-
-def _estimators(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "estimators", EstimatorsConfig, ESTIMATORS_PRESETS)
-    default = commands.EstimatorsCommand(commands.EstimatorsOptions(**vars(base)))
-    command = words.parse(commands.EstimatorsCommand, arguments, default=default, name="estimators")
-    config = refuse(lambda: EstimatorsConfig(**vars(command.estimators)))
-    return _launch("estimators", config, command, base, origin)
-
-
-def _gan(arguments: list[str]) -> int:
-    return _replicas("gan", GanConfig, GAN_PRESETS, arguments)
-
-
-def _vae(arguments: list[str]) -> int:
-    return _replicas("vae", VaeConfig, VAE_PRESETS, arguments)
-
-
-def _replicas(name: str, kind: type, presets: dict[str, Any], arguments: list[str]) -> int:
-    """A command that trains replicas: its help is short, and its options can be swept."""
-    base, origin = _starting_point(arguments, name, kind, presets)
-    command, options = {
-        "gan": (commands.GanCommand, commands.GanCommandOptions),
-        "vae": (commands.VaeCommand, commands.VaeCommandOptions),
-    }[name]
-    if {"-h", "--help"} & set(arguments):
+def _experiment(name: str, arguments: list[str]) -> int:
+    """A command whose options lie over a preset or an earlier run; some can be swept."""
+    base, origin = _starting_point(arguments, name)
+    config, _, command, options = ENTRIES[name]
+    if hasattr(base, "sweep") and {"-h", "--help"} & set(arguments):
         from .help import compact
 
         print("\n".join(compact(name, command, base)))
         return 0
     default: Any = command(options(**vars(base)))
     given = words.parse(command, arguments, default=default, name=name)
-    values = vars(getattr(given, name))
-    sweep = refuse(lambda: _without_overridden(values["sweep"], arguments))
-    config = refuse(lambda: kind(**(values | {"sweep": sweep})))
-    return _launch(name, config, given, base, origin)
+    values = dict(vars(getattr(given, name)))
+    if "sweep" in values:
+        values["sweep"] = refuse(lambda: _without_overridden(values["sweep"], arguments))
+    checked = refuse(lambda: config(**values))
+    return _launch(name, checked, given, base, origin)
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
@@ -297,10 +257,9 @@ def _advise(arguments: list[str]) -> int:
     return report_user_errors(lambda: advise.show(config))
 
 
-def _starting_point(
-    arguments: list[str], name: str, kind: type, presets: dict[str, Any]
-) -> tuple[Any, Path | None]:
+def _starting_point(arguments: list[str], name: str) -> tuple[Any, Path | None]:
     """The options that flags are laid over: a preset, by default the first, or an earlier run's."""
+    kind, presets, *_ = ENTRIES[name]
     preset = words.value_of("--preset", arguments)
     file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
@@ -430,10 +389,10 @@ _KINDS: dict[tuple[str, ...], type] = {
 """What a command does by its first word: each has a help of its own."""
 COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "demo": (commands.DemoCommand, _demo),
-    "limit": (commands.LimitCommand, _limit),
-    "estimators": (commands.EstimatorsCommand, _estimators),
-    "gan": (commands.GanCommand, _gan),
-    "vae": (commands.VaeCommand, _vae),
+    "limit": (commands.LimitCommand, functools.partial(_experiment, "limit")),
+    "estimators": (commands.EstimatorsCommand, functools.partial(_experiment, "estimators")),
+    "gan": (commands.GanCommand, functools.partial(_experiment, "gan")),
+    "vae": (commands.VaeCommand, functools.partial(_experiment, "vae")),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

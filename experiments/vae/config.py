@@ -20,7 +20,7 @@ class VaeOptions:
     """Data: ring, grid, spirals, gaussian, linear_gaussian, digits; an image set that `sigmaprop
     data prepare` has made, such as fashion_mnist; or your own, path/to/file.npz with an array x."""
     data: DataOptions = option(DataOptions, group="data", sweepable=False)
-    """What to make of the data. Likelihoods of grey levels mean little before --data.dequantise."""
+    """What to make of the data; grey levels have a likelihood once they are dequantised."""
     redraw_split: bool = option(False, group="data", sweepable=False)
     """Whether each seed draws anew which rows train and which validate; the test rows stay."""
     arm: VaeArm = option("global", group="sigma")

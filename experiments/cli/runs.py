@@ -1,5 +1,6 @@
 """``sigmaprop runs`` and ``sigmaprop compare``: what runs there are, and how they differ."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -89,12 +90,15 @@ def _main_number(run: frame.Run) -> str:
         label, best = min(judged, key=lambda pair: pair[1].against.value)
         return f"MMD² of x, {label} / zero: {ratio(best)}, {best.verdict}"
     if run.command == "vae":
-        cells = vae_compare.from_json(run.claims)
-        best = max(cells, key=lambda one: one.level(*vae_compare.PRIMARY).value)
-        level = ranged(best.level(*vae_compare.PRIMARY))
-        return f"best test likelihood, {best.label}: {level} nats" + (
-            f", {best.verdict}" if best.verdict else ""
-        )
+        cells = [
+            (one.level(*vae_compare.PRIMARY), one) for one in vae_compare.from_json(run.claims)
+        ]
+        known = [(level, one) for level, one in cells if math.isfinite(level.value)]
+        if not known:
+            return "no replica ended with a finite likelihood"
+        level, best = max(known, key=lambda pair: pair[0].value)
+        told = f"best test likelihood, {best.label}: {ranged(level)} nats"
+        return f"{told}, {best.verdict}" if best.verdict else told
     kinds = [claim["verdict"] for claim in run.claims]
     counts = (f"{kinds.count(kind)} {plural(kind, kinds.count(kind))}" for kind in MARKS)
     return f"{fmt.count(len(kinds), 'claim')}: {', '.join(counts)}"

@@ -39,7 +39,8 @@ def whole(tmp_path_factory) -> tuple[Path, float]:
     """A run that nothing disturbed, and the seconds from its config to its end, compiled before."""
     root = tmp_path_factory.mktemp("whole")
     cold = start(*SMALL, "--run-dir", root / "cold")
-    assert cold.wait(timeout=300) == 0
+    cold.communicate(timeout=300)
+    assert cold.returncode == 0
     process = start(*SMALL, "--run-dir", root / "run")
     wait_for(root / "run" / "config.json", process)
     began = time.monotonic()

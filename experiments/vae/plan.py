@@ -140,6 +140,12 @@ def hypers(
 
 def _check_cell(options: VaeOptions) -> None:
     """What does not take the data to see."""
+    if options.arm == "zero":
+        raise ValueError(
+            "--arm zero has no density, so examples have no likelihood under it; choose one of "
+            f"{', '.join(VAE_ARMS)}"
+        )
+    VAE_ARMS.check(options.arm)
     name = options.generator
     if not is_own(name) and name not in networks.generator_names():
         raise unknown("generator", name, (*networks.generator_names(), "path/to/file.py:function"))

@@ -80,6 +80,8 @@ def test_what_needs_no_data_is_refused_at_once(options, sentence):
             "exclude each other",
         ),
         ({"generator": "mpl"}, "did you mean 'mlp'"),
+        ({"arm": "zero"}, "--arm zero has no density"),
+        ({"arm": "globl"}, "did you mean 'global'"),
         ({"arm": "low_rank", "rank": 65}, "--rank is 65"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
     ],

@@ -69,7 +69,8 @@ def about_verdicts(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if missed:
         yield (
             f"With {count(judged[0].seeds, 'seed')} a true difference of {short(max(missed))} nats "
-            "is found at least 4 times of 5 in every comparison; a smaller one may be missed."
+            "is found at least 4 times of 5 in every comparison, a smaller one may be missed: the "
+            "upper 95% limit, for the spread is that of the same seeds."
         )
 
 

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from sigmaprop.estimators.records import ESTIMATORS
-from sigmaprop.generators.arms import ARMS
+from sigmaprop.generators.arms import ARMS, VAE_ARMS
 from sigmaprop.names import shortened, shown
 
 Family = Literal["isotropic", "diagonal", "full", "low_rank"]
 if TYPE_CHECKING:
-    Arm = SigmaGradient = str
+    Arm = VaeArm = SigmaGradient = str
 else:  # the names of the records, which a type checker cannot know
     Arm = Literal[tuple(ARMS)]
+    VaeArm = Literal[tuple(VAE_ARMS)]
     SigmaGradient = Literal[tuple(name for name, one in ESTIMATORS.items() if one.single)]
 
 # Where (f / sigma)^2 and f^2 still lie well inside float32.

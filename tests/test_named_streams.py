@@ -9,7 +9,7 @@ from sigmaprop.experiments.limit import run as limit
 
 from sigmaprop.comparison import studies
 from sigmaprop.data import dataset
-from sigmaprop.generators import gan
+from sigmaprop.generators import gan, vae
 from sigmaprop.objectives import constants, get
 
 STREAMS = {
@@ -30,6 +30,14 @@ STREAMS = {
 }
 
 
+STREAMS_OF_VAE = {
+    "init": (3989841952, 942888756),
+    "data": (2636944965, 3798527910),
+    "posterior": (2914981055, 954773331),
+    "evaluation": (2260755097, 361982126),
+}
+
+
 def words(key: jax.Array) -> tuple[int, ...]:
     return tuple(jax.random.key_data(key).tolist())
 
@@ -37,6 +45,12 @@ def words(key: jax.Array) -> tuple[int, ...]:
 def test_streams_of_a_replica():
     found = gan.streams(jax.random.key(0))
     assert {name: words(key) for name, key in found.items()} == STREAMS
+
+
+def test_streams_of_a_variational_autoencoder_are_its_own():
+    found = vae.streams(jax.random.key(0))
+    assert {name: words(key) for name, key in found.items()} == STREAMS_OF_VAE
+    assert not set(STREAMS_OF_VAE.values()) & set(STREAMS.values())
 
 
 @pytest.mark.parametrize(

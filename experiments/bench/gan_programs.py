@@ -113,7 +113,7 @@ def make_step(spec: GanSpec, arm: str = "global") -> tuple[Callable[..., Any], t
 
 def engine_run(spec: GanSpec, arms: Sequence[str], num: int, precision: str = "") -> Program:
     """As many steps of ``num`` replicas, the arms in turn, as take about a third of a second."""
-    engine = replicas.engine(spec, num)
+    engine = replicas.engine(steps.model(spec), num)
     each = [make_hypers(spec, arms[i % len(arms)], i) for i in range(num)]
     hypers = engine.place(replicas.stack(each))
     data = engine.replicate(make_data(spec.observation.dim))

@@ -14,6 +14,7 @@ from ..estimators.config import EstimatorsConfig
 from ..gan.config import GanConfig
 from ..limit.config import LimitConfig
 from ..metrics.config import MetricsConfig
+from ..vae.config import VaeConfig
 
 Positional = tyro.conf.Positional
 
@@ -111,6 +112,37 @@ class GanCommand:
     cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
     DCGAN on fashion_mnist; goodfellow2014: the networks and rates of that paper on mnist. The last
     two are for a GPU and need `sigmaprop data prepare`."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VaeCommandOptions(VaeConfig):
+    """What to train, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VaeCommand:
+    """Train variational autoencoders in every treatment of the decoder's sigma, and compare them.
+
+    All combinations of swept options run with every seed, side by side in one compiled program.
+    Without options it runs the preset `digits`. It ends with the held-out likelihood of every arm
+    and the path of an HTML report. A run that was stopped goes on with `sigmaprop resume`.
+    """
+
+    vae: Annotated[VaeCommandOptions, tyro.conf.arg(name="")]
+    preset: Literal["digits", "demo", "fashion", "linear_gaussian"] = "digits"
+    """Options to start from; options given beside it win. digits: 8x8 images; demo: fewer arms and
+    steps; fashion: fashion_mnist, which needs `sigmaprop data prepare`; linear_gaussian: a linear
+    decoder on data whose likelihood is known."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""

@@ -1,13 +1,17 @@
-"""What the options of `sigmaprop gan` can name, for `sigmaprop list`."""
+"""What the options of `sigmaprop gan` and `sigmaprop vae` can name, for `sigmaprop list`."""
+
+from typing import Any
 
 from rich.table import Table
 
 from sigmaprop.data import options as data_options
 from sigmaprop.generators import losses, networks, optimizers, parameterisation
-from sigmaprop.generators.arms import ARMS
+from sigmaprop.generators.arms import ARMS, VAE_ARMS
 from sigmaprop.metrics import METRICS, registered
 
-from ..gan.config import GAN_PRESETS, swept
+from ..gan.config import GAN_PRESETS
+from ..training.sweep import swept
+from ..vae.config import VAE_PRESETS
 from .listing_tables import add, table
 
 _PENALTIES = {
@@ -29,7 +33,9 @@ def tables() -> tuple[Table, ...]:
         _described("What restrains the players", _PENALTIES),
         _described("Networks and their parts", _parts()),
         _data_sets(),
-        _presets(),
+        _presets("gan", GAN_PRESETS),
+        _described("Arms of vae (--arm)", {name: arm.text for name, arm in VAE_ARMS.items()}),
+        _presets("vae", VAE_PRESETS),
         _described("Metrics (--metrics); * is scored during `sigmaprop gan`", _metrics()),
     )
 
@@ -73,9 +79,10 @@ def _data_sets() -> Table:
     return found
 
 
-def _presets() -> Table:
-    found = table("Presets of gan (--preset)", "name", "data set", "swept", "steps x seeds")
-    for name, config in GAN_PRESETS.items():
+def _presets(command: str, presets: dict[str, Any]) -> Table:
+    title = f"Presets of {command} (--preset)"
+    found = table(title, "name", "data set", "swept", "steps x seeds")
+    for name, config in presets.items():
         over = "; ".join(f"{k}: {', '.join(map(str, v))}" for k, v in swept(config.sweep).items())
         add(found, name, config.dataset, over, f"{config.steps:,} x {config.seeds}")
     return found

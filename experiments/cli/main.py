@@ -20,14 +20,12 @@ from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
 from ..advise.config import AdviseConfig
-from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
-from ..gan.config import GAN_PRESETS, GanConfig, swept
-from ..limit.config import LIMIT_PRESETS, LimitConfig
-from ..metrics.config import METRICS_PRESETS, MetricsConfig
 from ..options import flag, own_functions
+from ..training.sweep import swept
 from . import arguments as words
 from . import benching, commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
+from .presets import ENTRIES
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
 from .tiny import cut
 
@@ -104,27 +102,11 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _default(name: str, arguments: list[str]) -> Any:
     """What the options of a command start from, for its help; none where it has no presets."""
-    found = {
-        "limit": (LimitConfig, LIMIT_PRESETS, commands.LimitCommand, commands.LimitOptions),
-        "estimators": (
-            EstimatorsConfig,
-            ESTIMATORS_PRESETS,
-            commands.EstimatorsCommand,
-            commands.EstimatorsOptions,
-        ),
-        "gan": (GanConfig, GAN_PRESETS, commands.GanCommand, commands.GanCommandOptions),
-        "metrics": (
-            MetricsConfig,
-            METRICS_PRESETS,
-            commands.MetricsCommand,
-            commands.MetricsOptions,
-        ),
-    }.get(name)
-    if found is None:
+    entry = ENTRIES.get(name)
+    if entry is None:
         return tyro.MISSING
-    config, presets, command, options = found
-    base, _ = _starting_point(arguments, name, config, presets)
-    return command(options(**vars(base)))
+    base, _ = _starting_point(arguments, name)
+    return entry.command(entry.options(**vars(base)))
 
 
 def _version(more: list[str]) -> int:
@@ -181,43 +163,22 @@ def _demo(arguments: list[str]) -> int:
     return report_user_errors(lambda: demo.show(command.run_dir))
 
 
-def _limit(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "limit", LimitConfig, LIMIT_PRESETS)
-    default = commands.LimitCommand(commands.LimitOptions(**vars(base)))
-    command = words.parse(commands.LimitCommand, arguments, default=default, name="limit")
-    config = refuse(lambda: LimitConfig(**vars(command.limit)))
-    return _launch("limit", config, command, base, origin)
-
-
-def _estimators(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "estimators", EstimatorsConfig, ESTIMATORS_PRESETS)
-    default = commands.EstimatorsCommand(commands.EstimatorsOptions(**vars(base)))
-    command = words.parse(commands.EstimatorsCommand, arguments, default=default, name="estimators")
-    config = refuse(lambda: EstimatorsConfig(**vars(command.estimators)))
-    return _launch("estimators", config, command, base, origin)
-
-
-def _metrics(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "metrics", MetricsConfig, METRICS_PRESETS)
-    default = commands.MetricsCommand(commands.MetricsOptions(**vars(base)))
-    command = words.parse(commands.MetricsCommand, arguments, default=default, name="metrics")
-    config = refuse(lambda: MetricsConfig(**vars(command.metrics)))
-    return _launch("metrics", config, command, base, origin)
-
-
-def _gan(arguments: list[str]) -> int:
-    base, origin = _starting_point(arguments, "gan", GanConfig, GAN_PRESETS)
-    if {"-h", "--help"} & set(arguments):
+def _experiment(name: str, arguments: list[str]) -> int:
+    """A command whose options lie over a preset or an earlier run; some can be swept."""
+    base, origin = _starting_point(arguments, name)
+    config, _, command, options = ENTRIES[name]
+    if hasattr(base, "sweep") and {"-h", "--help"} & set(arguments):
         from .help import compact
 
-        print("\n".join(compact("gan", commands.GanCommand, base)))
+        print("\n".join(compact(name, command, base)))
         return 0
-    default = commands.GanCommand(commands.GanCommandOptions(**vars(base)))
-    command = words.parse(commands.GanCommand, arguments, default=default, name="gan")
-    options = vars(command.gan)
-    sweep = refuse(lambda: _without_overridden(options["sweep"], arguments))
-    config = refuse(lambda: GanConfig(**(options | {"sweep": sweep})))
-    return _launch("gan", config, command, base, origin)
+    default: Any = command(options(**vars(base)))
+    given = words.parse(command, arguments, default=default, name=name)
+    values = dict(vars(getattr(given, name)))
+    if "sweep" in values:
+        values["sweep"] = refuse(lambda: _without_overridden(values["sweep"], arguments))
+    checked = refuse(lambda: config(**values))
+    return _launch(name, checked, given, base, origin)
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
@@ -296,10 +257,9 @@ def _advise(arguments: list[str]) -> int:
     return report_user_errors(lambda: advise.show(config))
 
 
-def _starting_point(
-    arguments: list[str], name: str, kind: type, presets: dict[str, Any]
-) -> tuple[Any, Path | None]:
+def _starting_point(arguments: list[str], name: str) -> tuple[Any, Path | None]:
     """The options that flags are laid over: a preset, by default the first, or an earlier run's."""
+    kind, presets, *_ = ENTRIES[name]
     preset = words.value_of("--preset", arguments)
     file = words.value_of("--config", arguments)
     if preset is not None and file is not None:
@@ -399,10 +359,11 @@ _KINDS: dict[tuple[str, ...], type] = {
 """What a command does by its first word: each has a help of its own."""
 COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "demo": (commands.DemoCommand, _demo),
-    "limit": (commands.LimitCommand, _limit),
-    "estimators": (commands.EstimatorsCommand, _estimators),
-    "gan": (commands.GanCommand, _gan),
-    "metrics": (commands.MetricsCommand, _metrics),
+    "limit": (commands.LimitCommand, functools.partial(_experiment, "limit")),
+    "estimators": (commands.EstimatorsCommand, functools.partial(_experiment, "estimators")),
+    "gan": (commands.GanCommand, functools.partial(_experiment, "gan")),
+    "vae": (commands.VaeCommand, functools.partial(_experiment, "vae")),
+    "metrics": (commands.MetricsCommand, functools.partial(_experiment, "metrics")),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

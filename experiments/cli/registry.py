@@ -15,7 +15,7 @@ from ..metrics.config import MetricsConfig
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
-NAMES = ("limit", "estimators", "gan", "metrics")
+NAMES = ("limit", "estimators", "gan", "vae", "metrics")
 """Commands whose runs can be replayed and reported on."""
 
 
@@ -33,9 +33,13 @@ def of_run(directory) -> Experiment:
 
 
 def get(name: str) -> Experiment:
-    """The experiment of a command; networks are imported only for the one that has them."""
+    """The experiment of a command; networks are imported only for those that have them."""
     if name == "gan":
         from ..gan.run import EXPERIMENT
+
+        return EXPERIMENT
+    if name == "vae":
+        from ..vae.run import EXPERIMENT
 
         return EXPERIMENT
     return _EXPERIMENTS[name]

@@ -1,5 +1,6 @@
 """``sigmaprop runs`` and ``sigmaprop compare``: what runs there are, and how they differ."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigmaprop import runs
+from sigmaprop.generators import vae_compare
 from sigmaprop.generators.scores import from_json
 from sigmaprop.names import shortened
 from sigmaprop.reporting import fmt, frame, page
@@ -87,6 +89,16 @@ def _main_number(run: frame.Run) -> str:
             return "one arm, nothing to compare"
         label, best = min(judged, key=lambda pair: pair[1].against.value)
         return f"MMD² of x, {label} / zero: {ratio(best)}, {best.verdict}"
+    if run.command == "vae":
+        cells = [
+            (one.level(*vae_compare.PRIMARY), one) for one in vae_compare.from_json(run.claims)
+        ]
+        known = [(level, one) for level, one in cells if math.isfinite(level.value)]
+        if not known:
+            return "no replica ended with a finite likelihood"
+        level, best = max(known, key=lambda pair: pair[0].value)
+        told = f"best test likelihood, {best.label}: {ranged(level)} nats"
+        return f"{told}, {best.verdict}" if best.verdict else told
     kinds = [claim["verdict"] for claim in run.claims]
     counts = (f"{kinds.count(kind)} {plural(kind, kinds.count(kind))}" for kind in MARKS)
     return f"{fmt.count(len(kinds), 'claim')}: {', '.join(counts)}"
@@ -144,7 +156,7 @@ def compare(directories: Sequence[Path]) -> int:
         terminal.print(_table(["option", *names], rows))
     else:
         terminal.say("All options are equal.")
-    numbers = _of_arms if commands == ["gan"] else _of_claims
+    numbers = {"gan": _of_arms, "vae": _of_bounds}.get(commands[0], _of_claims)
     for title, heading, rows in numbers(found):
         terminal.say(title)
         terminal.print(_table([heading, *names], rows))
@@ -232,3 +244,25 @@ def _of_arms(found: Sequence[frame.Run]) -> Iterator[tuple[str, str, list[list[s
             for label in labels
         ],
     )
+
+
+def _of_bounds(found: Sequence[frame.Run]) -> Iterator[tuple[str, str, list[list[str]]]]:
+    """Test likelihood and sigma of every cell, with intervals and verdicts."""
+    own = [{one.label: one for one in vae_compare.from_json(run.claims)} for run in found]
+    labels = list(dict.fromkeys(label for cells in own for label in cells))
+
+    def likelihood(one: vae_compare.Comparison | None) -> str:
+        if one is None:
+            return "–"
+        text = ranged(one.level(*vae_compare.PRIMARY))
+        if not one.against:
+            return text
+        return f"{text}\n{ranged(one.difference)} to {one.against}\n{one.verdict}"
+
+    rows = [[label, *(likelihood(cells.get(label)) for cells in own)] for label in labels]
+    yield "Test likelihood (IWAE bound, nats an example), difference, verdict", "cell", rows
+    rows = [
+        [label, *(ranged(cells[label].sigma) if label in cells else "–" for cells in own)]
+        for label in labels
+    ]
+    yield "Sigma over the last fifth of the run", "cell", rows

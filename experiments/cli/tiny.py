@@ -41,6 +41,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "repeats": 16,
         "draws": 20,
     },
+    "vae": {"steps": 40, "seeds": 2, "evaluations": 1, "eval_draws": 4, "eval_examples": 32},
     "advise": {"budget": 20_000},
 }
 """By command: the options that are cut. The numbers that come out mean nothing."""

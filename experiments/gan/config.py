@@ -5,16 +5,13 @@ experiment is prepared.
 """
 
 import dataclasses
-import types
-import typing
-from typing import Annotated, Any, Literal
-
-import tyro
+from typing import Literal
 
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shown
 
-from ..options import LARGEST_SIGMA, Arm, SigmaGradient, check_list, check_ranges, option
+from ..options import LARGEST_SIGMA, Arm, SigmaGradient, option
+from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,33 +153,8 @@ class GanOptions:
     shorter at first. 0 keeps none."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Sweep:
-    """Values of options to cross with each other; every combination runs with every seed."""
-
-
-SWEEPABLE = tuple(
-    field.name for field in dataclasses.fields(GanOptions) if field.metadata["sweepable"]
-)
-
-
-def _swept_type(kind: Any) -> Any:
-    """The type of a list of an option's values."""
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        (kind,) = (member for member in typing.get_args(kind) if member is not type(None))
-    help_text = tyro.conf.arg(help="Values to cross with the others'. None: not swept.")
-    return Annotated[tuple[kind, ...] | None, help_text]
-
-
-_HINTS = typing.get_type_hints(GanOptions)
-GanSweep = dataclasses.make_dataclass(
-    "GanSweep",
-    [(name, _swept_type(_HINTS[name]), dataclasses.field(default=None)) for name in SWEEPABLE],
-    bases=(Sweep,),
-    frozen=True,
-)
-GanSweep.__module__ = __name__
-GanSweep.__doc__ = Sweep.__doc__
+SWEEPABLE = sweepable(GanOptions)
+GanSweep = sweep_type("GanSweep", GanOptions, __name__)
 _QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
 
 
@@ -237,8 +209,7 @@ class GanConfig(GanOptions):
 
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
-        for values in (vars(self), *_swept_values(self.sweep)):
-            check_ranges(GanConfig, values)
+        check(self)
         _check_sigmas(self)
         if self.deterministic and self.replica_chunk not in (None, 1):
             raise ValueError(
@@ -252,32 +223,9 @@ class GanConfig(GanOptions):
             raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
 
 
-def swept(sweep: Any) -> dict[str, tuple[Any, ...]]:
-    """The options that are swept, with their values."""
-    return {name: values for name, values in vars(sweep).items() if values is not None}
-
-
-def _swept_values(sweep: Any) -> list[dict[str, Any]]:
-    """Every swept value on its own, after a check of the lists."""
-    for name, values in swept(sweep).items():
-        check_list(f"sweep.{name}", values)
-    return [{name: value} for name, values in swept(sweep).items() for value in values]
-
-
 def _check_sigmas(config: GanConfig) -> None:
     """Floor, start and ceiling in this order, swept or not; a schedule that exists."""
-    values = {**{name: (value,) for name, value in vars(config).items()}, **swept(config.sweep)}
-    floor, ceiling = max(values["sigma_floor"]), min(values["sigma_ceiling"])
-    if floor >= ceiling:
-        raise ValueError(
-            f"--sigma-floor {floor:g} is not below --sigma-ceiling {ceiling:g}; swap or move them"
-        )
-    for start in values["sigma_start"]:
-        if not floor <= start <= ceiling:
-            raise ValueError(
-                f"--sigma-start {start:g} lies outside --sigma-floor {floor:g} and "
-                f"--sigma-ceiling {ceiling:g}; move one of them"
-            )
+    values = check_sigmas(config)
     ends = (*values["sigma"], *values["sigma_last"])
     falling = "scheduled" in values["arm"] and "exponential" in values["sigma_schedule"]
     if falling and min(ends) <= 0:

@@ -34,43 +34,10 @@ from sigmaprop.metrics import mmd
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
-from .config import GanConfig, GanOptions, swept
+from ..training.sweep import Cell, Replica, cells
+from .config import GanConfig, GanOptions
 
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
-
-
-class Cell(NamedTuple):
-    """A combination of swept values.
-
-    Attributes:
-        number: its place in the order of the sweep.
-        values: the swept options and their values here.
-        options: all options.
-    """
-
-    number: int
-    values: dict[str, Any]
-    options: GanOptions
-
-    @property
-    def label(self) -> str:
-        """What to call it: its arm, then what else is swept."""
-        rest = [f"{name}={value}" for name, value in self.values.items() if name != "arm"]
-        return ", ".join([self.options.arm, *rest])
-
-
-class Replica(NamedTuple):
-    """One training run.
-
-    Attributes:
-        number: row of the replica in tables, in the order of cells, then seeds.
-        cell: its options.
-        seed: number of its seed, 0, 1, ...; replicas of one number are paired.
-    """
-
-    number: int
-    cell: Cell
-    seed: int
 
 
 class Group(NamedTuple):
@@ -115,7 +82,7 @@ def prepare(config: GanConfig) -> Plan:
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
     """
-    found = cells(config)
+    found = cells(config, GanOptions)
     for cell in found:  # before anything is loaded
         _check_cell(cell.options)
     dataset = _load(config)
@@ -128,18 +95,6 @@ def prepare(config: GanConfig) -> Plan:
     groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
-
-
-def cells(config: GanConfig) -> tuple[Cell, ...]:
-    """Every combination of the swept values, the last option running fastest."""
-    names, values = list(swept(config.sweep)), list(swept(config.sweep).values())
-    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(GanOptions)}
-    return tuple(
-        Cell(number, chosen, GanOptions(**(own | chosen)))
-        for number, chosen in enumerate(
-            dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)
-        )
-    )
 
 
 def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:

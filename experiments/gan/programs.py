@@ -12,13 +12,13 @@ from sigmaprop.generators import evaluation, gan, gap, observation, replicas
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
+from sigmaprop.generators.step import model
 
+from ..training.loop import MAX_WINDOWS
+from ..training.records import SHOWN
 from .config import GanConfig
 from .plan import Group, Plan, hypers
 
-MAX_WINDOWS = 256
-SHOWN = 64
-"""Examples of each replica that are kept for pictures."""
 _STREAM_REFERENCE = 2**32 - 1
 
 
@@ -82,7 +82,7 @@ def compile_group(
 ) -> CompiledGroup:
     """The program of a group; it is compiled when it first runs."""
     engine = replicas.engine(
-        group.spec,
+        model(group.spec),
         len(group.replicas),
         every=config.metrics_every,
         max_windows=MAX_WINDOWS,
@@ -152,7 +152,7 @@ def _gap(config: GanConfig, group: Group) -> Callable[[State, Hypers, int], gap.
     every device measure all of them. All devices take part, so that no bit depends on their number.
     """
     num = len(group.firsts)
-    engine = replicas.engine(group.spec, max(num, jax.local_device_count()), replica_chunk=1)
+    engine = replicas.engine(model(group.spec), max(num, jax.local_device_count()), replica_chunk=1)
     chosen = np.minimum(np.arange(engine.layout.padded(engine.num)), num - 1)
     rows = np.asarray(group.firsts)[chosen]
 

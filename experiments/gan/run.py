@@ -10,8 +10,6 @@ differ by less than their seeds do.
 """
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import runs
-from sigmaprop.data.dataset import Dataset
 from sigmaprop.generators import compare as gan_comparison
 from sigmaprop.generators import evaluation
 from sigmaprop.generators.arms import ARMS
@@ -29,17 +26,18 @@ from sigmaprop.generators.evaluation import Reference
 from sigmaprop.metrics import distances, modes, real_against_real
 from sigmaprop.metrics.real_against_real import Null
 from sigmaprop.runs import signals
-from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, FLOPS, Forecast
 from ..terminal import Terminal, counted
+from ..training import records
+from ..training.loop import Progress, Silent
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
-from .plan import Plan, Replica, prepare
-from .programs import SHOWN, make_reference
-from .train import Progress, Silent, train
+from .plan import Plan, prepare
+from .programs import make_reference
+from .train import train
 
 _NULL_DRAWS = 200
 _STREAM_NULL = 1
@@ -72,19 +70,21 @@ def run(
     progress = progress or Silent()
     progress("reference for the scores")
     reference = make_reference(config, plan)
-    _write_json(directory, "replicas.json", [_describe(config, one) for one in plan.replicas])
-    _write_real(directory, plan)
-    _tell_other_data(directory, plan, progress)
+    learns = [ARMS[one.cell.options.arm].learns for one in plan.replicas]
+    described = [*map(records.describe, plan.replicas, learns)]
+    records.save_json(directory, "replicas.json", described)
+    records.write_real(directory, plan.dataset)
+    records.tell_other_data(directory, plan.dataset, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             state = train(config, plan, index, directory, reference, progress, stop)
             if finished is not None:
                 finished(state)
     real = real_scores(config, plan, reference, progress)
-    _write_json(directory, "reference.json", real)
+    records.save_json(directory, "reference.json", real)
     progress("comparing the arms")
     found = gan_comparison.compare(directory.directory)
-    _write_json(directory, "comparison.json", gan_comparison.as_json(found))
+    records.save_json(directory, "comparison.json", gan_comparison.as_json(found))
     return found
 
 
@@ -175,59 +175,6 @@ def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
         }
         for name, null in nulls.items()
     }
-
-
-def _describe(config: GanConfig, replica: Replica) -> dict[str, Any]:
-    """A replica for replicas.json."""
-    cell = replica.cell
-    return {
-        "replica": replica.number,
-        "cell": cell.number,
-        "label": cell.label,
-        "arm": cell.options.arm,
-        "seed": replica.seed,
-        "swept": cell.values,
-        "learns": ARMS[cell.options.arm].learns,
-    }
-
-
-def _write_json(directory: runs.Run, name: str, content: Any) -> None:
-    path = directory.directory / name
-    runs.write_atomic(path, json.dumps(content, indent=1))
-    runs.include(directory, path)
-
-
-def _write_real(directory: runs.Run, plan: Plan) -> None:
-    """Some training examples for the report."""
-    rows = plan.dataset.splits.train[:SHOWN]
-    path = directory.directory / "real.npz"
-    with atomic(path) as file:
-        np.savez(file, x=plan.dataset.x[rows], shape=np.asarray(plan.dataset.shape))
-    runs.include(directory, path)
-
-
-def _tell_other_data(directory: runs.Run, plan: Plan, progress: Progress) -> None:
-    """Records what the examples are, or says that they are not those that the run began with."""
-    path = directory.directory / "data.json"
-    found = {"schema": 1, "sha256": _digest(plan.dataset)}
-    if not exists(path):
-        write_json(path, found)
-        runs.seal(directory, path)
-    elif read_json(path) != found:
-        progress.say(
-            "differs: the data set holds other bits than when the run began; prepare it anew from "
-            "the same files, or start anew"
-        )
-    runs.include(directory, path)
-
-
-def _digest(dataset: Dataset) -> str:
-    """The SHA-256 of examples and splits."""
-    found = hashlib.sha256()
-    for array in (dataset.x, *dataset.splits):
-        found.update(f"{array.dtype}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
 
 
 def _prepare(config: GanConfig) -> Plan:

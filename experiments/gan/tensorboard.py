@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sigmaprop.extras import install
 
-from .plan import Replica
+from ..training.sweep import Replica
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter

@@ -1,60 +1,24 @@
-"""The host's side of training: chunks of steps, and what is done between them.
-
-Nothing here decides a number: chunks are cut by the clock, and the engine gives the same numbers
-however they are cut. What must happen at a step (scores, the measurement of the gap) ends a chunk.
-"""
+"""One group of `sigmaprop gan`: its program, what is measured of it and when."""
 
 import contextlib
-import math
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 
 from sigmaprop import runs
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.generators.gan import METRICS, NOT_DIVERGED, State
-from sigmaprop.runs import checkpoints, signals
-from sigmaprop.runs.files import atomic, sha256, verify_file
+from sigmaprop.generators.gan import METRICS, State
+from sigmaprop.runs import signals
 
+from ..training import loop
+from ..training.loop import Progress, evaluation_steps
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
 from .gap import gap_rows
 from .plan import Plan
-from .programs import MAX_WINDOWS, CompiledGroup, compile_group
-
-CHUNK_SECONDS = 0.5
-"""Work between two looks at signals and progress."""
-_SHORTEST_CHUNK = 20
-_EARLY = (0.1, 0.25, 0.4, 0.6)
-_MOMENTS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
-"""Shares of the run after which examples are kept; at its end they are kept in any case."""
-
-
-class Progress(Protocol):
-    """Where the user is told how far the work is."""
-
-    def __call__(self, what: str, done: int = 0) -> None:
-        """What is being done, and the replica-steps done since the last call."""
-
-    def say(self, sentence: str) -> None:
-        """A sentence that is to stay on the screen."""
-
-
-class Silent:
-    """A `Progress` that tells nobody."""
-
-    def __call__(self, what: str, done: int = 0) -> None:
-        """Nothing."""
-
-    def say(self, sentence: str) -> None:
-        """Nothing."""
+from .programs import CompiledGroup, compile_group
 
 
 def train(
@@ -83,93 +47,24 @@ def train(
     Raises:
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
     """
-    offset = index * config.steps
     work = compile_group(config, plan, plan.groups[index], reference)
-    pictures = directory.directory / f"samples-{index}.npz"
-    moments = {
-        step: directory.directory / f"moments-{index}-{step}.npz" for step in moment_steps(config)
-    }
-    compiling = f"compiling program {index + 1} of {len(plan.groups)}"
-    progress(compiling)
-    state, now = _restore(directory, work, offset, config.steps, progress)
-    progress(compiling, now * len(work.numbers))
-    if now:
-        progress.say(f"going on from step {now:,} of group {index + 1}")
-    if state is None:
-        _check_kept(directory, pictures)
-    elif now < config.steps or not _is_sealed(directory, pictures):
-        board = gan_tensorboard.writer(directory.directory, work.group.replicas)
-        with board if config.tensorboard else contextlib.nullcontext() as board:
-
-            def save(state: State, step: int, table: pa.Table) -> None:
-                runs.append_part(directory, offset + step, table)
-                checkpoints.save(directory.directory, offset + step, state)
-                if board is not None:
-                    board.add(table)
-
-            def keep(state: State, step: int) -> None:
-                _save_moment(moments[step], work, state, step)
-
-            state = _steps(config, work, state, now, save, keep, progress, stop)
-        _tell_divergence(work, state, progress)
-        progress("examples for the report")
-        _save_pictures(pictures, work, state, config.steps)
-        runs.seal(directory, pictures, *_there(moments))
-    for path in (pictures, *_there(moments)):
-        runs.include(directory, path)
-    return state
-
-
-def _steps(
-    config: GanConfig,
-    work: CompiledGroup,
-    state: State,
-    now: int,
-    save: Callable[[State, int, pa.Table], None],
-    keep: Callable[[State, int], None],
-    progress: Progress,
-    stop: signals.Stop,
-) -> State:
-    """The steps that are left, in chunks; saved every few seconds, at the end, and on a signal."""
-    state, _ = work.engine.run(state, work.hypers, work.data, now, now)  # compiles
-    jax.block_until_ready(state)
-    rows: list[pa.Table] = []
-    moments = moment_steps(config)
-    marks = {*evaluation_steps(config), *gap_steps(config), *moments, config.steps}
-    chunk, saved = _SHORTEST_CHUNK, time.monotonic()
-    while now < config.steps:
-        until = min([now + chunk, *(mark for mark in marks if mark > now)])
-        started = time.monotonic()
-        state, windows = work.engine.run(state, work.hypers, work.data, now, until)
-        found = np.asarray(windows)[: len(work.numbers)]
-        chunk = _next_chunk(config, until - now, time.monotonic() - started)
-        rows += [
-            gan_tables.windows(config, work, found, now, until),
-            *_measured(config, work, state, until, progress),
-        ]
-        progress(_tell(config, work, found, now, until), (until - now) * len(work.numbers))
-        now = until
-        if now in moments:
-            keep(state, now)
-        due = time.monotonic() - saved >= config.checkpoint_seconds
-        if due or now == config.steps or stop.requested is not None:
-            save(state, now, pa.concat_tables(rows))
-            rows, saved = [], time.monotonic()
-        stop.raise_if_requested()
-    return state
-
-
-def evaluation_steps(config: GanConfig) -> tuple[int, ...]:
-    """Steps after which every replica is scored: a few early, the others in the last fifth."""
-    late = np.linspace(0.8 * config.steps, config.steps, config.evaluations + 1)[1:]
-    early = [share * config.steps for share in _EARLY]
-    return tuple(sorted({max(1, round(step)) for step in (*early, *late)}))
-
-
-def moment_steps(config: GanConfig) -> tuple[int, ...]:
-    """Steps, the last one not among them, after which examples are kept."""
-    steps = {max(1, round(share * config.steps)) for share in _MOMENTS}
-    return tuple(sorted(steps - {config.steps}))
+    replicas = work.group.replicas
+    board = gan_tensorboard.writer(directory.directory, replicas)
+    job = loop.Job(
+        index,
+        len(plan.groups),
+        replicas,
+        work.engine,
+        work.hypers,
+        work.data,
+        METRICS,
+        (*evaluation_steps(config), *gap_steps(config)),
+        lambda state, step: _measured(config, work, state, step, progress),
+        lambda last: _tell(work, last),
+        lambda state, step: work.pictures(state, work.hypers, jnp.asarray(step)),
+        board if config.tensorboard else contextlib.nullcontext(),
+    )
+    return loop.train(config, job, directory, progress, stop)
 
 
 def gap_steps(config: GanConfig) -> tuple[int, ...]:
@@ -181,7 +76,7 @@ def gap_steps(config: GanConfig) -> tuple[int, ...]:
 def _measured(
     config: GanConfig, work: CompiledGroup, state: State, step: int, progress: Progress
 ) -> list[pa.Table]:
-    """Scores, gap and divergence, at the steps that they belong to."""
+    """Scores and gap, at the steps that they belong to."""
     rows = []
     if step in (steps := evaluation_steps(config)):
         progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
@@ -190,140 +85,14 @@ def _measured(
     if step in (steps := gap_steps(config)):
         progress(f"step {step:,}: the gap, {steps.index(step) + 1} of {len(steps)}")
         rows.append(gap_rows(config, work, state, step))
-    if step == config.steps:
-        rows.append(gan_tables.divergence(work, state, step))
     return rows
 
 
-def _restore(
-    directory: runs.Run, work: CompiledGroup, offset: int, steps: int, progress: Progress
-) -> tuple[State | None, int]:
-    """The state of the group's last good checkpoint and its step, or a fresh one and 0.
-
-    A checkpoint is good if it is whole and so is all that was recorded before it. Of a group that
-    is behind the run the state is gone: None.
-
-    Raises:
-        RunError: what was recorded is damaged, and no checkpoint lies before the damage.
-    """
-    fresh = work.engine.init(work.hypers)
-    there = checkpoints.steps(directory.directory)
-    damage = runs.damage(directory.directory, there)
-    if damage is not None and damage.step <= offset:
-        raise _lost(damage.reason)
-    if max(there, default=0) > offset + steps and (damage is None or damage.step > offset + steps):
-        return None, steps  # a later group has begun
-    found = checkpoints.latest(
-        directory.directory,
-        fresh,
-        say=progress.say,
-        after=offset,
-        before=math.inf if damage is None else damage.step,
-    )
-    if damage is not None:
-        if found is None:
-            raise _lost(damage.reason)
-        progress.say(f"{damage.reason}; a checkpoint before it counts")
-    state, begin = (fresh, 0) if found is None else (found[1], found[0] - offset)
-    checkpoints.drop_after(directory.directory, offset + begin)
-    runs.drop_parts_after(directory, offset + begin)
-    return state, begin
-
-
-def _is_sealed(directory: runs.Run, path: Path) -> bool:
-    """Whether a file of the run is there as it was written."""
-    digest = directory.seals.get(path.name)
-    try:
-        return digest is not None and sha256(path) == digest
-    except OSError:
-        return False
-
-
-def _check_kept(directory: runs.Run, path: Path) -> None:
-    """Refuses pictures that were altered of a group that is behind the run.
-
-    Raises:
-        RunError: they were, or are missing.
-    """
-    if path.name in directory.seals:
-        try:
-            verify_file(path, directory.seals[path.name])
-        except runs.RunError as error:
-            raise _lost(str(error).partition(";")[0]) from error
-    elif path.is_file():
-        runs.seal(directory, path)  # by a version that did not
-    else:
-        raise _lost(f"{path} is missing")
-
-
-def _lost(reason: str) -> runs.RunError:
-    """The error for what nothing on disk can give back."""
-    return runs.RunError(
-        f"{reason}, and no checkpoint before that is left; restore it, or start anew with "
-        "`sigmaprop gan --config RUN`"
-    )
-
-
-def _next_chunk(config: GanConfig, steps: int, elapsed: float) -> int:
-    """Steps that take about `CHUNK_SECONDS`."""
-    wanted = CHUNK_SECONDS * steps / max(elapsed, 1e-6)
-    most = (MAX_WINDOWS - 1) * config.metrics_every
-    return max(1, int(min(max(wanted, _SHORTEST_CHUNK), most)))
-
-
-def _tell(config: GanConfig, work: CompiledGroup, found: np.ndarray, now: int, until: int) -> str:
+def _tell(work: CompiledGroup, last: dict[str, np.ndarray]) -> str:
     """Losses of all replicas, and the sigma of each arm, in the window that is under way."""
-    every = config.metrics_every
-    row = until // every - now // every
-    row -= until % every == 0 and row > 0
-    last = found[:, row] * (every / (until % every or every))
-    named = dict(zip(METRICS, np.nanmean(last, axis=0), strict=True))
-    sigma = last[:, METRICS.index("sigma")]
-    arms = {}
-    for replica, value in zip(work.group.replicas, sigma, strict=True):
+    arms: dict[str, list[float]] = {}
+    for replica, value in zip(work.group.replicas, last["sigma"], strict=True):
         arms.setdefault(replica.cell.options.arm, []).append(value)
     shown = " ".join(f"{arm} {np.nanmean(values):.3g}" for arm, values in arms.items())
-    return (
-        f"step {until:,}: D {named['discriminator_loss']:.2f} G {named['generator_loss']:.2f}, "
-        f"sigma {shown}"
-    )
-
-
-def _tell_divergence(work: CompiledGroup, state: State, progress: Progress) -> None:
-    at = np.asarray(state.diverged_at)[: len(work.numbers)]
-    for replica, when in zip(work.group.replicas, at, strict=True):
-        if when != NOT_DIVERGED:
-            name = f"replica {replica.number} ({replica.cell.label}, seed {replica.seed})"
-            progress.say(f"{name} diverged at step {when:,} and was frozen there")
-
-
-def _save_moment(path: Path, work: CompiledGroup, state: State, step: int) -> None:
-    """Examples of the last iterate of every cell's first seed; the latents of the final examples.
-
-    On a line, where a picture is a density, of every seed.
-    """
-    found = work.pictures(state, work.hypers, jnp.asarray(step))
-    replicas = work.group.replicas
-    first = min(replica.seed for replica in replicas)
-    every = found["x_last"].shape[-1] == 1
-    rows = np.array([row for row, one in enumerate(replicas) if every or one.seed == first])
-    arrays: dict[str, Any] = {
-        name: np.asarray(found[name][rows]) for name in ("mean_last", "x_last")
-    }
-    with atomic(path) as file:
-        np.savez(file, replica=np.asarray(work.numbers)[rows], **arrays)
-
-
-def _there(moments: dict[int, Path]) -> list[Path]:
-    """Those that are there: pictures that a user removed are no reason to stop."""
-    return [path for path in moments.values() if path.is_file()]
-
-
-def _save_pictures(path: Path, work: CompiledGroup, state: State, step: int) -> None:
-    """Examples of every replica, by weights, for the report."""
-    found = work.pictures(state, work.hypers, jnp.asarray(step))
-    arrays: dict[str, Any] = {
-        name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()
-    }
-    with atomic(path) as file:
-        np.savez(file, replica=np.asarray(work.numbers), **arrays)
+    losses = (np.nanmean(last[f"{name}_loss"]) for name in ("discriminator", "generator"))
+    return "D {:.2f} G {:.2f}, sigma ".format(*losses) + shown

@@ -26,13 +26,19 @@ from sigmaprop.experiments.cli import main as program
 from sigmaprop.experiments.estimators.config import EstimatorsConfig
 from sigmaprop.experiments.gan.config import GanConfig
 from sigmaprop.experiments.limit.config import LimitConfig
+from sigmaprop.experiments.vae.config import VaeConfig
 
 from sigmaprop.runs import configs, files
 
 STATUSES = (0, 1, 2, 130, 143)
 LINES, LONGEST = 10, 2500
 FAST, SLOW = 100, 1000
-BASES = {"limit": LimitConfig(), "estimators": EstimatorsConfig(), "gan": GanConfig(r1=0.1)}
+BASES = {
+    "limit": LimitConfig(),
+    "estimators": EstimatorsConfig(),
+    "gan": GanConfig(r1=0.1),
+    "vae": VaeConfig(),
+}
 
 
 class Ended(NamedTuple):

@@ -14,8 +14,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from sigmaprop.experiments.gan import run as gan
-from sigmaprop.experiments.gan import train as gan_training
+from sigmaprop.experiments.training import loop, records
 
 from sigmaprop import data, runs
 from sigmaprop.runs import checkpoints, files
@@ -49,7 +48,7 @@ def interrupted(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("gan")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setattr(gan_training.checkpoints, "save", Saves(checkpoints.save, SAVES))
+        patch.setattr(loop.checkpoints, "save", Saves(checkpoints.save, SAVES))
         status, out, err = main(*TINY)
     (directory,) = (root / "runs").iterdir()
     assert status == 130, err
@@ -230,10 +229,10 @@ def test_other_data_than_the_run_began_with_is_told(tmp_path):
     said = []
     progress = mock.Mock(say=said.append)
     for found in (dataset, dataset):
-        gan._tell_other_data(run, mock.Mock(dataset=found), progress)
+        records.tell_other_data(run, found, progress)
     assert said == []
     for found in (moved, split):
-        gan._tell_other_data(run, mock.Mock(dataset=found), progress)
+        records.tell_other_data(run, found, progress)
         assert said.pop().startswith("differs: the data set holds other bits than when the run")
     assert run.seals["data.json"] == files.sha256(tmp_path / "data.json")
     assert "data.json" in run.extra
@@ -243,13 +242,13 @@ def test_pictures_behind_the_run_are_verified(tmp_path):
     run = runs.Run(tmp_path, "gan", None, Path("run"))
     path = run.directory / "samples-0.npz"
     with pytest.raises(runs.RunError, match=r"samples-0\.npz is missing, and no checkpoint"):
-        gan_training._check_kept(run, path)
+        loop.check_kept(run, path)
     path.write_bytes(b"pictures")
-    gan_training._check_kept(run, path)  # of a version that did not seal them
+    loop.check_kept(run, path)  # of a version that did not seal them
     assert run.seals[path.name] == files.sha256(path)
-    gan_training._check_kept(run, path)
-    assert gan_training._is_sealed(run, path)
+    loop.check_kept(run, path)
+    assert loop.is_sealed(run, path)
     flip(path)
     with pytest.raises(runs.RunError, match=r"samples-0\.npz was altered .* no checkpoint"):
-        gan_training._check_kept(run, path)
-    assert not gan_training._is_sealed(run, path)
+        loop.check_kept(run, path)
+    assert not loop.is_sealed(run, path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sigmaprop.experiments.gan import plan as gan_plan
 from sigmaprop.experiments.gan import programs as gan_work
-from sigmaprop.experiments.gan.config import GanConfig, GanSweep
+from sigmaprop.experiments.gan.config import GanConfig, GanOptions, GanSweep
 
 from sigmaprop.generators.gan import METRICS
 from sigmaprop.generators.observation import ARMS
@@ -92,7 +92,8 @@ def test_option_trains(name):
     assert all(np.isfinite(values).all() for values in told.values())
     assert np.isfinite(scores).all()
     learned = sum(
-        cell.options.arm not in ("zero", "fixed", "scheduled") for cell in gan_plan.cells(config)
+        cell.options.arm not in ("zero", "fixed", "scheduled")
+        for cell in gan_plan.cells(config, GanOptions)
     )
     assert np.sum(told["sigma_slope_squared"] > 0) == learned * config.seeds
 

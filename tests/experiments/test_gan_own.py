@@ -171,9 +171,9 @@ def test_changed_networks_are_not_run(copy, sigmaprop, command):
 
 @pytest.mark.usefixtures("pageless")
 def test_an_interrupted_run_of_ones_own_networks_resumes_to_the_same_bits(copy, sigmaprop):
-    from sigmaprop.experiments.gan import train
+    from sigmaprop.experiments.training import loop
 
-    save, left = train.checkpoints.save, 3
+    save, left = loop.checkpoints.save, 3
 
     def interrupted(*arguments, **options):
         nonlocal left
@@ -183,7 +183,7 @@ def test_an_interrupted_run_of_ones_own_networks_resumes_to_the_same_bits(copy, 
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.checkpoints, "save", interrupted)
+        patch.setattr(loop.checkpoints, "save", interrupted)
         options = (*DATA, *OPTIONS, *OWN, "--checkpoint-seconds", "0.001", "--run-dir", "cut")
         assert sigmaprop("gan", *options).status == 130
     assert 1 <= len(library.load("cut").moments) < len(MOMENTS)

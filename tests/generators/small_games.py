@@ -16,6 +16,7 @@ from sigmaprop.generators import (
     schedule,
 )
 from sigmaprop.generators.networks.base import Network
+from sigmaprop.generators.step import model
 
 LEARNED = tuple(name for name, arm in observation.ARMS.items() if arm.learns)
 GIVEN = tuple(name for name, arm in observation.ARMS.items() if not arm.learns)
@@ -93,8 +94,10 @@ def hypers(
     )
 
 
-_engine = functools.cache(replicas.engine)
-"""Compiled once for each game, number of replicas and option."""
+@functools.cache
+def _engine(spec: gan.GanSpec, num: int, **options: Any) -> replicas.Engine:
+    """Compiled once for each game, number of replicas and option."""
+    return replicas.engine(model(spec), num, **options)
 
 
 def run(

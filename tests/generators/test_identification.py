@@ -13,6 +13,7 @@ from flax import nnx
 
 from sigmaprop.generators import gan, networks, replicas
 from sigmaprop.generators.networks.base import GeneratorOutput, Network, network
+from sigmaprop.generators.step import model
 
 from . import small_games
 
@@ -46,7 +47,7 @@ def trained(
         penalties=("r1",),
         average=True,
     )
-    engine = replicas.engine(spec, len(starts), every=STEPS, max_windows=1)
+    engine = replicas.engine(model(spec), len(starts), every=STEPS, max_windows=1)
     each = [small_games.hypers(spec, arm, seed=s.seed, penalties={"r1": 0.1}) for s in starts]
     own = engine.place(replicas.stack(each))
     state = engine.init(own)

@@ -10,6 +10,7 @@ import pytest
 
 from sigmaprop import data
 from sigmaprop.generators import gan, networks, replicas
+from sigmaprop.generators.step import model
 
 from . import small_games
 
@@ -29,7 +30,7 @@ def trained(generator, examples, options):
         penalties=("r1",),
     )
     each = [small_games.hypers(spec, penalties={"r1": 1.0}, **own) for own in options]
-    engine = replicas.engine(spec, len(each), every=EVERY, max_windows=STEPS // EVERY)
+    engine = replicas.engine(model(spec), len(each), every=EVERY, max_windows=STEPS // EVERY)
     own = engine.place(replicas.stack(each))
     state, windows = engine.run(engine.init(own), own, engine.replicate(examples), 0, STEPS)
     assert np.all(np.asarray(state.diverged_at) == gan.NOT_DIVERGED)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import evaluation, gan, networks, observation, replicas
+from sigmaprop.generators.step import model
 
 from . import small_games
 
@@ -121,7 +122,7 @@ def test_replicas_fill_devices_and_groups(num, devices, chunk, padded):
 
 
 def test_padding_repeats_the_last_replica():
-    engine = replicas.engine(small(), 3, devices=jax.devices()[:2])
+    engine = replicas.engine(model(small()), 3, devices=jax.devices()[:2])
     placed = engine.place(replicas.stack(four()[:3]))
     assert placed.noise.start.shape == (4,)
     keys = jax.random.key_data(placed.key)

@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import t as student
 
 from sigmaprop.generators import gan, networks, replicas
+from sigmaprop.generators.step import model
 
 from . import small_games
 
@@ -71,7 +72,7 @@ def ended():
         shared=True,
     )
     runs = [(case, seed) for case in CASES for seed in range(case.seeds)]
-    engine = replicas.engine(spec, len(runs), every=EVERY, max_windows=STEPS // EVERY)
+    engine = replicas.engine(model(spec), len(runs), every=EVERY, max_windows=STEPS // EVERY)
     own = engine.place(replicas.stack([hypers(spec, *run) for run in runs]))
     state = engine.init(own)
     v = np.resize([case.v for case, _ in runs], engine.layout.padded(len(runs)))

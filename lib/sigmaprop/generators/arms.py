@@ -10,13 +10,14 @@ class Arm(NamedTuple):
 
     Attributes:
         text: what it is, in one line.
-        given: what an arm that does not learn is given: nothing, one sigma, or one for each step.
+        given: what an arm that does not learn is given: nothing, the number one, one sigma, one
+            for each step, or what fits the batch best.
         component: the entry of `observation.COMPONENTS` that it learns, None where sigma is given.
         maps: whether it learns a sigma for each coordinate, which can be drawn as an image.
     """
 
     text: str
-    given: Literal["nothing", "sigma", "schedule"] = "nothing"
+    given: Literal["nothing", "one", "sigma", "schedule", "batch"] = "nothing"
     component: str | None = None
     maps: bool = False
 
@@ -50,10 +51,25 @@ ARMS = Registry(
 )
 
 
+VAE_ARMS = Registry(
+    "arm",
+    {
+        "unit": Arm("sigma is exactly 1", given="one"),
+        "fixed": ARMS["fixed"],
+        "global": ARMS["global"],
+        "optimal": Arm("one number: the root mean square error of the batch", given="batch"),
+        "per_pixel": ARMS["per_pixel"],
+        "heteroscedastic": ARMS["heteroscedastic"],
+        "low_rank": ARMS["low_rank"],
+    },
+)
+"""Those of a variational autoencoder, whose likelihood needs a density: zero has none."""
+
+
 def get(name: str) -> Arm:
-    """The arm of this name.
+    """The arm of this name, of either kind of generator.
 
     Raises:
         ValueError: unknown arm; the nearest is named.
     """
-    return ARMS[name]
+    return VAE_ARMS[name] if name in VAE_ARMS and name not in ARMS else ARMS[name]

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sigmaprop.generators import observation, spectral
+from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
@@ -33,8 +34,6 @@ STREAMS = {
     )
 }
 """The purposes of random numbers; each folds its own constant into the replica's key."""
-
-NOT_DIVERGED = -1
 
 
 class StepInfo(NamedTuple):

@@ -26,21 +26,25 @@ class Parameterisation(NamedTuple):
     """A map from raw parameters to scales.
 
     Attributes:
-        name: "log", "softplus" or "signed".
+        name: "log", "softplus", "signed", "linear" or "inverse".
         scale: raw -> scale, entry by entry.
         raw: scale > 0 -> raw, its inverse.
         signed: whether the scale takes the sign of the raw parameter; its size is the standard
             deviation then, and it can learn its way through 0.
+        decreasing: whether a larger raw parameter is a smaller scale.
     """
 
     name: str
     scale: Callable[[Array], Array]
     raw: Callable[[Array], Array]
     signed: bool = False
+    decreasing: bool = False
 
     def project(self, raw: Array, bounds: Bounds) -> Array:
         """The nearest raw parameter whose scale lies within the bounds."""
         low, high = self.raw(bounds.floor), self.raw(bounds.ceiling)
+        if self.decreasing:
+            low, high = high, low
         if not self.signed:
             return jnp.clip(raw, low, high)
         return jnp.where(raw < 0, -1.0, 1.0) * jnp.clip(jnp.abs(raw), low, high)
@@ -85,6 +89,19 @@ PARAMETERISATIONS = Registry(
         "signed": Parameterisation("signed", lambda raw: raw, lambda scale: scale, signed=True),
     },
 )
+
+
+LIKELIHOOD_PARAMETERISATIONS = Registry(
+    "parameterisation",
+    {name: PARAMETERISATIONS[name] for name in ("log", "softplus")}
+    | {
+        "linear": Parameterisation("linear", lambda raw: raw, lambda scale: scale),
+        "inverse": Parameterisation(
+            "inverse", lambda raw: 1.0 / raw, lambda scale: 1.0 / scale, decreasing=True
+        ),
+    },
+)
+"""Those for a scale that a likelihood is maximised over; see `vae_step.proximal_entropy_step`."""
 
 
 def names() -> tuple[str, ...]:

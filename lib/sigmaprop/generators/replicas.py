@@ -1,4 +1,7 @@
-"""Many replicas of one spec in one compiled program.
+"""Many replicas of one model in one compiled program.
+
+What is trained is an argument: a `Model` is how a replica begins, its step, and the names of what a
+step measures. A GAN (`step.model`) is one and a variational autoencoder (`vae.model`) another.
 
 The replicas lie along the leading axis of state and hypers, sharded over the devices of a mesh. On
 each device they run in groups of ``replica_chunk``: one group after the other, the replicas of a
@@ -19,14 +22,27 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from sigmaprop.generators import gan
-from sigmaprop.generators.gan import METRICS, GanSpec, Hypers, State
-from sigmaprop.generators.step import step
-
 Tree = TypeVar("Tree")
 
 AXIS = "replica"
 _ACCELERATOR_CHUNK = 1024
+
+
+class Model(NamedTuple):
+    """What an engine trains.
+
+    Attributes:
+        init: ``hypers -> state``, a NamedTuple of arrays with the field ``window``, [M], which is
+            the engine's own.
+        step: ``hypers -> (state, data, t) -> (state, info)``: what depends on the hypers alone,
+            such as the keys of each purpose, is made once for all steps. ``t`` is the absolute
+            number of the step, [], ``info`` a NamedTuple of numbers, [] each.
+        metrics: the names of ``info``'s fields, M of them.
+    """
+
+    init: Callable[[Any], Any]
+    step: Callable[[Any], Callable[..., tuple[Any, Any]]]
+    metrics: tuple[str, ...]
 
 
 class Layout(NamedTuple):
@@ -71,7 +87,7 @@ def layout(
 
 
 class Engine(NamedTuple):
-    """The compiled functions of one spec.
+    """The compiled functions of one model.
 
     Attributes:
         layout: where replicas run.
@@ -90,8 +106,8 @@ class Engine(NamedTuple):
     num: int
     every: int
     max_windows: int
-    init: Callable[[Hypers], State]
-    run: Callable[..., tuple[State, Float[Array, "R W M"]]]
+    init: Callable[[Any], Any]
+    run: Callable[..., tuple[Any, Float[Array, "R W M"]]]
     map: Callable[..., Any]
 
     def place(self, tree: Tree) -> Tree:
@@ -104,7 +120,7 @@ class Engine(NamedTuple):
 
 
 def engine(
-    spec: GanSpec,
+    model: Model,
     num: int,
     *,
     every: int = 20,
@@ -112,10 +128,10 @@ def engine(
     replica_chunk: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Engine:
-    """Builds the program of ``num`` replicas of a spec; nothing is compiled yet.
+    """Builds the program of ``num`` replicas of a model; nothing is compiled yet.
 
     Args:
-        spec: what the replicas share.
+        model: how they begin and their step; see `Model`.
         num: how many, > 0.
         every: steps that metrics are averaged over, > 0.
         max_windows: most windows that one call of ``run`` may touch.
@@ -125,14 +141,14 @@ def engine(
     where = layout(num, replica_chunk, devices)
     map_replicas = functools.partial(_map_replicas, where)
 
-    def run(state: State, hypers: Hypers, data: Array, start: Array, stop: Array) -> Any:
-        def one(carry: Any, hypers: Hypers, data: Array, start: Array, stop: Array) -> Any:
-            return _steps(spec, every, carry, hypers, data, start, stop)
+    def run(state: Any, hypers: Any, data: Array, start: Array, stop: Array) -> Any:
+        def one(carry: Any, hypers: Any, data: Array, start: Array, stop: Array) -> Any:
+            return _steps(model, every, carry, hypers, data, start, stop)
 
-        windows = jnp.zeros((where.padded(num), max_windows, len(METRICS)))
+        windows = jnp.zeros((where.padded(num), max_windows, len(model.metrics)))
         return _in_place(where, one, (state, windows), hypers, (data, start, stop))
 
-    def mapped(function: Callable[..., Any], state: Any, hypers: Hypers, *rest: Any) -> Any:
+    def mapped(function: Callable[..., Any], state: Any, hypers: Any, *rest: Any) -> Any:
         return map_replicas(function, (state, hypers), rest)
 
     return Engine(
@@ -140,32 +156,32 @@ def engine(
         num,
         every,
         max_windows,
-        jax.jit(lambda hypers: map_replicas(functools.partial(gan.init, spec), (hypers,), ())),
+        jax.jit(lambda hypers: map_replicas(model.init, (hypers,), ())),
         jax.jit(run, donate_argnums=0),
         mapped,
     )
 
 
-def stack(hypers: Sequence[Hypers]) -> Hypers:
+def stack(hypers: Sequence[Tree]) -> Tree:
     """Hypers of single replicas along a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
 
 
 def _steps(
-    spec: GanSpec,
+    model: Model,
     every: int,
-    carry: tuple[State, Array],
-    hypers: Hypers,
+    carry: tuple[Any, Array],
+    hypers: Any,
     data: Array,
     start: Array,
     stop: Array,
-) -> tuple[State, Array]:
+) -> tuple[Any, Array]:
     """The steps of one replica, and the averages of its metrics by window: ``carry`` after them."""
-    keys = gan.streams(hypers.key)
+    step = model.step(hypers)
 
-    def body(t: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+    def body(t: Array, carry: tuple[Any, Array]) -> tuple[Any, Array]:
         state, windows = carry
-        state, info = step(spec, hypers, state, data, keys, t)
+        state, info = step(state, data, t)
         metrics = jnp.stack(info)
         total = jnp.where(t % every == 0, metrics, state.window + metrics)
         row = t // every - start // every
@@ -196,7 +212,7 @@ def _map_replicas(
 
 
 def _in_place(
-    where: Layout, function: Callable[..., Any], carry: Any, hypers: Hypers, shared: tuple[Any, ...]
+    where: Layout, function: Callable[..., Any], carry: Any, hypers: Any, shared: tuple[Any, ...]
 ) -> Any:
     """``carry`` of every replica after ``function(carry, hypers, *shared)``, written where it was.
 
@@ -205,8 +221,8 @@ def _in_place(
     """
     chunk = where.replica_chunk
 
-    def on_device(carry: Any, hypers: Hypers, shared: tuple[Any, ...]) -> Any:
-        def one(carry: Any, hypers: Hypers) -> Any:
+    def on_device(carry: Any, hypers: Any, shared: tuple[Any, ...]) -> Any:
+        def one(carry: Any, hypers: Any) -> Any:
             return function(carry, hypers, *shared)
 
         def group_body(i: Array, all_carries: Any) -> Any:

@@ -38,8 +38,11 @@ _COLUMNS = {
         ("dim", "num_samples", "num_held_out", "x", "value", "error", "low", "high"),
     ),
     "gan": (("metric", "of", "weights"), ("step", "replica", "sigma", "batch_size", "value")),
+    "vae": (("metric", "of", "weights"), ("step", "replica", "sigma", "batch_size", "value")),
 }
 """By command the columns of words and of numbers that its table must have."""
+_OF_REPLICAS = ("gan", "vae")
+"""Commands that train replicas, whose conclusions are comparisons of cells."""
 _OF_CLAIM = ("objective", "claim", "expected", "verdict", "sigma_low", "sigma_high")
 _ABOUT = {"study": "", "quantity": "", "estimator": "", "wrt": "", "x": math.nan}
 """What claims of older runs do not say."""
@@ -55,7 +58,7 @@ class Run:
         config: its options.
         environment: versions, device, flags, commit.
         claims: its conclusions, a dictionary each, with NaN for what is not known; of a run of
-            `gan` the comparison of each cell.
+            `gan` or `vae` the comparison of each cell.
         notice: how far it has come, empty for a complete run.
         label: what tells it from the others it was loaded with, empty for one alone.
         step: whose ``samples`` it has, None for the last; see `at`.
@@ -81,9 +84,9 @@ class Run:
 
         Of sweeps and comparisons of estimators what has overflown (above 1e100) is NaN.
 
-        A run of `gan` has further columns: ``cell`` (the number of a combination of swept values),
-        ``label``, ``arm``, ``learns``, ``seed`` and each swept option, which bears ``_option``
-        behind its name where that is a column already.
+        A run of `gan` or `vae` has further columns: ``cell`` (the number of a combination of swept
+        values), ``label``, ``arm``, ``learns``, ``seed`` and each swept option, which bears
+        ``_option`` behind its name where that is a column already.
 
         Raises:
             RunError: the table is missing or damaged, or a column is missing.
@@ -94,7 +97,7 @@ class Run:
         try:
             frame = table.to_pandas()
             for name in _MEASURED:
-                if name in frame and self.command != "gan":
+                if name in frame and self.command not in _OF_REPLICAS:
                     values = frame[name].to_numpy(float)
                     with np.errstate(invalid="ignore"):
                         frame[name] = np.where(np.abs(values) < LARGEST, values, np.nan)
@@ -288,7 +291,7 @@ def _option(name: str, value: Any) -> str:
 
 def _known(claim: dict[str, Any], command: str) -> dict[str, Any]:
     """A claim with NaN where JSON holds null."""
-    if command == "gan":
+    if command in _OF_REPLICAS:
         return dict(claim)
     if missing := [name for name in _OF_CLAIM if name not in claim]:
         raise KeyError(missing[0])

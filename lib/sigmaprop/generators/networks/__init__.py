@@ -22,6 +22,7 @@ from sigmaprop.generators.networks.base import (
 )
 from sigmaprop.generators.networks.dcgan import dcgan_discriminator, dcgan_generator
 from sigmaprop.generators.networks.decoders import WU_SIZES, wu_decoder
+from sigmaprop.generators.networks.encoder import EncoderOutput, mlp_encoder
 from sigmaprop.generators.networks.goodfellow import (
     GENERATOR_WIDTHS,
     MAXOUT_WIDTHS,
@@ -47,6 +48,7 @@ from sigmaprop.runs.own_sources import is_own
 __all__ = [
     "ACTIVATIONS",
     "OUTPUTS",
+    "EncoderOutput",
     "GeneratorOutput",
     "Network",
     "Params",
@@ -63,6 +65,7 @@ __all__ = [
     "is_pair",
     "linear_generator",
     "mlp_discriminator",
+    "mlp_encoder",
     "mlp_generator",
     "named_network",
     "network",

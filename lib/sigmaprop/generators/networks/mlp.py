@@ -21,7 +21,7 @@ from sigmaprop.generators.networks.base import (
 )
 
 
-class _Mlp(nnx.Module):
+class Mlp(nnx.Module):
     """Dense layers; the activation after all but the last, the output function after that."""
 
     def __init__(
@@ -54,12 +54,12 @@ class _Mlp(nnx.Module):
         return self.output_function(y), x.astype(jnp.float32)
 
 
-class _MlpGenerator(_Mlp):
+class _MlpGenerator(Mlp):
     def __call__(self, z: Array) -> GeneratorOutput:
         return GeneratorOutput(*self.layers(z))
 
 
-class _MlpDiscriminator(_Mlp):
+class _MlpDiscriminator(Mlp):
     def __call__(self, x: Array, key: Array | None = None) -> Array:
         del key
         return self.layers(x)[0][:, 0]
@@ -72,7 +72,7 @@ def build_generator(name: str, sizes: tuple[int, ...], **options: Any) -> Networ
     return network(
         lambda rngs: _MlpGenerator(sizes, rngs=rngs, **options),
         name=name,
-        smoothness=_smoothness(sizes, options),
+        smoothness=mlp_smoothness(sizes, options),
         in_dim=sizes[0],
         out_dim=sizes[-1],
         feature_dim=sizes[-2],
@@ -85,12 +85,12 @@ def build_discriminator(name: str, sizes: tuple[int, ...], **options: Any) -> Ne
     return network(
         lambda rngs: _MlpDiscriminator(sizes, rngs=rngs, **options),
         name=name,
-        smoothness=_smoothness(sizes, options),
+        smoothness=mlp_smoothness(sizes, options),
         in_dim=sizes[0],
     )
 
 
-def _smoothness(sizes: tuple[int, ...], options: dict[str, Any]) -> Any:
+def mlp_smoothness(sizes: tuple[int, ...], options: dict[str, Any]) -> Any:
     """That of the activation where there is a hidden layer."""
     check_positive("widths", *sizes[1:-1])
     return "smooth" if len(sizes) == 2 else activation_named(options["activation"]).smoothness

@@ -1,0 +1,1 @@
+"""What `sigmaprop gan` and `sigmaprop vae` share: sweeps, the host's side of training, tables."""

@@ -1,0 +1,71 @@
+"""What a run of replicas records beside its numbers: who they are, and what they were shown."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from sigmaprop import runs
+from sigmaprop.data.dataset import Dataset
+from sigmaprop.runs.files import atomic, exists, read_json, write_json
+
+from .loop import Progress
+from .sweep import Replica
+
+SHOWN = 64
+"""Examples of each replica that are kept for pictures."""
+
+
+def describe(replica: Replica, learns: bool) -> dict[str, Any]:
+    """A replica for replicas.json; ``learns`` says whether its sigma is learned."""
+    cell = replica.cell
+    return {
+        "replica": replica.number,
+        "cell": cell.number,
+        "label": cell.label,
+        "arm": cell.options.arm,
+        "seed": replica.seed,
+        "swept": cell.values,
+        "learns": learns,
+    }
+
+
+def save_json(directory: runs.Run, name: str, content: Any) -> None:
+    """Writes a file of the run that its manifest lists."""
+    path = directory.directory / name
+    runs.write_atomic(path, json.dumps(content, indent=1))
+    runs.include(directory, path)
+
+
+def write_real(directory: runs.Run, dataset: Dataset) -> None:
+    """Some training examples for the report."""
+    rows = dataset.splits.train[:SHOWN]
+    path = directory.directory / "real.npz"
+    with atomic(path) as file:
+        np.savez(file, x=dataset.x[rows], shape=np.asarray(dataset.shape))
+    runs.include(directory, path)
+
+
+def tell_other_data(directory: runs.Run, dataset: Dataset, progress: Progress) -> None:
+    """Records what the examples are, or says that they are not those that the run began with."""
+    path = directory.directory / "data.json"
+    found = {"schema": 1, "sha256": _digest(dataset)}
+    if not exists(path):
+        write_json(path, found)
+        runs.seal(directory, path)
+    elif read_json(path) != found:
+        progress.say(
+            "differs: the data set holds other bits than when the run began; prepare it anew from "
+            "the same files, or start anew"
+        )
+    runs.include(directory, path)
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of examples and splits."""
+    found = hashlib.sha256()
+    for array in (dataset.x, *dataset.splits):
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()

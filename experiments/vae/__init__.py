@@ -1,0 +1,1 @@
+"""`sigmaprop vae`: variational autoencoders in every treatment of sigma."""

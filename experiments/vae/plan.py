@@ -1,0 +1,194 @@
+"""From the options of `sigmaprop vae` to specs, replicas and their hypers; see `gan.plan`."""
+
+import dataclasses
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import data
+from sigmaprop.generators import networks, observation, optimizers, parameterisation, schedule
+from sigmaprop.generators.arms import VAE_ARMS
+from sigmaprop.generators.observation import NoiseHypers, Observation
+from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.generators.vae import VaeHypers, VaeRates, VaeSpec
+from sigmaprop.names import unknown
+from sigmaprop.runs.own_sources import is_own
+
+from ..training.sweep import Cell, Replica, cells
+from .config import VaeConfig, VaeOptions
+
+_STATIC = [field.name for field in dataclasses.fields(VaeOptions) if field.metadata["static"]]
+_PROXIMAL = ("unit", "fixed", "optimal", "global", "per_pixel")
+"""Arms whose scale is a parameter of its own, or none."""
+
+
+class Group(NamedTuple):
+    """Replicas of one spec."""
+
+    spec: VaeSpec
+    replicas: tuple[Replica, ...]
+
+
+class Plan(NamedTuple):
+    """A checked configuration.
+
+    Attributes:
+        dataset: what is trained on.
+        cells: in the order of the sweep.
+        groups: one program each.
+        splits: of each seed's number; one and the same where they are not redrawn.
+    """
+
+    dataset: data.Dataset
+    cells: tuple[Cell, ...]
+    groups: tuple[Group, ...]
+    splits: tuple[data.Splits, ...]
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """All of them, by number."""
+        found = (replica for group in self.groups for replica in group.replicas)
+        return tuple(sorted(found, key=lambda replica: replica.number))
+
+
+def prepare(config: VaeConfig) -> Plan:
+    """Looks every name up, loads the data and checks what the options mean together.
+
+    Raises:
+        ValueError: one sentence that names the option, its value and what is allowed.
+    """
+    found = cells(config, VaeOptions)
+    for cell in found:  # before anything is loaded
+        _check_cell(cell.options)
+    data.check(config.dataset, config.data)
+    dataset = data.load(config.dataset, config.data)
+    for name in ("train", "validation", "test"):
+        if not len(getattr(dataset.splits, name)):
+            raise ValueError(f"{dataset.name} has no {name} rows; choose another --dataset")
+    by_spec: dict[tuple[Any, ...], list[Replica]] = {}
+    for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
+        if cell.options.arm == "low_rank":
+            observation.check_rank(cell.options.rank, dataset.dim)
+        # A factor makes the density of every replica of its program that of a full covariance.
+        key = (*(getattr(cell.options, name) for name in _STATIC), cell.options.arm == "low_rank")
+        by_spec.setdefault(key, []).append(Replica(number, cell, seed))
+    groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
+    splits = (
+        data.redraw(dataset, config.seed * 10_007 + seed) if config.redraw_split else dataset.splits
+        for seed in range(config.seeds)
+    )
+    return Plan(dataset, found, tuple(groups), tuple(splits))
+
+
+def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> VaeSpec:
+    """What these replicas share; whatever one of them needs is in the program."""
+    every = [replica.cell.options for replica in replicas]
+    options: VaeOptions = every[0]
+    decoder = _decoder(options, dataset.shape)
+    return VaeSpec(
+        encoder=networks.mlp_encoder(
+            dataset.dim,
+            decoder.in_dim,
+            widths=options.encoder_widths,
+            activation=options.activation,
+            dtype=options.dtype,
+        ),
+        decoder=decoder,
+        observation=Observation(
+            dataset.dim,
+            decoder.feature_dim,
+            observation.components(tuple(one.arm for one in every)),
+            parameterisation.LIKELIHOOD_PARAMETERISATIONS[options.parameterisation],
+            options.rank,
+        ),
+        optimizer=optimizers.get(options.optimizer, b1=options.b1, b2=options.b2),
+        sigma_optimizer=optimizers.get(options.sigma_optimizer, b1=options.b1, b2=options.b2),
+        batch_size=options.batch_size,
+        kl=options.kl,
+        objective=options.objective,
+        mean_gradient=options.mean_gradient,
+        proximal=options.parameterisation == "inverse",
+    )
+
+
+def hypers(
+    replica: Replica, spec: VaeSpec, root: jax.Array, rows: np.ndarray | None = None
+) -> VaeHypers:
+    """What the replica has of its own; its key depends on the seed's number alone."""
+    options: VaeOptions = replica.cell.options
+    given = {"one": 1.0, "sigma": options.sigma}.get(VAE_ARMS[options.arm].given, 0.0)
+    gates = observation.gates(options.arm, spec.observation.components)
+    rate, own = options.learning_rate, options.sigma_learning_rate
+    return VaeHypers(
+        key=jax.random.fold_in(root, replica.seed),
+        noise=NoiseHypers(
+            schedule.sigma_schedule("constant", given, given, 1),
+            {name: jnp.asarray(gate) for name, gate in gates.items()},
+            _number(options.sigma_start),
+            Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
+        ),
+        optimal=jnp.asarray(options.arm == "optimal"),
+        rates=VaeRates(optimizers.rate(rate), optimizers.rate(rate if own is None else own)),
+        beta=_number(options.beta),
+        mean_sigma=_number(options.mean_sigma),
+        rows=None if rows is None else jnp.asarray(rows, jnp.int32),
+    )
+
+
+def _check_cell(options: VaeOptions) -> None:
+    """What does not take the data to see."""
+    if options.arm == "zero":
+        raise ValueError(
+            "--arm zero has no density, so examples have no likelihood under it; choose one of "
+            f"{', '.join(VAE_ARMS)}"
+        )
+    VAE_ARMS.check(options.arm)
+    name = options.generator
+    if not is_own(name) and name not in networks.generator_names():
+        raise unknown("generator", name, (*networks.generator_names(), "path/to/file.py:function"))
+    if options.objective == "beta_nll" and options.arm == "low_rank":
+        raise ValueError(
+            "--objective beta_nll weights each coordinate by itself, which the correlated noise of "
+            "--arm low_rank does not have; choose --objective nll or another --arm"
+        )
+    if options.parameterisation != "inverse":
+        return
+    if options.arm not in _PROXIMAL:
+        raise ValueError(
+            f"--parameterisation inverse takes its proximal step on a scale that is a parameter "
+            f"itself, not on --arm {options.arm}; choose global, per_pixel or another "
+            "--parameterisation"
+        )
+    if options.sigma_optimizer != "sgd":
+        raise ValueError(
+            f"--parameterisation inverse moves by plain gradient steps, not by --sigma-optimizer "
+            f"{options.sigma_optimizer}; give --sigma-optimizer sgd"
+        )
+    if options.objective != "nll":
+        raise ValueError(
+            f"--parameterisation inverse and --objective {options.objective} exclude each other: "
+            "the proximal step is that of the likelihood; leave one out"
+        )
+
+
+def _decoder(options: VaeOptions, shape: tuple[int, ...]) -> networks.Network:
+    name = options.generator
+    if is_own(name):
+        return networks.get_generator(name, options.latent_dim, shape)
+    own = options.widths if name == "mlp" else None
+    return networks.get_generator(
+        name,
+        options.latent_dim,
+        shape,
+        widths=(options.channels,) if name == "dcgan" else own,
+        activation=options.activation if name in ("mlp", "dcgan") else None,
+        output=None if name == "linear" else options.output,
+        dtype=options.dtype,
+    )
+
+
+def _number(value: float) -> jax.Array:
+    return jnp.asarray(value, jnp.float32)

@@ -11,6 +11,7 @@ import tyro
 
 from ..advise.config import AdviseConfig
 from ..estimators.config import EstimatorsConfig
+from ..evaluate.config import EvaluateConfig
 from ..gan.config import GanConfig
 from ..limit.config import LimitConfig
 from ..metrics.config import MetricsConfig
@@ -150,6 +151,39 @@ class VaeCommand:
     """Directory of this run, new or empty. None: a fresh one under runs/."""
     dry_run: bool = False
     """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions(EvaluateConfig):
+    """What to measure, and how."""
+
+    run: Positional[str] = ""
+    """Directory of a finished run of `gan` or `vae`."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateCommand:
+    """Score a finished run of `gan` or `vae` by any metric, and by its likelihood.
+
+    All replicas are scored at once: their means, their examples with sigma as trained, and with one
+    sigma that is fitted to validation examples. The run is not changed: what is found lies below
+    it, in `evaluations/`, and its report shows it. An evaluation that was stopped goes on with
+    `sigmaprop resume`.
+    """
+
+    evaluate: Annotated[EvaluateOptions, tyro.conf.arg(name="")]
+    preset: Literal["default"] = "default"
+    """Options to start from; there is one set."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier evaluation, or its directory.
+    Options given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this evaluation, new or empty. None: a fresh one under RUN/evaluations/."""
+    dry_run: bool = False
+    """Whether to say what it would take, and run nothing."""
 
 
 @dataclasses.dataclass(frozen=True)

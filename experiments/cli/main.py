@@ -363,6 +363,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "estimators": (commands.EstimatorsCommand, functools.partial(_experiment, "estimators")),
     "gan": (commands.GanCommand, functools.partial(_experiment, "gan")),
     "vae": (commands.VaeCommand, functools.partial(_experiment, "vae")),
+    "evaluate": (commands.EvaluateCommand, functools.partial(_experiment, "evaluate")),
     "metrics": (commands.MetricsCommand, functools.partial(_experiment, "metrics")),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),

@@ -6,6 +6,7 @@ Like `commands`, this module imports nothing heavy.
 from typing import Any, NamedTuple
 
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
+from ..evaluate.config import EVALUATE_PRESETS, EvaluateConfig
 from ..gan.config import GAN_PRESETS, GanConfig
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..metrics.config import METRICS_PRESETS, MetricsConfig
@@ -39,6 +40,9 @@ ENTRIES = {
     ),
     "gan": Entry(GanConfig, GAN_PRESETS, commands.GanCommand, commands.GanCommandOptions),
     "vae": Entry(VaeConfig, VAE_PRESETS, commands.VaeCommand, commands.VaeCommandOptions),
+    "evaluate": Entry(
+        EvaluateConfig, EVALUATE_PRESETS, commands.EvaluateCommand, commands.EvaluateOptions
+    ),
     "metrics": Entry(
         MetricsConfig, METRICS_PRESETS, commands.MetricsCommand, commands.MetricsOptions
     ),

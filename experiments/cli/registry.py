@@ -15,7 +15,7 @@ from ..metrics.config import MetricsConfig
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
-NAMES = ("limit", "estimators", "gan", "vae", "metrics")
+NAMES = ("limit", "estimators", "gan", "vae", "metrics", "evaluate")
 """Commands whose runs can be replayed and reported on."""
 
 
@@ -40,6 +40,10 @@ def get(name: str) -> Experiment:
         return EXPERIMENT
     if name == "vae":
         from ..vae.run import EXPERIMENT
+
+        return EXPERIMENT
+    if name == "evaluate":
+        from ..evaluate.run import EXPERIMENT
 
         return EXPERIMENT
     return _EXPERIMENTS[name]

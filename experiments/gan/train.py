@@ -62,6 +62,11 @@ def train(
         lambda state, step: _measured(config, work, state, step, progress),
         lambda last: _tell(work, last),
         lambda state, step: work.pictures(state, work.hypers, jnp.asarray(step)),
+        lambda state: {
+            "last": state.player,
+            "average": state.average,
+            "diverged_at": state.diverged_at,
+        },
         board if config.tensorboard else contextlib.nullcontext(),
     )
     return loop.train(config, job, directory, progress, stop)

@@ -19,6 +19,7 @@ from sigmaprop import runs
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.replicas import Engine
 from sigmaprop.runs import checkpoints, signals
+from sigmaprop.runs.arrays import save_tree
 from sigmaprop.runs.files import atomic, sha256, verify_file
 
 from . import tables
@@ -69,6 +70,7 @@ class Job(NamedTuple):
         measured: ``(state, step) -> tables``, at the end of every chunk.
         tell: ``{metric: [R]} -> sentence`` on the last window.
         pictures: ``(state, step) -> {name: [R, N, D]}``.
+        model: ``state -> tree``, what is kept of the last state for `sigmaprop evaluate`.
         board: a context whose value takes every table that is saved, or None.
     """
 
@@ -83,6 +85,7 @@ class Job(NamedTuple):
     measured: Callable[[Any, int], list[pa.Table]]
     tell: Callable[[dict[str, np.ndarray]], str]
     pictures: Callable[[Any, int], dict[str, Any]]
+    model: Callable[[Any], Any]
     board: Any = contextlib.nullcontext()
 
     @property
@@ -112,6 +115,7 @@ def train(
     """
     offset = work.group * config.steps
     pictures = directory.directory / f"samples-{work.group}.npz"
+    model = directory.directory / model_name(work.group)
     moments = {
         step: directory.directory / f"moments-{work.group}-{step}.npz"
         for step in moment_steps(config)
@@ -137,8 +141,10 @@ def train(
         _tell_divergence(work, state, progress)
         progress("examples for the report")
         _save_pictures(pictures, work, state, config.steps)
-        runs.seal(directory, pictures, *_there(moments))
-    for path in (pictures, *_there(moments)):
+        own = jax.tree.map(lambda leaf: leaf[: len(work.numbers)], work.model(state))
+        save_tree(model, own)
+        runs.seal(directory, pictures, model, *_there(moments))
+    for path in (pictures, *_there(moments), *([model] if model.is_file() else [])):
         runs.include(directory, path)
     return state
 
@@ -183,6 +189,11 @@ def _steps(
             rows, saved = [], time.monotonic()
         stop.raise_if_requested()
     return state
+
+
+def model_name(group: int) -> str:
+    """The file of a group's models after the last step."""
+    return f"model-{group}.npz"
 
 
 def evaluation_steps(config: Any) -> tuple[int, ...]:

@@ -107,6 +107,11 @@ def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.J
         measured,
         lambda last: _tell(group, last),
         lambda state, step: pictures(state, rows.test, every, x, jnp.asarray(step)),
+        lambda state: {
+            "params": state.params,
+            "variance": state.variance,
+            "diverged_at": state.diverged_at,
+        },
     )
 
 

@@ -33,6 +33,7 @@ _COLUMNS = {
         ("study", "objective", "gaussian", "estimator", "noise", "wrt", "metric"),
         ("dim", "sigma", "num_samples", "x", *_MEASURED),
     ),
+    "evaluate": (("metric", "of", "weights", "features"), ("replica", "value", "error")),
     "metrics": (
         ("metric", "data", "features", "quantity"),
         ("dim", "num_samples", "num_held_out", "x", "value", "error", "low", "high"),

@@ -1,0 +1,229 @@
+"""The finished replicas of a run, whatever trained them: how examples are drawn and decoded."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sigmaprop import runs
+from sigmaprop.data.dataset import Dataset, Splits
+from sigmaprop.gaussians import Diagonal, LowRank
+from sigmaprop.generators import evaluation, replicas, vae, vae_step
+from sigmaprop.generators.divergence import NOT_DIVERGED
+from sigmaprop.generators.gan import Draws, GanSpec
+from sigmaprop.generators.replicas import Engine
+from sigmaprop.generators.step import generate
+from sigmaprop.generators.step import model as gan_model
+from sigmaprop.generators.vae import VaeSpec
+from sigmaprop.runs.arrays import load_tree
+
+from ..gan.config import GanConfig
+from ..gan.plan import hypers as gan_hypers
+from ..gan.plan import prepare as prepare_gan
+from ..training.loop import model_name
+from ..vae.config import VaeConfig
+from ..vae.plan import hypers as vae_hypers
+from ..vae.plan import prepare as prepare_vae
+from ..vae.train import samples
+
+COMMANDS: dict[str, type] = {"gan": GanConfig, "vae": VaeConfig}
+"""Runs that can be evaluated, and their options."""
+
+
+class Model(NamedTuple):
+    """Replicas of one program with the weights of one kind.
+
+    Attributes:
+        weights: "last" or "average".
+        numbers: of the replicas.
+        seeds: of each.
+        alive: whether each ended, [R].
+        engine: maps a function over them.
+        params: of all, [R, ...], placed.
+        hypers: of all, placed.
+        latent_dim: Z.
+        prior: of z, "normal" or "uniform".
+        draw: ``(params, hypers, key, num) -> (mean, x)``, [num, D] each.
+        decode: ``(params, hypers) -> (z -> Gaussian)``, its noise included.
+        encode: ``(params, hypers) -> (x -> Gaussian)``, None without an encoder.
+    """
+
+    weights: str
+    numbers: tuple[int, ...]
+    seeds: tuple[int, ...]
+    alive: np.ndarray
+    engine: Engine
+    params: Any
+    hypers: Any
+    latent_dim: int
+    prior: str
+    draw: Callable[..., Any]
+    decode: Callable[..., Any]
+    encode: Callable[..., Any] | None
+
+    def decode_mean(self, params: Any, hypers: Any) -> Callable[[Any], Any]:
+        """z to mu(z)."""
+        decode = self.decode(params, hypers)
+        return lambda z: decode(z).mean
+
+
+class Source(NamedTuple):
+    """A run that is evaluated.
+
+    Attributes:
+        directory: of it.
+        config: its options.
+        dataset: what it trained on.
+        splits: of each seed.
+        groups: makes the models, one after the other.
+        num_groups: how many programs there are.
+    """
+
+    directory: Path
+    config: Any
+    dataset: Dataset
+    splits: tuple[Splits, ...]
+    groups: Callable[[], Iterator[Model]]
+    num_groups: int
+
+
+def load(directory: Path) -> Source:
+    """The finished replicas of a run.
+
+    Raises:
+        ValueError: no run of `gan` or `vae`, not complete, or one that kept no models.
+        RunError: a file is missing or damaged.
+    """
+    command = runs.load_command(directory)
+    if command not in COMMANDS:
+        raise ValueError(f"{directory} is a run of {command}; give one of gan or vae")
+    if runs.state(directory) != "complete":
+        raise ValueError(
+            f"{directory} is not complete; go on with `sigmaprop resume {directory}` first"
+        )
+    config = runs.load_config(directory, COMMANDS[command], command=command)
+    plan: Any = prepare_gan(config) if command == "gan" else prepare_vae(config)
+    for index in range(len(plan.groups)):
+        if not (directory / model_name(index)).is_file():
+            raise ValueError(
+                f"{directory} has no {model_name(index)}: it was made by a version that kept no "
+                f"models; repeat it with `sigmaprop replay {directory}`"
+            )
+    make = _gan if command == "gan" else _vae
+    groups = functools.partial(make, directory, config, plan)
+    return Source(directory, config, plan.dataset, plan.splits, groups, len(plan.groups))
+
+
+def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
+    for index, group in enumerate(plan.groups):
+        spec: GanSpec = group.spec
+        engine = replicas.engine(gan_model(spec), len(group.replicas))
+        root = jax.random.key(config.seed)
+        each = [gan_hypers(one, spec, config.steps, root) for one in group.replicas]
+        hypers = engine.place(replicas.stack(each))
+        state = jax.eval_shape(engine.init, hypers)
+        like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
+        found = load_tree(directory / model_name(index), like)
+        t = jnp.asarray(config.steps)
+        for weights in evaluation.WEIGHTS:
+            if found[weights] is not None:
+                yield Model(
+                    weights,
+                    tuple(one.number for one in group.replicas),
+                    tuple(one.seed for one in group.replicas),
+                    found["diverged_at"] == NOT_DIVERGED,
+                    engine,
+                    engine.place(jax.tree.map(jnp.asarray, found[weights])),
+                    hypers,
+                    spec.generator.in_dim,
+                    spec.latent,
+                    functools.partial(_gan_draw, spec, t),
+                    functools.partial(_gan_decoder, spec, t),
+                    None,
+                )
+
+
+def _gan_draw(
+    spec: GanSpec, t: Any, params: Any, own: Any, key: Any, num: int
+) -> tuple[jax.Array, jax.Array]:
+    fakes = evaluation.sample(spec, params, own, key, num, t)
+    return fakes.mean, fakes.x
+
+
+def _gan_decoder(spec: GanSpec, t: Any, params: Any, own: Any) -> Callable[[Any], Any]:
+    """z to the Gaussian at the end of the generator."""
+    nothing = jnp.zeros((1, spec.observation.dim))
+    zeta = jnp.zeros((1, spec.observation.rank)) if spec.observation.has_factor else None
+
+    def decode(z: Any) -> Diagonal | LowRank:
+        fakes = generate(spec, params, own, z[None], Draws(nothing, zeta), t)
+        mean, scale = fakes.mean[0], fakes.noise.scale
+        scale = jnp.abs(jnp.broadcast_to(scale[0] if scale.ndim == 2 else scale, mean.shape))
+        factor = fakes.noise.factor
+        return Diagonal(mean, scale) if factor is None else LowRank(mean, scale, factor)
+
+    return decode
+
+
+def _vae(directory: Path, config: VaeConfig, plan: Any) -> Iterator[Model]:
+    for index, group in enumerate(plan.groups):
+        spec: VaeSpec = group.spec
+        engine = replicas.engine(vae_step.model(spec), len(group.replicas))
+        root = jax.random.key(config.seed)
+        each = [vae_hypers(one, spec, root) for one in group.replicas]
+        hypers = engine.place(replicas.stack(each))
+        state = jax.eval_shape(engine.init, hypers)
+        like = {
+            "params": state.params,
+            "variance": state.variance,
+            "diverged_at": state.diverged_at,
+        }
+        found = load_tree(directory / model_name(index), like)
+        params = {name: found[name] for name in ("params", "variance")}
+        t = jnp.asarray(config.steps)
+        yield Model(
+            "last",
+            tuple(one.number for one in group.replicas),
+            tuple(one.seed for one in group.replicas),
+            found["diverged_at"] == NOT_DIVERGED,
+            engine,
+            engine.place(jax.tree.map(jnp.asarray, params)),
+            hypers,
+            spec.decoder.in_dim,
+            "normal",
+            functools.partial(_vae_draw, spec, t),
+            functools.partial(_vae_decoder, spec, t),
+            functools.partial(_vae_encoder, spec),
+        )
+
+
+def _vae_state(params: Any) -> vae.VaeState:
+    """As much of a state as decoding takes."""
+    nothing, moments = jnp.zeros(()), None
+    return vae.VaeState(params["params"], moments, params["variance"], nothing, nothing)  # pyright: ignore
+
+
+def _vae_draw(
+    spec: VaeSpec, t: Any, params: Any, own: Any, key: Any, num: int
+) -> tuple[jax.Array, jax.Array]:
+    made = samples(spec, own._replace(key=key), _vae_state(params), num, t)
+    return made["mean_last"], made["x_last"]
+
+
+def _vae_decoder(spec: VaeSpec, t: Any, params: Any, own: Any) -> Callable[[Any], Any]:
+    return vae.gaussian(spec, own, _vae_state(params), t)
+
+
+def _vae_encoder(spec: VaeSpec, params: Any, own: Any) -> Callable[[Any], Any]:
+    """x to q(z|x)."""
+    del own
+
+    def of_example(x: Any) -> Diagonal:
+        made = vae.encode(spec, params["params"], x[None])
+        return Diagonal(made.mean[0], jnp.exp(made.log_scale[0]))
+
+    return of_example

@@ -108,6 +108,8 @@ def places(command: type) -> list[Place]:
         if tyro.conf.Positional in marks:
             required = field.default is field.default_factory is dataclasses.MISSING
             found.append(Place(field.name.upper().replace("_", "-"), kind, required))
+        elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            found += places(kind)
     return found
 
 

@@ -44,6 +44,7 @@ class Experiment(NamedTuple):
         summary: ``(directory, claims, terminal)``, prints what was found.
         forecast: ``(config, plan) -> Forecast``, what a run will take.
         unit: what progress counts.
+        root: ``config -> directory`` in which a fresh run is made.
         concluded: ``run directory -> claims`` of a complete run; None where they are only printed
             when it ends.
     """
@@ -61,6 +62,7 @@ class Experiment(NamedTuple):
     summary: Callable[[Path, list[Any], Terminal], None]
     forecast: Callable[[Any, Any], Forecast]
     unit: str = "samples"
+    root: Callable[[Any], Path] = lambda config: Path("runs")
     concluded: Callable[[Path], list[Any]] | None = None
 
 
@@ -84,10 +86,15 @@ def launch(
         base, file = origin
         changed, total = configs.changes(config, base)
         terminal.say(f"{changed} of {total} options changed from {file}")
-    with _run(experiment, runs.create(run_dir, experiment.command, config)) as run:
+    with _run(experiment, _fresh(experiment, config, run_dir)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
     return 0
+
+
+def _fresh(experiment: Experiment, config: Any, run_dir: Path | None) -> runs.Run:
+    """A run directory to write into."""
+    return runs.create(run_dir, experiment.command, config, root=experiment.root(config))
 
 
 def forecast(experiment: Experiment, config: Any) -> int:
@@ -150,7 +157,7 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
     plan = _prepared(experiment, before.config)
     for line in environment_differences(before.environment, environment(before.config.seed)):
         terminal.say(f"differs: {line}")
-    with _run(experiment, runs.create(run_dir, experiment.command, before.config)) as run:
+    with _run(experiment, _fresh(experiment, before.config, run_dir)) as run:
         _measure(experiment, before.config, plan, run, terminal)
     after = runs.load(run.directory, experiment.config, command=experiment.command)
     first, second = (_untimed(experiment, found.metrics) for found in (before, after))

@@ -51,8 +51,6 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Checks everything that needs no run; errors name option, value and remedy."""
-        if not self.run:
-            raise ValueError("evaluate needs the directory of a finished run of gan or vae")
         check_ranges(EvaluateConfig, vars(self))
         if not self.metrics and not self.likelihood:
             raise ValueError("--metrics and --likelihood are both empty; give at least one name")
@@ -68,5 +66,5 @@ class EvaluateConfig:
                 )
 
 
-EVALUATE_PRESETS = {"default": EvaluateConfig(run="RUN")}
+EVALUATE_PRESETS = {"default": EvaluateConfig()}
 """The parser's starting point; the run comes from the command line."""

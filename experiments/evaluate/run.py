@@ -23,11 +23,14 @@ from sigmaprop import likelihood, runs
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.metrics import features, mmd, real_against_real
 from sigmaprop.metrics.scoring import Reference, scores
+from sigmaprop.reporting.evaluate.below import FOLDER
 
 from .. import parts as recording
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, Forecast
+from ..gan.run import write_report as draw_gan
 from ..terminal import Terminal, counted
+from ..vae.run import write_report as draw_vae
 from .config import EvaluateConfig
 from .models import Model, Source, load
 
@@ -64,6 +67,8 @@ def prepare(config: EvaluateConfig) -> Plan:
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
     """
+    if not config.run:
+        raise ValueError("evaluate needs RUN: the directory of a finished run of gan or vae")
     source = load(Path(config.run))
     dataset, splits = source.dataset, source.dataset.splits
     seen = features.get(config.features, dataset.x, dataset.labels, splits.train, splits.validation)
@@ -382,10 +387,19 @@ def forecast(config: EvaluateConfig, plan: Plan) -> Forecast:
 def write_report(
     target: Path, directories: tuple[Path, ...], tell: Callable[[int, int], None]
 ) -> None:
-    """Draws the page of evaluations; see `sigmaprop.reporting.evaluate`."""
+    """Draws the page of evaluations, and anew that of the run that one lies in."""
     from sigmaprop.reporting import evaluate as report
 
     report.write(target, directories, tell)
+    source = directories[0].resolve().parent.parent
+    if (
+        target == directories[0]
+        and target.parent.name == FOLDER
+        and (source / "status.json").exists()
+    ):
+        draw = {"gan": draw_gan, "vae": draw_vae}.get(runs.load_command(source))
+        if draw is not None:
+            draw(source, (source,), lambda drawn, total: None)
 
 
 def _summary(directory: Path, found: list[Any], terminal: Terminal) -> None:
@@ -409,4 +423,5 @@ EXPERIMENT = Experiment(
     write_report=write_report,
     summary=_summary,
     forecast=forecast,
+    root=lambda config: Path(config.run) / FOLDER,
 )

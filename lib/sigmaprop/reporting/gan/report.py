@@ -10,6 +10,7 @@ from sigmaprop.metrics import METRICS as SCORES
 from sigmaprop.metrics import distances, mixture_scores
 from sigmaprop.reporting import page, style
 from sigmaprop.reporting.counting import Tell, silent
+from sigmaprop.reporting.evaluate import below
 from sigmaprop.reporting.fmt import percent, short
 from sigmaprop.reporting.frame import load_all
 from sigmaprop.reporting.gan import examples, gap, scores, sigma, training, words
@@ -125,7 +126,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
             sentences[:4],
             runs,
             key,
-            [about._replace(text=[*setting, *sentences[4:]]), *sections],
+            [about._replace(text=[*setting, *sentences[4:]]), *sections, *below.sections(runs[0])],
             READING,
             COLUMNS,
             METRICS,

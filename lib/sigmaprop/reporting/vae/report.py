@@ -7,6 +7,7 @@ from sigmaprop.generators.results import measured
 from sigmaprop.generators.vae_compare import MARGIN, Comparison
 from sigmaprop.reporting import page, style
 from sigmaprop.reporting.counting import Tell, silent
+from sigmaprop.reporting.evaluate import below
 from sigmaprop.reporting.fmt import short
 from sigmaprop.reporting.frame import load_all
 from sigmaprop.reporting.gan import examples, sigma
@@ -102,7 +103,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
             sentences[:4],
             runs,
             key,
-            [about, *sections],
+            [about, *sections, *below.sections(runs[0])],
             READING,
             COLUMNS,
             METRICS,

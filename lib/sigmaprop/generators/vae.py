@@ -215,7 +215,7 @@ def given_sigma(
         t: absolute number of the step.
 
     Source: Rybkin, Daniilidis, Levine 2021, "Simple and effective VAE training with calibrated
-    decoders", equation 4, https://arxiv.org/abs/2006.13202.
+    decoders", "optimal sigma-VAE", https://arxiv.org/abs/2006.13202.
     """
     bounds = hypers.noise.bounds
     best = jnp.clip(jnp.sqrt(jnp.maximum(variance, bounds.floor**2)), bounds.floor, bounds.ceiling)
@@ -298,8 +298,8 @@ def evidence(
         num_samples: draws for each example, > 0; in turn, so memory does not grow with them.
         t: step, for a sigma that is given for each.
 
-    Source: Burda, Grosse, Salakhutdinov 2016, "Importance weighted autoencoders", equation 8,
-    https://arxiv.org/abs/1509.00519.
+    Source: Burda, Grosse, Salakhutdinov 2016, "Importance weighted autoencoders", its bound
+    L_k, https://arxiv.org/abs/1509.00519.
     """
     posterior = encode(spec, state.params, x)
 

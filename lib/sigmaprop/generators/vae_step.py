@@ -148,7 +148,7 @@ def objective(
     Under ``spec.proximal`` no gradient flows through log s: `proximal_entropy_step` takes it.
 
     Source: Seitzer et al. 2022, "On the pitfalls of heteroscedastic uncertainty estimation with
-    probabilistic neural networks", equation 5, https://arxiv.org/abs/2203.09168.
+    probabilistic neural networks", the loss L_beta-NLL, https://arxiv.org/abs/2203.09168.
     """
     if decoded.noise.factor is not None:
         return -vae.log_likelihood(decoded, x)
@@ -200,7 +200,7 @@ def proximal_entropy_step(
         step_size: > 0: the learning rate, times the weight of the log.
 
     Source: Domke 2020, "Provable smoothness guarantees for black-box variational inference", and
-    Kim et al. 2023, "On the convergence of black-box variational inference", section 3.3,
+    Kim et al. 2023, "On the convergence of black-box variational inference",
     https://arxiv.org/abs/2305.15349, whose scale is that of an approximate posterior.
     """
     # Of a negative point the sum would cancel; the product of both roots is -step_size.

@@ -39,7 +39,8 @@ def bounded(raw: Float[Array, "*n"]) -> Float[Array, "*n"]:
     Its slope is nowhere 0, so a scale at a bound can come back.
 
     Source: Rybkin, Daniilidis, Levine 2021, "Simple and effective VAE training with calibrated
-    decoders", appendix (soft clipping), https://arxiv.org/abs/2006.13202.
+    decoders", whose code bounds log sigma from below so,
+    https://arxiv.org/abs/2006.13202.
     """
     below = HIGHEST - jax.nn.softplus(HIGHEST - raw)
     return LOWEST + (HIGHEST - LOWEST) * jax.nn.softplus(below - LOWEST) / _WIDEST

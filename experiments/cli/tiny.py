@@ -34,6 +34,17 @@ SIZES: dict[str, dict[str, Any]] = {
         "gap_evaluations": 1,
         "gap_samples": 64,
     },
+    "evaluate": {
+        "metrics": ("energy", "coverage"),
+        "num_samples": 64,
+        "halves": 3,
+        "num_examples": 4,
+        "num_chains": 4,
+        "num_temperatures": 20,
+        "importance_samples": 20,
+        "refit_steps": 10,
+        "refit_examples": 16,
+    },
     "metrics": {
         "metrics": ("mmd2", "sliced_wasserstein", "coverage"),
         "num_samples": 64,

@@ -80,31 +80,18 @@ SCORES = tuple(
 
 
 def answer(run: Run) -> Iterator[str]:
-    """The best cell by each metric that may judge, then by each likelihood, in sentences."""
-    found = list(values(run))
-    for metric in dict.fromkeys(value.metric for value in found):
-        own = [v for v in found if (v.metric, v.weights) == (metric, "last") and len(v.seeds)]
-        judged = [value for value in own if value.of == "refitted"]
-        if metric == "refitted_sigma" or not judged:
-            continue
-        if metric in METRICS and registered.told(metric).startswith("prefers no"):
-            continue
-        best = _best(metric, judged)
-        told = f"{title(metric)}: with a refitted sigma {best.label} is first, {_shown(best)}"
-        rest = _best(metric, [value for value in judged if value is not best])
-        yield f"{told}{'' if rest is best else f'; next {rest.label}, {_shown(rest)}'}."
+    """The likelihoods, then the metrics, of every cell under the refitted sigma: numbers only.
 
-
-def _best(metric: str, judged: Sequence[Value]) -> Value:
-    scale = METRICS[metric].scale if metric in METRICS else None
-    larger = scale is None or scale.better == "larger"
-    target = scale.target if scale is not None and scale.better == "target" else None
-
-    def harm(value: Value) -> float:
-        level = value.level.value
-        return abs(level - target) if target is not None else -level if larger else level
-
-    return min(judged, key=harm)
+    Verdicts take a registered comparison; a metric that prefers a sigma of its own says so.
+    """
+    found = [v for v in values(run) if v.of == "refitted" and v.metric != "refitted_sigma"]
+    found = [value for value in found if value.weights == "last" and len(value.seeds)]
+    names = list(dict.fromkeys(value.metric for value in found))
+    for metric in sorted(names, key=lambda name: name in METRICS):
+        cells = [f"{v.label} {_shown(v)}" for v in found if v.metric == metric][:6]
+        opinion = registered.told(metric) if metric in METRICS else ""
+        note = f" (it {opinion})" if opinion else ""
+        yield f"{title(metric)} with a refitted sigma{note}: {', '.join(cells)}."
 
 
 def _shown(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""Are the metrics of samples faster than the packages that define them?
+"""Are the judges fast: metrics beside the packages that define them, AIS beside its decoder?
 
     sigmaprop bench metrics    # some minutes; all ratios from interleaved repeats in one run
 
@@ -8,6 +8,7 @@ products behind its distances. Packages that are not installed are left out, and
 """
 
 import contextlib
+import functools
 import importlib
 import io
 import os
@@ -20,12 +21,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sigmaprop import likelihood
+from sigmaprop.gaussians import Isotropic
+from sigmaprop.generators import networks
 from sigmaprop.metrics import energy, frechet, kid, mmd, prdc, sliced_wasserstein
 
 from .timing import Program, Ratio, compare, jitted, report
 
 NUM, DIM, FEW = 10_000, 64, 2000
 NUM_PROJECTIONS = 50
+LATENT, ROWS = 10, 16
+_GRADIENTS = 20
 
 
 def metrics(repeats: int, out: Path | None) -> int:
@@ -34,6 +40,7 @@ def metrics(repeats: int, out: Path | None) -> int:
     sections = {
         "ours / other packages, 10,000 rows of 64 a side": list(_against_others(repeats)),
         "ours / the products behind its distances": list(_against_products(repeats)),
+        "annealed importance sampling / its decoder alone": list(_annealing(repeats)),
     }
     return report(sections, repeats, before, out)
 
@@ -103,6 +110,39 @@ def _against_products(repeats: int) -> Iterator[Ratio]:
     ):
         program = jitted(name, function, x, y)
         yield compare(program, [(products, 1.0)], repeats, None, name)
+
+
+def _annealing(repeats: int) -> Iterator[Ratio]:
+    """A leapfrog step against the gradient of log p(x|z) alone, at as many latents at once."""
+    network = networks.get_generator("wu10", LATENT, (28, 28, 1))
+    params = network.init(jax.random.key(2))
+    settings = likelihood.Annealing(LATENT, num_temperatures=10, num_leapfrog=10, chunk=ROWS)
+    x = jax.random.uniform(jax.random.key(3), (ROWS, 784))
+
+    def decode(params: Any, z: jax.Array) -> Isotropic:
+        return Isotropic(network.apply(params, z[None]).mean[0], jnp.asarray(0.1))
+
+    def annealed(params: Any, x: jax.Array, key: jax.Array) -> jax.Array:
+        of_params = functools.partial(decode, params)
+        state = likelihood.begin(of_params, x, key, settings)
+        last = likelihood.advance(of_params, x, state, settings.num_temperatures, settings)
+        return likelihood.finish(last, settings).log_prob
+
+    def gradients(params: Any, x: jax.Array, u: jax.Array) -> jax.Array:
+        log_prob = lambda u, x: decode(params, u).log_prob(x)  # noqa: E731
+        of_row = jax.vmap(jax.grad(log_prob), (0, None))
+        each = jax.vmap(of_row)
+        body = lambda _, u: u + 1e-6 * each(u, x)  # noqa: E731
+        return jax.lax.fori_loop(0, _GRADIENTS, body, u)
+
+    chains = settings.num_chains + settings.num_pilots
+    u = jax.random.normal(jax.random.key(4), (ROWS, chains, LATENT))
+    ours = jitted("AIS", annealed, params, x, jax.random.key(5))
+    alone = jitted("gradients", gradients, params, x, u)
+    evaluations = likelihood.gradient_evaluations(settings, ROWS)
+    share = evaluations / (_GRADIENTS * ROWS * chains)
+    what = f"AIS, {ROWS} rows x {chains} chains, a leapfrog step / forward and backward of wu10"
+    yield compare(ours, [(alone, share)], repeats, 1.25, what)
 
 
 def _products(x: jax.Array, y: jax.Array) -> jax.Array:

@@ -158,3 +158,9 @@ def test_few_rows_of_a_reference_are_refused():
         preferred_scale("mmd2", 2, 50, KEY, np.zeros((100, 2)))
     with pytest.raises(ValueError, match="num_modes needs a mixture"):
         preferred_scale("num_modes", 2, 50, KEY, np.zeros((200, 2)))
+
+
+def test_a_metric_that_is_as_good_far_away_prefers_nothing():
+    """In 16 dimensions a classifier by neighbours takes all for the narrower kind, or none."""
+    found = preferred_scale("c2st", 16, 192, KEY, most_repeats=64)
+    assert found.measured.low <= 0.5 or found.measured.high >= 2.0

@@ -96,7 +96,8 @@ def preferred_scale(
 
     From few repeats over `SCALES` first. Where the preference may lie near 1, then from twice as
     many over `NEAR`, and so on, until the interval is shorter than 2 `PRECISION` or excludes 1 by
-    more than its own length.
+    more than its own length. A metric that is as good far from 1 (the accuracy of a classifier that
+    takes everything for one kind) has an interval that reaches there.
 
     Args:
         name: of a metric, see `METRICS`.
@@ -144,9 +145,11 @@ def preferred_scale(
             more = min(2 * len(values), most_repeats)
             values = np.concatenate([values, repeats(NEAR, len(values), more)])
             found = best(values, NEAR, metric, target)
-        if found.value in (NEAR[0], NEAR[-1]):  # it lies further out
+        if found.value in (NEAR[0], NEAR[-1]) or not _within(best(wide, SCALES, metric, target)):
+            # It may lie further out, or there too: as many repeats over all scales decide.
             wide = np.concatenate([wide, repeats(SCALES, len(wide), len(values))])
-            found = best(wide, SCALES, metric, target)
+            everywhere = best(wide, SCALES, metric, target)
+            found = found if _within(everywhere) else everywhere
     curve = wide.mean(axis=0), wide.std(axis=0, ddof=1) / np.sqrt(len(wide))
     return Preferred(found, np.asarray(SCALES), *curve, len(values), dim, num_samples)
 
@@ -179,6 +182,11 @@ def _lowest(harm: np.ndarray, logs: np.ndarray) -> float:
     a, b, _ = np.polyfit(logs[at - 1 : at + 2] - logs[at], harm[at - 1 : at + 2], 2)
     step = 0.0 if not a > 0 else -b / (2 * a)
     return float(np.exp(np.clip(logs[at] + step, logs[at - 1], logs[at + 1])))
+
+
+def _within(found: Interval) -> bool:
+    """Whether all of an interval lies among the near scales."""
+    return NEAR[0] <= found.low and found.high <= NEAR[-1]
 
 
 def _decided(found: Interval, repeats: int) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sigmaprop.metrics.records import METRICS
 from sigmaprop.reporting.frame import load
 
@@ -33,7 +35,8 @@ def rows(directories: Sequence[Path]) -> list[dict[str, Any]]:
                 row["num_samples"] = int(one["num_samples"])
                 row |= {name: _number(float(one[name])) for name in ("value", "low", "high")}
             else:
-                row["change"] = _number(float(one["value"]))
+                # A frame holds NaN for what is infinite: no change that was tried is seen.
+                row["change"] = _number(float(np.nan_to_num(one["value"], nan=np.inf)))
     order = list(METRICS)
     return sorted(
         found.values(),

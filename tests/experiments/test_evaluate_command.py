@@ -133,6 +133,7 @@ def test_an_evaluation_that_was_stopped_goes_on_to_the_same_bits(
     np.testing.assert_array_equal(one["error"].to_numpy(), other["error"].to_numpy())
 
 
+@pytest.mark.slow
 def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
     options = "--preset demo --steps 40 --seeds 1 --sweep.arm unit global --eval-draws 4"
     assert sigmaprop("vae", *options.split(), "--run-dir", "vae").status == 0

@@ -52,7 +52,9 @@ class MetricsConfig:
         for text in self.sizes:
             size(text)
         if self.dataset is None and (self.features != "pixels" or self.data != DataOptions()):
-            raise ValueError("--features and options of the data belong to a data set; give --dataset as well")
+            raise ValueError(
+                "--features and options of the data belong to a data set; give --dataset as well"
+            )
 
 
 def size(text: str) -> tuple[int, int]:

@@ -9,7 +9,6 @@ is found lies in a run of its own below it, which its report shows.
 """
 
 import functools
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +22,16 @@ from sigmaprop import likelihood, runs
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.metrics import features, mmd, real_against_real
 from sigmaprop.metrics.scoring import Reference, scores
+from sigmaprop.metrics.uncertainty import with_halves
 from sigmaprop.reporting.evaluate.below import FOLDER
+from sigmaprop.runs.files import read_json
 
 from .. import parts as recording
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, Forecast
 from ..gan.run import write_report as draw_gan
 from ..terminal import Terminal, counted
+from ..training.records import save_json
 from ..vae.run import write_report as draw_vae
 from .config import EvaluateConfig
 from .models import Model, Source, load
@@ -84,14 +86,9 @@ def run(
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Any]:
     """Evaluates what is left of the run's programs; writes metrics, and what was measured in."""
-    replicas = directory.directory / "replicas.json"
-    runs.write_atomic(replicas, (plan.source.directory / "replicas.json").read_text())
-    runs.include(directory, replicas)
-    path = directory.directory / "features.json"
-    runs.write_atomic(path, json.dumps({"name": plan.features.name} | plan.features.record))
-    runs.include(directory, path)
+    save_json(directory, "replicas.json", read_json(plan.source.directory / "replicas.json"))
+    save_json(directory, "features.json", {"name": plan.features.name} | plan.features.record)
     done = recording.recorded(directory)
-    number = 0
     for number, (what, measure) in enumerate(_work(config, plan), 1):
         if number <= len(done):
             progress(f"{what}: measured before the evaluation was stopped")
@@ -211,15 +208,9 @@ def _with_error(
     config: EvaluateConfig, context: Reference, real: jax.Array, key: jax.Array, x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The metrics of a sample, and their standard errors from halves; see `uncertainty`."""
-
-    def half(key: jax.Array) -> jax.Array:
-        of_x, of_y = jax.random.split(key)
-        x_half = jax.random.permutation(of_x, x)[: len(x) // 2]
-        y_half = jax.random.permutation(of_y, real)[: len(real) // 2]
-        return scores(x_half, y_half, context, config.metrics)
-
-    halves = jax.lax.map(half, jax.random.split(key, config.halves))
-    return scores(x, real, context, config.metrics), jnp.std(halves, axis=0, ddof=1)
+    keys = jax.random.split(key, config.halves)
+    values, halves = with_halves(x, real, context, keys, config.metrics)
+    return values, jnp.std(halves, axis=0, ddof=1)
 
 
 def _likelihoods(

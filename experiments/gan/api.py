@@ -33,9 +33,10 @@ from sigmaprop.runs.files import atomic
 from .. import progress as bars
 from ..options import own_functions
 from ..terminal import Terminal
+from ..training.records import total_work
 from .config import GAN_PRESETS, GanConfig
 from .plan import prepare
-from .run import run, total_work
+from .run import run
 from .run import write_report as write
 
 PRESET = next(iter(GAN_PRESETS.values()))

@@ -6,8 +6,7 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +33,7 @@ from sigmaprop.metrics import mmd
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
+from ..training.groups import grouped, in_order, training_rows
 from ..training.sweep import Cell, Replica, cells
 from .config import GanConfig, GanOptions
 
@@ -72,8 +72,7 @@ class Plan(NamedTuple):
     @property
     def replicas(self) -> tuple[Replica, ...]:
         """All of them, by number."""
-        found = (replica for group in self.groups for replica in group.replicas)
-        return tuple(sorted(found, key=lambda replica: replica.number))
+        return in_order(self.groups)
 
 
 def prepare(config: GanConfig) -> Plan:
@@ -88,11 +87,8 @@ def prepare(config: GanConfig) -> Plan:
     dataset = _load(config)
     for cell in found:
         _check_against(cell.options, dataset)
-    by_spec: dict[tuple[Any, ...], list[Replica]] = {}
-    for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
-        key = tuple(getattr(cell.options, name) for name in _STATIC)
-        by_spec.setdefault(key, []).append(Replica(number, cell, seed))
-    groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
+    shared = grouped(found, config.seeds, operator.attrgetter(*_STATIC))
+    groups = (Group(make_spec(own, dataset), own) for own in shared)
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
 
@@ -163,15 +159,6 @@ def hypers(
         ema_decay=_number(options.ema_decay),
         rows=None if rows is None else jnp.asarray(rows, jnp.int32),
     )
-
-
-def training_rows(config: GanConfig, dataset: data.Dataset) -> Iterator[data.Splits]:
-    """The splits of each seed's number."""
-    for seed in range(config.seeds):
-        if config.redraw_split:
-            yield data.redraw(dataset, config.seed * 10_007 + seed)
-        else:
-            yield dataset.splits
 
 
 def _bandwidths(

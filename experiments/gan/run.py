@@ -43,11 +43,6 @@ _NULL_DRAWS = 200
 _STREAM_NULL = 1
 
 
-def total_work(config: GanConfig, plan: Plan) -> int:
-    """Replica-steps of the whole run: what a progress bar counts to."""
-    return len(plan.replicas) * config.steps
-
-
 def run(
     config: GanConfig,
     plan: Plan,
@@ -70,11 +65,7 @@ def run(
     progress = progress or Silent()
     progress("reference for the scores")
     reference = make_reference(config, plan)
-    learns = [ARMS[one.cell.options.arm].learns for one in plan.replicas]
-    described = [*map(records.describe, plan.replicas, learns)]
-    records.save_json(directory, "replicas.json", described)
-    records.write_real(directory, plan.dataset)
-    records.tell_other_data(directory, plan.dataset, progress)
+    records.begin(directory, plan, ARMS, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             state = train(config, plan, index, directory, reference, progress, stop)
@@ -182,12 +173,6 @@ def _prepare(config: GanConfig) -> Plan:
     return prepare(config)
 
 
-def _headline(config: GanConfig, plan: Plan) -> str:
-    sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
-    programs = counted(len(plan.groups), "program")
-    return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
-
-
 def forecast(config: GanConfig, plan: Plan) -> Forecast:
     """Counts from shapes: three copies of every weight, and the products of a step."""
     elements = flops = 0
@@ -230,8 +215,8 @@ EXPERIMENT = Experiment(
     command="gan",
     config=GanConfig,
     prepare=_prepare,
-    headline=_headline,
-    total=total_work,
+    headline=records.headline,
+    total=records.total_work,
     run=lambda *arguments: run(*arguments),
     keys=gan_tables.KEYS,
     values=gan_tables.VALUES,

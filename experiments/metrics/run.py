@@ -10,7 +10,7 @@ narrow.
 """
 
 import functools
-import json
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from sigmaprop.statistics import Claim, claim, exact
 from .. import parts as recording
 from ..forecast import COMPILING, DRAWING, Forecast
 from ..terminal import counted
+from ..training.records import save_json
 from .config import MetricsConfig, size
 
 KEYS = ("metric", "data", "features", "dim", "num_samples", "num_held_out", "quantity", "x")
@@ -140,10 +141,7 @@ def run(
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Claim]:
     """Measures the metrics that are left, writes metrics and conclusions, returns the claims."""
-    path = directory.directory / "features.json"
-    content = {"name": plan.features.name} | plan.features.record
-    runs.write_atomic(path, json.dumps(content, indent=1))
-    runs.include(directory, path)
+    save_json(directory, "features.json", {"name": plan.features.name} | plan.features.record)
     done = recording.recorded(directory)
     for number, name in enumerate(config.metrics, 1):
         where = f"{name}, metric {number} of {len(config.metrics)}"
@@ -167,8 +165,6 @@ def run(
 
 def _number(name: str) -> int:
     """A number that a metric's name gives, whatever others are measured."""
-    import zlib
-
     return zlib.crc32(name.encode()) >> 1
 
 

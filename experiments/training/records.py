@@ -2,19 +2,42 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset
+from sigmaprop.generators.arms import Arm
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
+from ..terminal import counted
 from .loop import Progress
 from .sweep import Replica
 
 SHOWN = 64
 """Examples of each replica that are kept for pictures."""
+
+
+def total_work(config: Any, plan: Any) -> int:
+    """Replica-steps of the whole run: what a progress bar counts to."""
+    return len(plan.replicas) * config.steps
+
+
+def headline(config: Any, plan: Any) -> str:
+    """What is about to be trained."""
+    sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
+    programs = counted(len(plan.groups), "program")
+    return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
+
+
+def begin(directory: runs.Run, plan: Any, arms: Mapping[str, Arm], progress: Progress) -> None:
+    """Records who the replicas are, some real examples, and which data they train on."""
+    learns = [arms[one.cell.options.arm].learns for one in plan.replicas]
+    save_json(directory, "replicas.json", [*map(describe, plan.replicas, learns)])
+    write_real(directory, plan.dataset)
+    tell_other_data(directory, plan.dataset, progress)
 
 
 def describe(replica: Replica, learns: bool) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """From the options of `sigmaprop vae` to specs, replicas and their hypers; see `gan.plan`."""
 
 import dataclasses
-import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +16,7 @@ from sigmaprop.generators.vae import VaeHypers, VaeRates, VaeSpec
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
+from ..training.groups import grouped, in_order, training_rows
 from ..training.sweep import Cell, Replica, cells
 from .config import VaeConfig, VaeOptions
 
@@ -50,8 +50,7 @@ class Plan(NamedTuple):
     @property
     def replicas(self) -> tuple[Replica, ...]:
         """All of them, by number."""
-        found = (replica for group in self.groups for replica in group.replicas)
-        return tuple(sorted(found, key=lambda replica: replica.number))
+        return in_order(self.groups)
 
 
 def prepare(config: VaeConfig) -> Plan:
@@ -68,19 +67,20 @@ def prepare(config: VaeConfig) -> Plan:
     for name in ("train", "validation", "test"):
         if not len(getattr(dataset.splits, name)):
             raise ValueError(f"{dataset.name} has no {name} rows; choose another --dataset")
-    by_spec: dict[tuple[Any, ...], list[Replica]] = {}
-    for number, (cell, seed) in enumerate(itertools.product(found, range(config.seeds))):
+    for cell in found:
         if cell.options.arm == "low_rank":
             observation.check_rank(cell.options.rank, dataset.dim)
-        # A factor makes the density of every replica of its program that of a full covariance.
-        key = (*(getattr(cell.options, name) for name in _STATIC), cell.options.arm == "low_rank")
-        by_spec.setdefault(key, []).append(Replica(number, cell, seed))
-    groups = (Group(make_spec(tuple(own), dataset), tuple(own)) for own in by_spec.values())
-    splits = (
-        data.redraw(dataset, config.seed * 10_007 + seed) if config.redraw_split else dataset.splits
-        for seed in range(config.seeds)
-    )
-    return Plan(dataset, found, tuple(groups), tuple(splits))
+    shared = grouped(found, config.seeds, _program)
+    groups = (Group(make_spec(own, dataset), own) for own in shared)
+    return Plan(dataset, found, tuple(groups), tuple(training_rows(config, dataset)))
+
+
+def _program(options: VaeOptions) -> tuple[Any, ...]:
+    """What replicas of one program agree in.
+
+    A factor makes the density of every replica of its program that of a full covariance.
+    """
+    return (*(getattr(options, name) for name in _STATIC), options.arm == "low_rank")
 
 
 def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> VaeSpec:

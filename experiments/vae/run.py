@@ -32,11 +32,6 @@ from .plan import Plan, prepare
 from .train import train
 
 
-def total_work(config: VaeConfig, plan: Plan) -> int:
-    """Replica-steps of the whole run: what a progress bar counts to."""
-    return len(plan.replicas) * config.steps
-
-
 def run(
     config: VaeConfig,
     plan: Plan,
@@ -57,11 +52,7 @@ def run(
         The comparison of the arms, see `vae_compare`.
     """
     progress = progress or Silent()
-    learns = [VAE_ARMS[one.cell.options.arm].learns for one in plan.replicas]
-    described = [*map(records.describe, plan.replicas, learns)]
-    records.save_json(directory, "replicas.json", described)
-    records.write_real(directory, plan.dataset)
-    records.tell_other_data(directory, plan.dataset, progress)
+    records.begin(directory, plan, VAE_ARMS, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             state = train(config, plan, index, directory, progress, stop)
@@ -82,12 +73,6 @@ def _truth(config: VaeConfig, plan: Plan) -> dict[str, float]:
     test = plan.dataset.x[plan.dataset.splits.test[: config.eval_examples]]
     each = jax.jit(jax.vmap(truth.log_prob))(jnp.asarray(test))
     return {"held_out_iwae": float(np.mean(np.asarray(each, np.float64)))}
-
-
-def _headline(config: VaeConfig, plan: Plan) -> str:
-    sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
-    programs = counted(len(plan.groups), "program")
-    return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
 
 
 def forecast(config: VaeConfig, plan: Plan) -> Forecast:
@@ -129,8 +114,8 @@ EXPERIMENT = Experiment(
     command="vae",
     config=VaeConfig,
     prepare=prepare,
-    headline=_headline,
-    total=total_work,
+    headline=records.headline,
+    total=records.total_work,
     run=lambda *arguments: run(*arguments),
     keys=tables.KEYS,
     values=tables.VALUES,

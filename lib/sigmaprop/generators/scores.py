@@ -1,6 +1,7 @@
 """What a comparison of arms says, and how it is written to and read from ``comparison.json``."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sigmaprop.statistics import FEWEST, Interval, bound
@@ -108,8 +109,8 @@ class Comparison(NamedTuple):
         return self.score(*PRIMARY)
 
 
-def as_json(found: list[Comparison]) -> list[dict[str, Any]]:
-    """The comparison as JSON, numbers that are not known as null, infinite ones as a word."""
+def as_json(found: Sequence[NamedTuple]) -> list[dict[str, Any]]:
+    """A comparison as JSON, numbers that are not known as null, infinite ones as a word."""
     return [_plain(one) for one in found]
 
 
@@ -123,28 +124,30 @@ def from_json(content: list[dict[str, Any]]) -> list[Comparison]:
 
 
 def _comparison(entry: dict[str, Any]) -> Comparison:
-    known: dict[str, Any] = {name: _interval(entry[name]) for name in ("sigma", "trend")}
-    known |= {name: _known(entry[name]) for name in ("at_floor", "at_ceiling")}
-    known["scores"] = tuple(map(_score, entry["scores"]))
-    return Comparison(**(entry | known))
+    found: dict[str, Any] = {name: known_interval(entry[name]) for name in ("sigma", "trend")}
+    found |= {name: known(entry[name]) for name in ("at_floor", "at_ceiling")}
+    found["scores"] = tuple(map(_score, entry["scores"]))
+    return Comparison(**(entry | found))
 
 
 def _score(entry: dict[str, Any]) -> Score:
     """A score; older runs lack some fields and have others that are not read any more."""
     entry = {name: value for name, value in entry.items() if name in Score._fields}
-    known: dict[str, Any] = {name: _interval(entry[name]) for name in ("level", "against")}
-    known |= {name: _known(entry.get(name)) for name in ("p_value", "missed")}
-    known["coverage"] = _known(entry.get("coverage", EACH))
+    found: dict[str, Any] = {name: known_interval(entry[name]) for name in ("level", "against")}
+    found |= {name: known(entry.get(name)) for name in ("p_value", "missed")}
+    found["coverage"] = known(entry.get("coverage", EACH))
     for name in ("diverged", "floored"):
-        known[name] = tuple(map(int, entry.get(name, (0, 0))))
-    return Score(**(entry | known))
+        found[name] = tuple(map(int, entry.get(name, (0, 0))))
+    return Score(**(entry | found))
 
 
-def _interval(entry: dict[str, Any]) -> Interval:
-    return Interval(**{name: _known(value) for name, value in entry.items()})
+def known_interval(entry: dict[str, Any]) -> Interval:
+    """An interval that `as_json` wrote."""
+    return Interval(**{name: known(value) for name, value in entry.items()})
 
 
-def _known(value: float | str | None) -> float:
+def known(value: float | str | None) -> float:
+    """A number that `as_json` wrote."""
     return math.nan if value is None else float(value)
 
 

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.generators.results import Cell, Key, Measured, measured
-from sigmaprop.generators.scores import EACH, UNKNOWN
+from sigmaprop.generators.scores import EACH, UNKNOWN, as_json, known, known_interval
 from sigmaprop.generators.vae import Evidence
 from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
 from sigmaprop.statistics import compare as judged
+
+__all__ = ["BOUNDS", "Comparison", "Level", "as_json", "compare", "from_json", "last"]
 
 BOUNDS = tuple(f"held_out_{name}" for name in Evidence._fields)
 """What is measured on held-out examples: elbo, iwae and mse, means over examples."""
@@ -128,11 +130,6 @@ def last(run: Measured, metric: str, of: str, cell: Cell) -> np.ndarray:
     return np.where(run.diverged_at[cell.replicas] >= 0, np.nan, value)
 
 
-def as_json(found: list[Comparison]) -> list[dict[str, Any]]:
-    """The comparison as JSON, numbers that are not known as null."""
-    return [_plain(one) for one in found]
-
-
 def from_json(content: list[dict[str, Any]]) -> list[Comparison]:
     """What `as_json` made.
 
@@ -179,28 +176,9 @@ def _level(values: np.ndarray, scale: Scale) -> Interval:
 
 
 def _comparison(entry: dict[str, Any]) -> Comparison:
-    known: dict[str, Any] = {name: _interval(entry[name]) for name in ("sigma", "difference")}
-    known |= {name: _known(entry[name]) for name in ("p_value", "coverage", "missed")}
-    known["levels"] = tuple(
-        Level(one["metric"], one["of"], _interval(one["value"])) for one in entry["levels"]
+    found: dict[str, Any] = {name: known_interval(entry[name]) for name in ("sigma", "difference")}
+    found |= {name: known(entry[name]) for name in ("p_value", "coverage", "missed")}
+    found["levels"] = tuple(
+        Level(one["metric"], one["of"], known_interval(one["value"])) for one in entry["levels"]
     )
-    return Comparison(**(entry | known))
-
-
-def _interval(entry: dict[str, Any]) -> Interval:
-    return Interval(**{name: _known(value) for name, value in entry.items()})
-
-
-def _known(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Named tuples as dicts, NaN as None, infinity, which JSON has no number for, as a word."""
-    if hasattr(value, "_asdict"):
-        return {name: _plain(entry) for name, entry in value._asdict().items()}
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+    return Comparison(**(entry | found))

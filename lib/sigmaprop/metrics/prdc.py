@@ -62,15 +62,22 @@ def neighbourhoods(
         models", equations 3 to 6.
     """
     check_samples(f"a neighbourhood of {k}", x, y, k + 1)
-    radius_x = nearest(x, x, k, exclude_self=True, chunk=chunk).distances[:, -1]
-    radius_y = nearest(y, y, k, exclude_self=True, chunk=chunk).distances[:, -1]
-    nearest_x = nearest(y, x, 1, chunk=chunk).distances[:, 0]
+    return _measured(x, y, k, k, chunk)
+
+
+def _measured(x: Array, y: Array, k: int, k_density: int, chunk: int) -> Neighbourhoods:
+    """Precision and recall with k neighbours, density and coverage with as many or more."""
+    radii_x = nearest(x, x, k, exclude_self=True, chunk=chunk).distances
+    radii_y = nearest(y, y, k_density, exclude_self=True, chunk=chunk).distances
+    radius_y = radii_y[:, k_density - 1]
     inside_y = _inside(x, y, radius_y, chunk)
-    inside_x = _inside(y, x, radius_x, chunk)
+    near_y = inside_y if k == k_density else _inside(x, y, radii_y[:, k - 1], chunk)
+    inside_x = _inside(y, x, radii_x[:, k - 1], chunk)
+    nearest_x = nearest(y, x, 1, chunk=chunk).distances[:, 0]
     return Neighbourhoods(
-        jnp.mean(inside_y > 0, dtype=x.dtype),
+        jnp.mean(near_y > 0, dtype=x.dtype),
         jnp.mean(inside_x > 0, dtype=x.dtype),
-        jnp.mean(inside_y.astype(x.dtype)) / k,
+        jnp.mean(inside_y.astype(x.dtype)) / k_density,
         jnp.mean(nearest_x < radius_y, dtype=x.dtype),
     )
 
@@ -90,6 +97,5 @@ def _inside(points: Array, centres: Array, radii: Array, chunk: int) -> Array:
 def score(x: Float[Array, "N D"], held_out: Float[Array, "M D"], reference: Any) -> Neighbourhoods:
     """Precision and recall with `NEAREST` neighbours, density and coverage with more."""
     del reference
-    few = neighbourhoods(x, held_out, k=NEAREST)
-    more = neighbourhoods(x, held_out, k=DENSITY_NEAREST)
-    return few._replace(density=more.density, coverage=more.coverage)
+    check_samples(f"a neighbourhood of {DENSITY_NEAREST}", x, held_out, DENSITY_NEAREST + 1)
+    return _measured(x, held_out, NEAREST, DENSITY_NEAREST, CHUNK)

@@ -8,6 +8,7 @@ between equal distributions) halves vary more, and the interval is too wide, nev
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -57,21 +58,31 @@ def subsampled(
             f"an interval needs at least 16 rows on each side, not {len(x)} and {len(held_out)}"
         )
     keys = jax.random.split(key, num_halves)
-    value, halves = _measured(x, held_out, reference, keys, name=name)
+    (value,), halves = _measured(x, held_out, reference, keys, name=name)
     error = float(np.std(np.asarray(halves, np.float64), ddof=1))
     return interval(float(value), error, num_halves, level)
+
+
+def with_halves(
+    x: Float[Array, "N D"],
+    held_out: Float[Array, "M D"],
+    reference: Any,
+    keys: Key[Array, " B"],
+    wanted: Sequence[str],
+) -> tuple[Float[Array, " K"], Float[Array, "B K"]]:
+    """Metrics of all rows, and of the half of either side that each key draws."""
+
+    def half(key: Array) -> Array:
+        of_x, of_y = jax.random.split(key)
+        x_half = jax.random.permutation(of_x, x)[: len(x) // 2]
+        y_half = jax.random.permutation(of_y, held_out)[: len(held_out) // 2]
+        return scores(x_half, y_half, reference, wanted)
+
+    return scores(x, held_out, reference, wanted), jax.lax.map(half, keys)
 
 
 @functools.partial(jax.jit, static_argnames="name")
 def _measured(
     x: Array, held_out: Array, reference: Any, keys: Array, *, name: str
 ) -> tuple[Array, Array]:
-    """The metric of all rows, and of halves."""
-
-    def half(key: Array) -> Array:
-        of_x, of_y = jax.random.split(key)
-        x_half = jax.random.permutation(of_x, x)[: len(x) // 2]
-        y_half = jax.random.permutation(of_y, held_out)[: len(held_out) // 2]
-        return scores(x_half, y_half, reference, (name,))[0]
-
-    return scores(x, held_out, reference, (name,))[0], jax.lax.map(half, keys)
+    return with_halves(x, held_out, reference, keys, (name,))

@@ -16,7 +16,8 @@ import pandas as pd
 from sigmaprop.reporting.fmt import plain
 from sigmaprop.reporting.unfinished import notice
 from sigmaprop.runs import read_metrics
-from sigmaprop.runs.files import RunError, open_regular, read_json
+from sigmaprop.runs.arrays import read_arrays
+from sigmaprop.runs.files import RunError, read_json
 from sigmaprop.runs.tables import check_columns
 
 LARGEST = 1e100
@@ -256,21 +257,6 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an npz file.
-
-    Raises:
-        RunError: it is missing or damaged.
-    """
-    try:
-        with open_regular(path) as source, np.load(source) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # a damaged archive raises almost anything
-        raise RunError(
-            f"{path} is missing or damaged ({str(error)[:200]}); restore it or repeat the run"
-        ) from error
 
 
 def odd(path: Path, error: Exception) -> RunError:

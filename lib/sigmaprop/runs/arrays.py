@@ -1,4 +1,4 @@
-"""Pytrees of arrays in one file: what a finished training leaves for those who evaluate it."""
+"""Arrays of one file, and pytrees of them, such as the models that a training leaves behind."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,13 +36,7 @@ def load_tree(path: Path, like: Tree) -> Tree:
     """
     import jax
 
-    try:
-        with open_regular(path) as source, np.load(source) as file:
-            found = {name: file[name] for name in file.files}
-    except Exception as error:  # a damaged archive raises almost anything
-        raise RunError(
-            f"{path} is missing or damaged ({str(error)[:200]}); restore it or repeat the run"
-        ) from error
+    found = read_arrays(path)
     wanted = _named(like)
     odd = [
         name
@@ -56,6 +50,21 @@ def load_tree(path: Path, like: Tree) -> Tree:
             "repeat the run"
         )
     return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        with open_regular(path) as source, np.load(source) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # a damaged archive raises almost anything
+        raise RunError(
+            f"{path} is missing or damaged ({str(error)[:200]}); restore it or repeat the run"
+        ) from error
 
 
 def _named(tree: Any) -> dict[str, Any]:

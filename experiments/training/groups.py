@@ -1,0 +1,43 @@
+"""Replicas by the program that they share, and the rows that each seed trains on."""
+
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from sigmaprop import data
+
+from .sweep import Cell, Replica
+
+
+class HasReplicas(Protocol):
+    """A group of replicas."""
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """Those of one program."""
+        ...
+
+
+def grouped(
+    found: Sequence[Cell], seeds: int, key: Callable[[Any], Hashable]
+) -> list[tuple[Replica, ...]]:
+    """Every cell with every seed, numbered in this order; together where ``key`` gives the same."""
+    groups: dict[Hashable, list[Replica]] = {}
+    for number, (cell, seed) in enumerate(itertools.product(found, range(seeds))):
+        groups.setdefault(key(cell.options), []).append(Replica(number, cell, seed))
+    return [tuple(group) for group in groups.values()]
+
+
+def in_order(groups: Iterable[HasReplicas]) -> tuple[Replica, ...]:
+    """The replicas of all groups, by number."""
+    found = (replica for group in groups for replica in group.replicas)
+    return tuple(sorted(found, key=lambda replica: replica.number))
+
+
+def training_rows(config: Any, dataset: data.Dataset) -> Iterator[data.Splits]:
+    """The splits of each seed's number: redrawn where the config says so, else one and the same."""
+    for seed in range(config.seeds):
+        if config.redraw_split:
+            yield data.redraw(dataset, config.seed * 10_007 + seed)
+        else:
+            yield dataset.splits

@@ -13,20 +13,22 @@ import sigmaprop
 from sigmaprop.extras import install
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FOLDERS = {Path(program.__file__).parent, Path(sigmaprop.__file__).parent}
+FOLDERS = {Path(program.__file__).parents[1], Path(sigmaprop.__file__).parent}
+"""In a checkout the commands are not below the library; installed, they are."""
 HELPS = {"--help", "--help-all"}
 FOREIGN = HELPS | {
     "--sweep.OPTION",
     *("--version", "--no-deps", "--target"),
     *("--tyro-print-completion", "--tyro-write-completion"),
+    "--markdown",
     *("--query-gpu", "--format", "--porcelain", "--error-unmatch", "--no-optional-locks"),
 }
-"""Options of other programs, and those that come before a command."""
+"""Options of other programs and modules, and those that come before a command."""
 
 
 def sentences() -> Iterator[tuple[str, str]]:
     """(File, text) of every string in our sources; what is put into one shows as {}."""
-    for path in sorted(path for folder in FOLDERS for path in folder.rglob("*.py")):
+    for path in sorted({path for folder in FOLDERS for path in folder.rglob("*.py")}):
         tree = ast.parse(path.read_text())
         parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
                  for part in node.values}  # fmt: skip

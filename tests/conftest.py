@@ -23,8 +23,7 @@ jaxtyping.install_import_hook("sigmaprop", f"{annotations.__name__}.arrays")
 # A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-# JAX reads these once, when it starts, which may be while tests are collected.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+_DEVICES = "--xla_force_host_platform_device_count=2"
 _CACHE = tempfile.TemporaryDirectory(prefix="sigmaprop-tests-")
 os.environ["SIGMAPROP_CACHE"] = _CACHE.name
 # Programs are kept from session to session. JAX does not write its cache files atomically, so each
@@ -75,6 +74,17 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 _IN_FULL = Path(__file__).parent / "estimators"
 """Tests whose parameters are what the suite is about."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets the compiler's flags, which JAX reads once, perhaps while tests are collected.
+
+    The fast tests are a third faster where LLVM does not optimise; what is slow, or whatever is run
+    with flags in the environment, has the code that users run.
+    """
+    fast = config.option.markexpr == "not slow"
+    flags = f"{_DEVICES} --xla_backend_optimization_level=0" if fast else _DEVICES
+    os.environ.setdefault("XLA_FLAGS", flags)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

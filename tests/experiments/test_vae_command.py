@@ -115,6 +115,7 @@ def test_the_page_answers_first(ended):
     assert (directory / "figures" / "course.png").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_bits(ended, tmp_path):
     whole, _ = ended
     directory = tmp_path / "run"
@@ -145,6 +146,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(ended, tmp_path):
             assert all(a[key].tobytes() == b[key].tobytes() for key in a.files)
 
 
+@pytest.mark.slow
 def test_a_run_is_replayed_listed_compared_and_reported_anew(ended, tmp_path):
     directory, _ = ended
     status, out, _ = main("replay", directory, "--run-dir", tmp_path / "again")

@@ -142,6 +142,7 @@ def train(spec, each, x, steps, *, cuts=(), every=50, **options):
     return jax.tree.map(lambda leaf: leaf[: len(each)], jax.device_get((state, windows)))
 
 
+@pytest.mark.slow
 def test_learned_and_best_sigma_are_that_of_principal_components():
     """The optimum of a linear model is sigma^2 = the mean of the discarded eigenvalues.
 
@@ -181,6 +182,7 @@ def test_a_constant_coordinate_drives_its_sigma_to_the_floor():
     assert windows[0, -2, METRICS.index("at_floor")] == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_no_number_depends_on_chunks_or_on_replicas_beside():
     x, _ = plane()
     spec = small_vaes.make(8, 2, ("global", "per_pixel", "optimal"), widths=(8,))
@@ -233,6 +235,7 @@ def test_every_arm_has_a_finite_gradient_and_a_bound(arm, kl):
     assert all(np.isfinite(value).all() for value in found)
 
 
+@pytest.mark.slow
 def test_the_bound_rises_in_training_by_both_divergences():
     x, test = plane()
     for kl in ("analytic", "monte_carlo"):

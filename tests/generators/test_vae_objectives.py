@@ -120,6 +120,7 @@ def test_the_divergence_to_the_prior_is_that_of_two_gaussians():
     np.testing.assert_allclose(vae.divergence_to_prior(posterior), known, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_drawn_divergence_is_unbiased_and_its_gradient_too():
     """Within 5 standard errors, of 20 numbers."""
     num = 4000
@@ -153,6 +154,7 @@ def test_the_proximal_step_minimises_what_it_says(point, step_size):
     assert found == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_gradient_and_proximal_steps_find_the_best_scale_from_everywhere():
     """On l^2 v / 2 - log l, convex with curvature v + 1 / l^2: at a rate r both steps together
     shrink the distance to l = 1 / sqrt v by 1 - r v or more, where r v < 1."""

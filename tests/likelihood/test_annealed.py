@@ -116,6 +116,7 @@ def excesses(num_models, num_chains, num_temperatures):
     return np.asarray(found, np.float64) - np.array(exact)
 
 
+@pytest.mark.slow
 def test_it_is_a_lower_bound_over_random_models():
     """P(excess > a) <= exp(-a): one of 200 exceeds 9.9 nats in one run of 100 at most."""
     found = excesses(200, num_chains=2, num_temperatures=40)
@@ -196,6 +197,7 @@ def test_replicas_in_pieces_have_the_same_bits():
     assert np.array_equal(whole.acceptance, parts.acceptance)
 
 
+@pytest.mark.slow
 def test_blocks_of_whole_chunks_have_the_same_bits():
     whole = in_pieces(X[:4], (40,))
     parts = [in_pieces(X[at : at + 2], (40,), first_row=at) for at in (0, 2)]

@@ -38,6 +38,7 @@ def parabola_errors():
     return errors(found, parabola_log_prob("uniform")), found
 
 
+@pytest.mark.slow
 def test_the_right_ones_pass():
     assert np.all(np.abs(linear_errors()[0]) < 5)
     assert np.all(np.abs(parabola_errors()[0]) < 5)
@@ -94,18 +95,21 @@ def weight_of_the_next_position(monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", [wrong_sign, target_of_no_prior, no_log_determinant])
 def test_linear_decoders_see(mutant, monkeypatch):
     mutant(monkeypatch)
     assert np.max(np.abs(linear_errors()[0])) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", [wrong_sign, target_of_no_prior, no_map])
 def test_two_modes_see(mutant, monkeypatch):
     mutant(monkeypatch)
     assert np.max(np.abs(parabola_errors()[0])) > 10
 
 
+@pytest.mark.slow
 def test_moves_that_see_the_prior_alone(monkeypatch):
     """Valid, and far too low: PresGAN's leapfrog was such a one. Its steps shrink, or none is
     accepted, and chains stay where the prior put them.

@@ -40,6 +40,7 @@ def log_weight(num_temperatures, dtype="float32", schedule="sigmoid"):
     return float(found.log_prob[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["sigmoid", "linear"])
 def test_sums_are_compensated(schedule, monkeypatch):
     """All increments add up to that of a single temperature, to the last digit and what 10,000
@@ -62,6 +63,7 @@ def test_float64_keeps_all_digits():
         assert log_weight(TEMPERATURES, "float64") == pytest.approx(exact, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_float32_agrees_with_float64_of_a_decoder():
     decode = linear(2, 1024, 0.001, "isotropic")
     x = draws(decode, 2, 2)

@@ -61,6 +61,7 @@ def test_both_bounds_of_wide_decoders(sigma, noise):
     assert found.gap < 2
 
 
+@pytest.mark.slow
 def test_the_gap_closes_as_temperatures_grow():
     decode = linear(2, 5, 0.2, "isotropic")
     few, _, _ = sandwich(decode, 2, 32, num_temperatures=20)
@@ -91,6 +92,7 @@ def test_tempered_monte_carlo_of_wide_decoders(sigma, noise):
     assert np.all(np.asarray(found.standard_error) < 0.2)
 
 
+@pytest.mark.slow
 def test_two_methods_agree_where_there_is_no_truth():
     def decode(z):
         mean = jnp.stack([jnp.sin(2 * z[0]) + z[1], z[0] * z[1], jnp.tanh(z[0])])
@@ -116,6 +118,7 @@ def test_a_row_that_is_not_a_number_is_that_row_alone():
     assert np.array_equal(found.log_prob[1:], whole.log_prob[1:])
 
 
+@pytest.mark.slow
 def test_too_few_temperatures_are_no_likelihood():
     found = likelihood.smc(
         linear(2, 6, 1e-3, "isotropic"),

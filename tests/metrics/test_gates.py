@@ -30,6 +30,7 @@ def rows(num, dim=1, seed=0):
     return np.random.default_rng(seed).normal(size=(num, dim)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_the_power_is_that_of_the_test_of_a_variance():
     """N(0, 1) with variance (1 + c)^2: chi-square quantiles, 5 standard errors of 400 draws."""
     num = 100
@@ -63,6 +64,7 @@ class _Mixture:
         self.means, self.std = means, std
 
 
+@pytest.mark.slow
 def test_narrow_kernels_see_what_wide_ones_do_not():
     """Four components of std .05 on a square of side 4; the median distance is 4."""
     means = np.array([[0, 0], [4, 0], [0, 4], [4, 4]], np.float32)

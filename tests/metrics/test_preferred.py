@@ -108,6 +108,7 @@ def test_exact_transport_of_scipy_prefers_points_drawn_together():
     assert scales[np.argmin(costs)] <= 0.6
 
 
+@pytest.mark.slow
 def test_with_a_reference_the_noise_that_was_added_is_preferred():
     rows = np.random.default_rng(1).integers(0, 3, (700, 4)).astype(np.float32)
     found = preferred_scale("energy", 4, 100, KEY, rows, noise=0.7, most_repeats=64)
@@ -160,6 +161,7 @@ def test_few_rows_of_a_reference_are_refused():
         preferred_scale("num_modes", 2, 50, KEY, np.zeros((200, 2)))
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_as_good_far_away_prefers_nothing():
     """In 16 dimensions a classifier by neighbours takes all for the narrower kind, or none."""
     found = preferred_scale("c2st", 16, 192, KEY, most_repeats=64)

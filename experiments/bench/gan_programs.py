@@ -256,7 +256,7 @@ def parts(spec: GanSpec, mesh: Mesh) -> dict[str, Program]:
     def moves(t: Array, state: State) -> State:
         now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
         state, _ = steps.move_discriminator(spec, hypers, state, data, now, t)
-        return steps.move_generator(spec, hypers, state, state, now, t)[0]
+        return steps.move_generator(spec, hypers, state, state, data, now, t)[0]
 
     def whole(t: Array, state: State) -> State:
         state, metrics = step(hypers, state, data, keys, t)

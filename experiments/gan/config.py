@@ -66,10 +66,10 @@ class GanOptions:
     entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2, static=True)
     """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
-    loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = option(
-        "non_saturating", group="the game", static=True
-    )
-    """What the players minimise."""
+    loss: Literal[
+        "non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic"
+    ] = option("non_saturating", group="the game", static=True)
+    """What the players minimise; relativistic pairs each generated example with a real one."""
     r1: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of |grad D|^2 / 2 at real examples, >= 0."""
     r2: float = option(0.0, within=(0, 1e9), group="the game")
@@ -88,27 +88,34 @@ class GanOptions:
     instance_noise_last: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """Its last std; it falls linearly over all --steps."""
     generator: str = option("mlp", group="networks", static=True)
-    """Network of the mean: mlp, linear (W z + b), goodfellow2014, dcgan, wu10, wu50 (the decoders
-    of Wu et al., 2017), or your own, path/to/file.py:function."""
+    """Network of the mean: mlp, residual, linear (W z + b), goodfellow2014, dcgan, resnet, wu10,
+    wu50 (the decoders of Wu et al., 2017), or your own, path/to/file.py:function."""
     discriminator: str = option("mlp", group="networks", static=True)
-    """Network of the discriminator: mlp, goodfellow2014 (maxout with dropout), dcgan, or your own,
-    path/to/file.py:function."""
+    """Network of the discriminator: mlp, residual, goodfellow2014 (maxout with dropout), dcgan,
+    resnet, or your own, path/to/file.py:function."""
     dropout: bool = option(True, group="networks", static=True)
     """Whether the discriminator goodfellow2014 drops units in training."""
     widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
-    """Hidden layers of the generator mlp."""
+    """Hidden layers of the generator mlp; of residual one for each block, all the same."""
     discriminator_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
-    """Hidden layers of the discriminator mlp."""
+    """Hidden layers of the discriminator mlp; of residual one for each block, all the same."""
+    waves: tuple[float, ...] = option((), within=(1e-6, 1e6), group="networks", sweepable=False)
+    """Frequencies f: the generator residual sees the sine and cosine of 2 pi f z too."""
+    discriminator_waves: tuple[float, ...] = option(
+        (), within=(1e-6, 1e6), group="networks", sweepable=False
+    )
+    """Frequencies f: the discriminator residual sees the sine and cosine of 2 pi f x too."""
     channels: int = option(64, within=(1, 4096), group="networks", static=True)
-    """Channels of dcgan's largest images, in both networks; deeper layers have multiples."""
+    """Channels of the largest images of dcgan and resnet, in both networks; deeper layers have
+    multiples."""
     activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = option(
         "relu", group="networks", static=True
     )
-    """Of the generators mlp and dcgan."""
+    """Of the generators mlp, residual, dcgan and resnet."""
     discriminator_activation: Literal["relu", "leaky_relu", "tanh", "softplus", "silu", "gelu"] = (
         option("leaky_relu", group="networks", static=True)
     )
-    """Of the discriminators mlp and dcgan."""
+    """Of the discriminators mlp, residual, dcgan and resnet."""
     output: Literal["linear", "sigmoid", "tanh"] = option("linear", group="networks", static=True)
     """Of the generator. A bounded output with noise behind it is told by values out of range."""
     latent_dim: int = option(32, within=(1, 10**6), group="networks", static=True)
@@ -144,6 +151,17 @@ class GanOptions:
     """Divisor of the networks' rates at each step, >= 1."""
     learning_rate_smallest: float = option(1e-6, within=(0, 1e6), group="optimisers")
     """Where the decay of the rates ends."""
+    anneal: float = option(0.9, within=(1e-3, 1), group="optimisers")
+    """Share of --steps in which --learning-rate-fall, --penalty-fall and --b2-last are reached, by
+    half a cosine."""
+    learning_rate_fall: float = option(1.0, within=(1, 1e9), group="optimisers")
+    """Divisor of the networks' rates at the end, >= 1."""
+    penalty_fall: float = option(1.0, within=(1, 1e9), group="optimisers")
+    """Divisor of the penalties' weights at the end, >= 1, by a cosine of their logarithm."""
+    b2_last: float | None = option(None, within=(0, 1), group="optimisers")
+    """Adam's decay of the second moment at the end. None: --b2 at every step."""
+    warm_up: int = option(0, within=(0, 10**8), group="optimisers")
+    """Steps over which the networks' rates rise from 0."""
     discriminator_steps: int = option(1, within=(1, 100), group="optimisers", static=True)
     """Steps of the discriminator for each of the generator, 1 to 100."""
     simultaneous: bool = option(False, group="optimisers", static=True)
@@ -151,6 +169,9 @@ class GanOptions:
     ema_decay: float = option(0.999, within=(0, 1), group="optimisers")
     """Decay of the moving average of generator and noise, which is scored beside the last iterate;
     shorter at first. 0 keeps none."""
+    ema_half_life: float = option(0.0, within=(0, 1), group="optimisers")
+    """Half-life of the moving average as a share of the steps so far, with --ema-decay as its
+    longest memory. 0: a rule of about .08."""
 
 
 SWEEPABLE = sweepable(GanOptions)

@@ -7,7 +7,7 @@ differ in networks, loss or batch size fall into different groups, which run one
 
 import dataclasses
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from sigmaprop.generators import (
     schedule,
     sigma_gradient,
 )
+from sigmaprop.generators.annealing import Annealing
 from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.gan import GanSpec, Hypers, Rates
 from sigmaprop.generators.networks.own import smoothness_in_file
@@ -37,6 +38,9 @@ from ..training.groups import grouped, in_order, training_rows
 from ..training.sweep import Cell, Replica, cells
 from .config import GanConfig, GanOptions
 
+_CONVOLUTIONAL = ("dcgan", "resnet")
+_SHAPED = ("mlp", "residual", *_CONVOLUTIONAL)
+"""Networks whose widths and activations are options."""
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
 
 
@@ -129,6 +133,7 @@ def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
         entropy=any(one.entropy_weight > 0 for one in every),
         entropy_burn_in=options.entropy_burn_in,
         average=any(one.ema_decay > 0 for one in every),
+        annealed=any(_anneals(one) for one in every),
     )
 
 
@@ -158,6 +163,26 @@ def hypers(
         entropy_weight=_number(options.entropy_weight),
         ema_decay=_number(options.ema_decay),
         rows=None if rows is None else jnp.asarray(rows, jnp.int32),
+        annealing=_annealing(options, steps) if spec.annealed else None,
+    )
+
+
+def _anneals(options: GanOptions) -> bool:
+    """Whether something changes over the run beside sigma."""
+    falls = options.learning_rate_fall, options.penalty_fall
+    moves = options.b2_last is not None, options.warm_up > 0, options.ema_half_life > 0
+    return max(falls) > 1 or any(moves)
+
+
+def _annealing(options: GanOptions, steps: int) -> Annealing:
+    b2_last = options.b2 if options.b2_last is None else options.b2_last
+    return Annealing(
+        jnp.asarray(max(1, round(options.anneal * steps)), jnp.int32),
+        jnp.asarray(options.warm_up, jnp.int32),
+        _number(options.learning_rate_fall),
+        _number(options.penalty_fall),
+        _number(b2_last),
+        _number(options.ema_half_life),
     )
 
 
@@ -245,8 +270,9 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
         options.generator,
         options.latent_dim,
         shape,
-        widths=_widths(options.generator, options, options.generator == "mlp" and options.widths),
-        activation=options.activation if options.generator in ("mlp", "dcgan") else None,
+        widths=_widths(options.generator, options, options.widths),
+        activation=options.activation if options.generator in _SHAPED else None,
+        waves=options.waves,
         output=None if options.generator == "linear" else options.output,
         dtype=options.dtype,
     )
@@ -255,20 +281,23 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
 def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
     if is_own(options.discriminator):
         return networks.get_discriminator(options.discriminator, shape)
-    plain = options.discriminator in ("mlp", "dcgan")
-    own = options.discriminator == "mlp" and options.discriminator_widths
+    plain = options.discriminator in _SHAPED
     return networks.get_discriminator(
         options.discriminator,
         shape,
-        widths=_widths(options.discriminator, options, own),
+        widths=_widths(options.discriminator, options, options.discriminator_widths),
         activation=options.discriminator_activation if plain else None,
         dropout=None if plain else options.dropout,
+        waves=options.discriminator_waves,
         dtype=options.dtype,
     )
 
 
-def _widths(network: str, options: GanOptions, own: Any) -> tuple[int, ...] | None:
-    return (options.channels,) if network == "dcgan" else own or None
+def _widths(network: str, options: GanOptions, own: tuple[int, ...]) -> tuple[int, ...] | None:
+    """What the options say of a network's width, None where it has its own."""
+    if network in _CONVOLUTIONAL:
+        return (options.channels,)
+    return own if network in _SHAPED and own else None
 
 
 def _optimizer(options: GanOptions, name: str) -> optimizers.Optimizer:

@@ -111,7 +111,7 @@ def compile_group(
         engine.replicate(reference),
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
-        _gap(config, group),
+        _gap(config, group, train),
     )
 
 
@@ -145,7 +145,9 @@ def _pictures(group: Group, engine: Engine) -> Callable[..., Any]:
     return lambda state, own, t: engine.map(one, state, own, t)
 
 
-def _gap(config: GanConfig, group: Group) -> Callable[[State, Hypers, int], gap.Gap]:
+def _gap(
+    config: GanConfig, group: Group, data: np.ndarray
+) -> Callable[[State, Hypers, int], gap.Gap]:
     """The measurement of the gap, compiled once for all steps of a run.
 
     The replicas are spread over the devices anew: what is left of the state's own layout would make
@@ -156,15 +158,17 @@ def _gap(config: GanConfig, group: Group) -> Callable[[State, Hypers, int], gap.
     chosen = np.minimum(np.arange(engine.layout.padded(engine.num)), num - 1)
     rows = np.asarray(group.firsts)[chosen]
 
-    def one(state: State, hypers: Hypers, sigmas: jax.Array, t: jax.Array) -> gap.Gap:
-        return gap.measure(group.spec, state, hypers, sigmas, t, num_samples=config.gap_samples)
+    def one(state: State, hypers: Hypers, *rest: jax.Array) -> gap.Gap:
+        return gap.measure(group.spec, state, hypers, *rest, num_samples=config.gap_samples)
 
     take = jax.jit(lambda tree, rows: jax.tree.map(lambda leaf: leaf[rows], tree))
     measure = jax.jit(lambda state, hypers, *rest: engine.map(one, state, hypers, *rest))
 
+    rest = (data,) if group.spec.loss.paired else ()
+
     def program(state: State, hypers: Hypers, step: int) -> gap.Gap:
         chosen_replicas = jax.device_put(take((state, hypers), rows), engine.layout.sharding)
         sigmas = jnp.asarray(config.gap_sigmas, jnp.float32)
-        return measure(*chosen_replicas, *engine.replicate((sigmas, jnp.asarray(step))))
+        return measure(*chosen_replicas, *engine.replicate((sigmas, jnp.asarray(step), *rest)))
 
     return program

@@ -70,10 +70,15 @@ def everything(state: gan.State, replica: int, arm: str) -> Any:
 
 
 def trained(
-    size: str, arms: list[str], cuts: tuple[int, ...] = (STEPS,), seeds: Any = None, **options: Any
+    size: str,
+    arms: list[str],
+    cuts: tuple[int, ...] = (STEPS,),
+    seeds: Any = None,
+    loss: str = "non_saturating",
+    **options: Any,
 ) -> gan.State:
     """The state of one replica of each arm, by default of seeds 0, 1, ..."""
-    spec = build(size, tuple(dict.fromkeys(arms)))
+    spec = build(size, tuple(dict.fromkeys(arms)), loss=loss)
     seeds = range(len(arms)) if seeds is None else seeds
     each = [
         small_games.hypers(spec, arm, seed=seed, sigma=SIGMA, rate=RATE)
@@ -89,7 +94,7 @@ def layers(params: Any, x: jax.Array, activation: Any) -> jax.Array:
     return x @ params["output"]["kernel"] + params["output"]["bias"]
 
 
-def reference(size: str, sigma: float | None, seed: int) -> Any:
+def reference(size: str, sigma: float | None, seed: int, paired: bool = False) -> Any:
     """The parameters of a GAN without noise, or with noise of a given sigma written out."""
     latent, _, dim, batch = SIZES[size]
     spec = build(size, ("zero",))
@@ -121,6 +126,8 @@ def reference(size: str, sigma: float | None, seed: int) -> Any:
 
         def discriminator_loss(params):
             found = logits(params, jnp.concatenate([real, fake]))
+            if paired:
+                return jnp.mean(softplus(-(found[:batch] - found[batch:])))
             return jnp.mean(softplus(-found[:batch])) + jnp.mean(softplus(found[batch:]))
 
         updates, judge_memory = adam.update(
@@ -128,9 +135,12 @@ def reference(size: str, sigma: float | None, seed: int) -> Any:
         )
         discriminator = optax.apply_updates(discriminator, updates)
 
+        rows = jax.random.randint(now["data_generator"], (batch,), 0, len(examples))
+        rivals = logits(discriminator, examples[rows]) if paired else None
+
         def generator_loss(params):
-            fake = generate(params, now, "generator", t)
-            return jnp.mean(softplus(-logits(discriminator, fake)))
+            found = logits(discriminator, generate(params, now, "generator", t))
+            return jnp.mean(softplus(-(found - rivals if paired else found)))
 
         updates, memory = adam.update(jax.grad(generator_loss)(generator), memory)
         return optax.apply_updates(generator, updates), discriminator, memory, judge_memory
@@ -154,6 +164,17 @@ def case_reference(size: str) -> None:
     every = trained(size, list(ARMS))
     for arm in ("zero", "fixed"):
         print(size, arm, "among all", digest(players(every, ARMS.index(arm))))
+
+
+def case_paired(size: str) -> None:
+    """The same where both players pay for pairs."""
+    every = trained(size, list(ARMS), loss="relativistic")
+    for arm, sigma in (("zero", None), ("fixed", SIGMA)):
+        number = ARMS.index(arm)
+        print(size, arm, "reference", digest(reference(size, sigma, number, paired=True)))
+        alone = trained(size, [arm], seeds=[number], loss="relativistic")
+        print(size, arm, "alone in its program", digest(players(alone, 0)))
+        print(size, arm, "among all", digest(players(every, number)))
 
 
 def case_alone(size: str, num: int) -> None:
@@ -184,6 +205,7 @@ def case_devices(size: str) -> None:
 
 CASES = {
     "reference": case_reference,
+    "paired": case_paired,
     "alone": functools.partial(case_alone, num=14),
     "alone64": functools.partial(case_alone, num=64),
     "cuts": case_cuts,

@@ -50,6 +50,11 @@ def test_zero_and_fixed_are_reference_gans_written_out():
 
 
 @pytest.mark.slow
+def test_zero_and_fixed_of_pairs_are_reference_gans_written_out():
+    check_reference(digests(1, "paired:small"), "small")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "wide"])
 def test_zero_and_fixed_are_reference_gans_on_two_devices(size):
     check_reference(digests(2, f"reference:{size}"), size)

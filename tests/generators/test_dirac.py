@@ -28,6 +28,7 @@ class Case(NamedTuple):
     simultaneous: bool
     r1: tuple[float, ...] = (0.0,)
     std: float = 0.0
+    r2: float = 0.0
 
 
 @functools.cache
@@ -41,12 +42,18 @@ def trained(case):
         optimizer=optimizers.get("sgd"),
         batch_size=1,
         simultaneous=case.simultaneous,
-        penalties=("r1",) if any(case.r1) else (),
+        penalties=(*(["r1"] if any(case.r1) else []), *(["r2"] if case.r2 else [])),
         instance_noise=case.std > 0,
         instance_nodes=NODES if case.std else 0,
     )
     each = [
-        small_games.hypers(spec, "zero", rate=RATE, penalties={"r1": r1}, instance_noise=case.std)
+        small_games.hypers(
+            spec,
+            "zero",
+            rate=RATE,
+            penalties={"r1": r1, "r2": case.r2},
+            instance_noise=case.std,
+        )
         for r1 in case.r1
     ]
     state, _ = small_games.run(spec, each, np.zeros((1, 1), np.float32), (STEPS,))
@@ -69,6 +76,8 @@ def by_hand(loss, simultaneous, r1, std):
         "wasserstein": (lambda logit: -one(logit), one, lambda logit: -one(logit)),
         "minimax": (falling, sigmoid, lambda logit: -sigmoid(logit)),
         "non_saturating": (falling, sigmoid, falling),
+        # A pair's real logit is 0, so its difference is the other's logit with either sign.
+        "relativistic": (lambda logit: 0 * logit, sigmoid, falling),
     }[loss]
     theta = psi = 1.0
     for _ in range(STEPS):
@@ -88,6 +97,8 @@ CASES = {
     "non-saturating simultaneous": (Case("non_saturating", True), [0.640]),
     "non-saturating alternating": (Case("non_saturating", False), [0.284]),
     "r1": (Case("non_saturating", False, (0.3, 1.0)), [0.0, 0.0]),
+    "relativistic": (Case("relativistic", False), [0.284]),
+    "relativistic, r1 and r2": (Case("relativistic", False, (0.3, 1.0), r2=0.5), [0.0, 0.0]),
     "instance noise": (Case("non_saturating", False, std=STD), [0.0]),
 }
 
@@ -96,7 +107,7 @@ CASES = {
 def test_the_engine_follows_a_float64_loop(name):
     case, _ = CASES[name]
     for r1, found in zip(case.r1, trained(case), strict=True):
-        exact = by_hand(case.loss, case.simultaneous, r1, case.std)
+        exact = by_hand(case.loss, case.simultaneous, r1 + case.r2, case.std)
         # 500 steps of float32; the game that diverges, in units of its radius.
         assert np.abs(found - exact).max() < 1e-3 * max(1.0, np.linalg.norm(exact))
 

@@ -16,6 +16,8 @@ FORMULAS = {
     "least_squares": ((LOGITS - 1) ** 2 / 2, LOGITS**2 / 2, (LOGITS - 1) ** 2 / 2),
     "hinge": (np.maximum(0, 1 - LOGITS), np.maximum(0, 1 + LOGITS), -LOGITS),
     "wasserstein": (-LOGITS, LOGITS, -LOGITS),
+    # Of differences: what D pays for l(real) - l(fake), what G pays for l(fake) - l(real).
+    "relativistic": (-np.log(D), 0 * LOGITS, -np.log(D)),
 }
 
 
@@ -35,6 +37,8 @@ def test_losses_are_their_formulas(name):
 def test_the_discriminator_pays_the_mean_of_both(name):
     real, fake = LOGITS[:7], LOGITS[9:16]
     exact = FORMULAS[name][0][:7].mean() + FORMULAS[name][1][9:16].mean()
+    if losses.get(name).paired:
+        exact = np.log1p(np.exp(fake - real)).mean()
     found = losses.get(name).discriminator(jnp.asarray(real), jnp.asarray(fake))
     np.testing.assert_allclose(found, exact, rtol=1e-6)
 
@@ -47,6 +51,13 @@ def test_losses_and_slopes_are_finite_at_large_logits(name):
             value, slope = jax.value_and_grad(function)(logit)
             assert np.isfinite(value)
             assert np.isfinite(slope)
+
+
+def test_only_a_paired_loss_takes_a_rival():
+    logit, rival = jnp.asarray([0.5, -2.0]), jnp.asarray([1.5, 3.0])
+    exact = np.log1p(np.exp([1.0, 5.0]))
+    np.testing.assert_allclose(losses.get("relativistic").of_generated(logit, rival), exact, 1e-6)
+    assert [name for name in losses.names() if losses.get(name).paired] == ["relativistic"]
 
 
 def test_the_non_saturating_and_the_minimax_generator_agree_in_sign_and_differ_in_size():

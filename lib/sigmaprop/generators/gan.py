@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sigmaprop.generators import observation, spectral
+from sigmaprop.generators.annealing import Annealing
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
 from sigmaprop.generators.losses import Loss
@@ -28,7 +29,8 @@ STREAMS = {
             *("init", "data", "latent_discriminator", "latent_generator", "noise_real"),
             *("noise_discriminator", "noise_generator", "instance_discriminator"),
             *("instance_generator", "dropout_discriminator", "dropout_generator"),
-            *("penalty", "entropy", "evaluation"),
+            *("penalty", "entropy", "evaluation", "data_generator", "noise_real_generator"),
+            *("instance_real_generator", "dropout_real_generator"),
         ),
         start=1,
     )
@@ -95,6 +97,7 @@ class GanSpec(NamedTuple):
         entropy: whether some replica's generator is paid for its entropy.
         entropy_burn_in: moves of the entropy's chains whose end is not used; see `entropy.score`.
         average: whether a moving average of the generator is kept.
+        annealed: whether some replica's rates, penalties, Adam or average change over the run.
     """
 
     generator: Network
@@ -119,6 +122,7 @@ class GanSpec(NamedTuple):
     entropy: bool = False
     entropy_burn_in: int = NUM_BURN_IN
     average: bool = False
+    annealed: bool = False
 
 
 class Rates(NamedTuple):
@@ -142,6 +146,7 @@ class Hypers(NamedTuple):
         entropy_weight: what the generator is paid for a nat.
         ema_decay: of the moving average of generator and noise.
         rows: the rows of the data that it trains on, None for all. [n]
+        annealing: where the spec is annealed, how.
     """
 
     key: Key[Array, ""]
@@ -153,6 +158,7 @@ class Hypers(NamedTuple):
     entropy_weight: Float[Array, ""]
     ema_decay: Float[Array, ""]
     rows: Int[Array, " n"] | None = None
+    annealing: Annealing | None = None
 
 
 class GeneratorParams(NamedTuple):

@@ -20,7 +20,7 @@ from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import gan
 from sigmaprop.generators.gan import GanSpec, Hypers, State
 from sigmaprop.generators.sigma_gradient import SampleLoss
-from sigmaprop.generators.step import normalised
+from sigmaprop.generators.step import examples, normalised
 from sigmaprop.statistics import squared_norm
 
 GROUPS = 16
@@ -28,6 +28,7 @@ GROUPS = 16
 NUM_LATENTS = 16
 _LABELS = ("pathwise", "pathwise+at_mean")
 _STREAM = 17
+_STREAM_RIVALS = 1
 
 
 class Gap(NamedTuple):
@@ -65,6 +66,7 @@ def measure(
     hypers: Hypers,
     sigmas: Float[Array, " S"],
     t: Int[Array, ""],
+    data: Float[Array, "N D"] | None = None,
     *,
     num_samples: int,
     num_latents: int = NUM_LATENTS,
@@ -77,11 +79,12 @@ def measure(
         hypers: of the replica; its evaluation stream gives latents and noise.
         sigmas: > 0, in units of x.
         t: step; other latents and noise at each.
+        data: training examples, of which a paired loss takes a rival for each latent.
         num_samples: draws for each latent, a multiple of `GROUPS`.
         num_latents: means that are looked at.
 
     Raises:
-        ValueError: ``num_samples`` is no multiple of `GROUPS`.
+        ValueError: ``num_samples`` is no multiple of `GROUPS`, or a paired loss has no data.
     """
     if num_samples % GROUPS:
         raise ValueError(f"num_samples is {num_samples}; it must be a multiple of {GROUPS}")
@@ -90,9 +93,14 @@ def measure(
     z = gan.latent(spec, key_latent, num_latents)
     means = spec.generator.apply(state.player.network, z).mean
     loss = sample_loss(spec, state)
-    each = functools.partial(_at_mean_of, loss, num_samples=num_samples)
+    rivals = _rivals(
+        spec, state, hypers, data, jax.random.fold_in(key, _STREAM_RIVALS), num_latents
+    )
+    each = functools.partial(_at_mean_of, num_samples=num_samples)
     keys = jax.random.split(key_noise, num_latents)
-    found = jax.lax.map(lambda one: each(one[0], sigmas, one[1]), (means, keys))
+    found = jax.lax.map(
+        lambda one: each(loss.at(one[2]), one[0], sigmas, one[1]), (means, keys, rivals)
+    )
     median: dict[str, Array] = {
         name: jnp.median(getattr(found, name), axis=0)
         for name in ("bias_relative", "cosine", "batch_error", "batch_cosine")
@@ -104,12 +112,27 @@ def measure(
     )
 
 
+def _rivals(
+    spec: GanSpec, state: State, hypers: Hypers, data: Array | None, key: Array, num: int
+) -> Array | None:
+    """Logits of real examples, one for each latent; None where the loss has no pairs."""
+    if not spec.loss.paired:
+        return None
+    if data is None:
+        raise ValueError(f"the loss {spec.loss.name} pairs examples with real ones; give data")
+    params, _ = normalised(spec, state.discriminator, state.spectral)
+    return spec.discriminator.apply(params, examples(hypers, data, key, num))
+
+
 def sample_loss(spec: GanSpec, state: State) -> SampleLoss:
-    """The generator's loss of one sample, without dropout or instance noise."""
+    """The generator's loss of one sample, without dropout or instance noise.
+
+    Where the loss is paired it takes a rival beside x; see `SampleLoss.at`.
+    """
     params, _ = normalised(spec, state.discriminator, state.spectral)
 
-    def loss(x: Array) -> Array:
-        return spec.loss.generator(spec.discriminator.apply(params, x[None])[0])
+    def loss(x: Array, rival: Array | None = None) -> Array:
+        return spec.loss.of_generated(spec.discriminator.apply(params, x[None])[0], rival)
 
     return SampleLoss(loss, spec.discriminator.smoothness)
 

@@ -50,11 +50,14 @@ class Optimizer(NamedTuple):
 
     Attributes:
         init: ``params -> state``.
-        update: ``(gradient, state, params, rate [], step []) -> (params, state)``.
+        update: ``(gradient, state, params, rate [], step [], b2 = None) -> (params, state)``; a
+            ``b2`` [] stands for the optimiser's own at this step.
+        b2: Adam's decay of the second moment, 0 of others.
     """
 
     init: Callable[[Any], Any]
     update: Callable[..., tuple[Any, Any]]
+    b2: float = 0.0
 
 
 def names() -> tuple[str, ...]:
@@ -90,16 +93,22 @@ def get(
 def adam(b1: float, b2: float, eps: float = 1e-8) -> Optimizer:
     """Adam, with optax's moments.
 
+    Where the decay of the second moment changes by step, the bias correction takes that of the
+    step, as PyTorch does when its ``betas`` are set anew.
+
     Source: Kingma, Ba 2015, "Adam", algorithm 1.
     """
     moments = optax.scale_by_adam(b1, b2, eps)
 
-    def update(gradient: Any, state: Any, params: Any, rate: Array, step: Array) -> Any:
+    def update(
+        gradient: Any, state: Any, params: Any, rate: Array, step: Array, b2: Array | None = None
+    ) -> Any:
         del step  # optax counts the steps of its own state, which are the same
-        direction, state = moments.update(gradient, state, params)
+        now: Any = moments if b2 is None else optax.scale_by_adam(b1, b2, eps)  # pyright: ignore[reportArgumentType]
+        direction, state = now.update(gradient, state, params)
         return jax.tree.map(lambda p, d: p - rate * d, params, direction), state
 
-    return Optimizer(moments.init, update)
+    return Optimizer(moments.init, update, b2)
 
 
 def per_entry(optimizer: Optimizer) -> Optimizer:
@@ -137,7 +146,10 @@ def sgd(momentum: tuple[float, float], momentum_steps: int) -> Optimizer:
     def init(params: Any) -> Any:
         return () if plain else jax.tree.map(jnp.zeros_like, params)
 
-    def update(gradient: Any, state: Any, params: Any, rate: Array, step: Array) -> Any:
+    def update(
+        gradient: Any, state: Any, params: Any, rate: Array, step: Array, b2: Array | None = None
+    ) -> Any:
+        del b2  # Adam's
         if plain:
             return jax.tree.map(lambda p, g: p - rate * g, params, gradient), state
         share = jnp.clip(step / momentum_steps, 0.0, 1.0)

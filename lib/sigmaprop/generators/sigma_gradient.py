@@ -28,18 +28,24 @@ class SampleLoss(NamedTuple):
     """The generator's loss of one sample, as estimators take it.
 
     Attributes:
-        loss: x [D] to [].
+        loss: x [D] to []; ``(x [D], rival []) -> []`` where each latent has a rival, see `at`.
         smoothness: "smooth" or "kink", of the discriminator.
         name: for messages.
     """
 
-    loss: Callable[[Array], Array]
+    loss: Callable[..., Array]
     smoothness: str
     name: str = "the discriminator"
 
     def __call__(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         """f(x)."""
         return self.loss(x)
+
+    def at(self, rival: Float[Array, ""] | None) -> "SampleLoss":
+        """The loss of one latent, whose rival is given: f_i."""
+        if rival is None:
+            return self
+        return self._replace(loss=lambda x: self.loss(x, rival))
 
 
 def check(sigma_gradient: str, smoothness: str, name: str) -> None:
@@ -77,6 +83,7 @@ def loss_and_gaussian_grads(
     gradient: str,
     sigma_gradient: str,
     num_samples: int,
+    rivals: Float[Array, " B"] | None = None,
 ) -> tuple[Float[Array, " B"], Any]:
     """Losses and gradients of each sample's Gaussian.
 
@@ -87,6 +94,7 @@ def loss_and_gaussian_grads(
         gradient: how the mean is differentiated, of `GRADIENTS`.
         sigma_gradient: how the rest is, of `LABELS`.
         num_samples: draws for each latent.
+        rivals: of each latent, where ``sample_loss`` takes one.
 
     Returns:
         (E f of each Gaussian [B], Gaussian-shaped gradients [B, ...]). To a scale of exactly 0 the
@@ -98,9 +106,9 @@ def loss_and_gaussian_grads(
     def by(label: str) -> Any:
         choice = parse(label)
 
-        def one(gaussian: Any, key: Array) -> tuple[Array, Any]:
+        def one(gaussian: Any, key: Array, rival: Array | None) -> tuple[Array, Any]:
             found = estimate(
-                sample_loss,
+                sample_loss.at(rival),
                 gaussian,
                 key,
                 num_samples,
@@ -109,7 +117,7 @@ def loss_and_gaussian_grads(
             )
             return found.value, found.gradient
 
-        return jax.vmap(one)(stacked, keys)
+        return jax.vmap(one)(stacked, keys, rivals)
 
     value, found = by(sigma_gradient)
     frozen = stacked.scale == 0

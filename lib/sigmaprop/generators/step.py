@@ -8,7 +8,7 @@ names the step.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from sigmaprop.estimators.estimation import expectation
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import (
+    annealing,
     divergence,
     entropy,
     observation,
@@ -72,6 +73,26 @@ class DiscriminatorInfo(NamedTuple):
     fake: Array
 
 
+class Price(NamedTuple):
+    """What the generator pays for an example: f(x), or f_i(x) of a pair.
+
+    Attributes:
+        pays: ``(x [B, D], rivals [B] or None) -> [B]``.
+        rivals: logits of the real examples that the batch is paired with, [B]; None without pairs.
+    """
+
+    pays: Callable[[Array, Array | None], Array]
+    rivals: Array | None
+
+    def of(self, x: Float[Array, "B D"]) -> Float[Array, " B"]:
+        """Of each example of the batch."""
+        return self.pays(x, self.rivals)
+
+    def of_one(self, x: Float[Array, " D"], rival: Float[Array, ""] | None = None) -> Array:
+        """Of one example, [], whose rival is given."""
+        return self.pays(x[None], None if rival is None else rival[None])[0]
+
+
 class GeneratorGrads(NamedTuple):
     """The generator's loss, its gradient, and the noise that it was taken with."""
 
@@ -115,7 +136,8 @@ def step(
             spec, hypers, state, data, _step_keys(keys, t, d_step), t
         )
     critic_state = before if spec.simultaneous else state
-    state, moved = move_generator(spec, hypers, state, critic_state, _step_keys(keys, t, 0), t)
+    now = _step_keys(keys, t, 0)
+    state, moved = move_generator(spec, hypers, state, critic_state, data, now, t)
     slope = observation.log_sigma_grad(moved.grads.noise)
     low, high = observation.at_bounds(moved.noise, hypers.noise)
     info = StepInfo(
@@ -178,7 +200,7 @@ def move_discriminator(
     z = latent(spec, keys["latent_discriminator"], size)
     noise = draws(spec, keys["noise_discriminator"], size)
     fakes = generate(spec, state.player, hypers, z, noise, t)
-    clean = _examples(hypers, data, keys["data"], size)
+    clean = examples(hypers, data, keys["data"], size)
     real = _with_shared_noise(spec, hypers, clean, fakes.noise, keys["noise_real"])
 
     def loss(params: Any) -> tuple[Array, tuple[DiscriminatorInfo, Any]]:
@@ -187,12 +209,12 @@ def move_discriminator(
         if spec.penalties:
             noised = spec.penalty_points == "noised"
             points = (real, fakes.x) if noised else (clean, fakes.mean)
-            total = total + _penalty(spec, hypers, effective, *points, keys)
+            total = total + _penalty(spec, hypers, effective, *points, keys, t)
         return total, (info._replace(loss=total), singular)
 
     grads, (info, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
-    params, opt_state = spec.optimizer.update(
-        grads, state.moments.discriminator, state.discriminator, hypers.rates.discriminator.at(t), t
+    params, opt_state = _update(
+        spec, hypers, grads, state.moments.discriminator, state.discriminator, "discriminator", t
     )
     moved = state._replace(
         discriminator=params,
@@ -203,28 +225,40 @@ def move_discriminator(
 
 
 def move_generator(
-    spec: GanSpec, hypers: Hypers, state: State, critic_state: State, keys: Keys, t: Array
+    spec: GanSpec,
+    hypers: Hypers,
+    state: State,
+    critic_state: State,
+    data: Array,
+    keys: Keys,
+    t: Array,
 ) -> tuple[State, GeneratorGrads]:
     """The generator's move against the discriminator of ``critic_state``, and its gradient."""
     z = latent(spec, keys["latent_generator"], spec.batch_size)
     effective, _ = normalised(spec, critic_state.discriminator, critic_state.spectral)
-    per_example = _generator_loss(spec, hypers, effective, keys, t)
     drawn = draws(spec, keys["noise_generator"], spec.batch_size)
 
     def make(params: GeneratorParams, z: Array = z) -> Fakes:
         return generate(spec, params, hypers, z, drawn, t)
 
+    rivals = None
+    if spec.loss.paired:
+        noise = make(state.player).noise if spec.shared else None
+        rivals = _rivals(spec, hypers, effective, data, noise, keys, t)
+    price = Price(_generator_loss(spec, hypers, effective, keys, t), rivals)
     entropy_cotangent, hmc = _entropy_cotangent(spec, hypers, state, make, z, keys)
     if _by_autodiff(spec):
-        moved = _backpropagate(spec, state.player, make, per_example, entropy_cotangent)
+        moved = _backpropagate(spec, state.player, make, price, entropy_cotangent)
     else:
         key = keys["noise_generator"]
-        moved = _estimate(spec, state.player, make, per_example, entropy_cotangent, key)
-    network, network_state = spec.optimizer.update(
+        moved = _estimate(spec, state.player, make, price, entropy_cotangent, key)
+    network, network_state = _update(
+        spec,
+        hypers,
         moved.grads.network,
         state.moments.generator,
         state.player.network,
-        hypers.rates.generator.at(t),
+        "generator",
         t,
     )
     noise, noise_state = per_entry(spec.sigma_optimizer).update(
@@ -235,10 +269,28 @@ def move_generator(
     after = state._replace(
         player=params,
         moments=OptStates(network_state, noise_state, state.moments.discriminator),
-        average=_average(state.average, params, hypers.ema_decay, t),
+        average=_average(spec, hypers, state.average, params, t),
         hmc=hmc,
     )
     return after, moved
+
+
+def _update(
+    spec: GanSpec,
+    hypers: Hypers,
+    grads: Any,
+    opt_state: Any,
+    params: Any,
+    player: Literal["generator", "discriminator"],
+    t: Array,
+) -> tuple[Any, Any]:
+    """A player's parameters and its optimiser's state after a step."""
+    rate = getattr(hypers.rates, player).at(t)
+    if not spec.annealed or hypers.annealing is None:
+        return spec.optimizer.update(grads, opt_state, params, rate, t)
+    rate = rate * hypers.annealing.rate_factor(t)
+    b2 = hypers.annealing.b2(spec.optimizer.b2, t)
+    return spec.optimizer.update(grads, opt_state, params, rate, t, b2)
 
 
 def _by_autodiff(spec: GanSpec) -> bool:
@@ -251,12 +303,12 @@ def _backpropagate(
     spec: GanSpec,
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
-    per_example: Callable[[Array], Array],
+    price: Price,
     entropy_cotangent: Array | None,
 ) -> GeneratorGrads:
     def loss(params: GeneratorParams) -> tuple[Array, tuple[Array, NoiseScale]]:
         fakes = make(params)
-        value = jnp.mean(per_example(fakes.mean if spec.gradient == "at_mean" else fakes.x))
+        value = jnp.mean(price.of(fakes.mean if spec.gradient == "at_mean" else fakes.x))
         total = value
         if entropy_cotangent is not None:
             total = value + jnp.mean(jnp.sum(entropy_cotangent * fakes.x, axis=-1))
@@ -270,7 +322,7 @@ def _estimate(
     spec: GanSpec,
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
-    per_example: Callable[[Array], Array],
+    price: Price,
     entropy_cotangent: Array | None,
     key: Array,
 ) -> GeneratorGrads:
@@ -281,16 +333,14 @@ def _estimate(
         return (sigma_gradient.gaussians(fakes.mean, fakes.noise), fakes.x), fakes.noise
 
     (gaussians, x), pull, noise = jax.vjp(stacked, params, has_aux=True)
-    sample_loss = sigma_gradient.SampleLoss(
-        lambda point: per_example(point[None])[0], spec.discriminator.smoothness
-    )
     losses, each = sigma_gradient.loss_and_gaussian_grads(
-        sample_loss,
+        sigma_gradient.SampleLoss(price.of_one, spec.discriminator.smoothness),
         gaussians,
         jax.random.fold_in(key, 2),
         gradient=spec.gradient,
         sigma_gradient=spec.sigma_gradient,
         num_samples=spec.noise_samples,
+        rivals=price.rivals,
     )
     mean = jax.tree.map(lambda leaf: leaf / spec.batch_size, each)
     to_x = jnp.zeros_like(x) if entropy_cotangent is None else entropy_cotangent / spec.batch_size
@@ -298,7 +348,9 @@ def _estimate(
     return GeneratorGrads(jnp.mean(losses), grads, noise)
 
 
-def _examples(hypers: Hypers, data: Array, key: Array, num: int) -> Array:
+def examples(
+    hypers: Hypers, data: Float[Array, "N D"], key: Array, num: int
+) -> Float[Array, "num D"]:
     """Training examples drawn with replacement, [num, D]."""
     if hypers.rows is None:
         return data[jax.random.randint(key, (num,), 0, data.shape[0])]
@@ -333,19 +385,43 @@ def _discriminator_loss(
 
 def _generator_loss(
     spec: GanSpec, hypers: Hypers, params: Any, keys: Keys, t: Array
-) -> Callable[[Array], Array]:
-    """What the generator pays for each example: x [B, D] to [B]."""
+) -> Callable[[Array, Array | None], Array]:
+    """What the generator pays for each example: (x [B, D], logits of its rivals) to [B]."""
     std = select_sigma(hypers.instance_noise, t)
     if spec.instance_nodes:
         expected = _expected(spec, params, std)
-        return lambda x: expected(spec.loss.generator, x)
+        return lambda x, _: expected(spec.loss.generator, x)
 
-    def per_example(x: Array) -> Array:
+    def per_example(x: Array, rivals: Array | None) -> Array:
         if spec.instance_noise:
             x = x + std * jax.random.normal(keys["instance_generator"], x.shape)
-        return spec.loss.generator(_discriminate(spec, params, x, keys["dropout_generator"]))
+        logits = _discriminate(spec, params, x, keys["dropout_generator"])
+        return spec.loss.of_generated(logits, rivals)
 
     return per_example
+
+
+def _rivals(
+    spec: GanSpec,
+    hypers: Hypers,
+    params: Any,
+    data: Array,
+    noise: NoiseScale | None,
+    keys: Keys,
+    t: Array,
+) -> Float[Array, " B"]:
+    """Logits of real examples, seen as the discriminator sees them, drawn in the generator's step.
+
+    They carry no gradient: the noise that they share with the generator's examples is a constant.
+    """
+    real = examples(hypers, data, keys["data_generator"], spec.batch_size)
+    if noise is not None:
+        real = _with_shared_noise(spec, hypers, real, noise, keys["noise_real_generator"])
+    if spec.instance_noise:
+        std = select_sigma(hypers.instance_noise, t)
+        real = real + std * jax.random.normal(keys["instance_real_generator"], real.shape)
+    logits = _discriminate(spec, params, real, keys["dropout_real_generator"])
+    return jax.lax.stop_gradient(logits)
 
 
 def _discriminate(spec: GanSpec, params: Any, x: Array, key: Array) -> Array:
@@ -370,17 +446,20 @@ def _expected(spec: GanSpec, params: Any, std: Array) -> Callable[[Callable, Arr
 
 
 def _penalty(
-    spec: GanSpec, hypers: Hypers, params: Any, real: Array, fake: Array, keys: Keys
+    spec: GanSpec, hypers: Hypers, params: Any, real: Array, fake: Array, keys: Keys, t: Array
 ) -> Array:
     between = None
     if "gradient_penalty" in spec.penalties:
         share = jax.random.uniform(keys["penalty"], (real.shape[0], 1))
         between = share * real + (1.0 - share) * fake
-    return regularizers.penalty(
+    total = regularizers.penalty(
         hypers.penalties,
         lambda x: spec.discriminator.apply(params, x),
         regularizers.Points(real, fake, between),
     )
+    if not spec.annealed or hypers.annealing is None:
+        return total
+    return hypers.annealing.penalty_factor(t) * total
 
 
 def _entropy_cotangent(
@@ -425,14 +504,17 @@ def _entropy_cotangent(
 
 
 def _average(
-    average: GeneratorParams | None, params: GeneratorParams, decay: Array, t: Array
+    spec: GanSpec,
+    hypers: Hypers,
+    average: GeneratorParams | None,
+    params: GeneratorParams,
+    t: Array,
 ) -> GeneratorParams | None:
-    """The moving average after step ``t``; its memory is no longer than a tenth of the run so far.
-
-    At first the decay is (1 + t) / (10 + t): else the initial weights would count for thousands of
-    steps.
-    """
+    """The moving average after step ``t``."""
     if average is None:
         return None
-    decay = jnp.minimum(decay, (1.0 + t) / (10.0 + t))
+    if spec.annealed and hypers.annealing is not None:
+        decay = hypers.annealing.average_decay(hypers.ema_decay, t)
+    else:
+        decay = annealing.ramped(hypers.ema_decay, t)
     return jax.tree.map(lambda kept, new: decay * kept + (1.0 - decay) * new, average, params)

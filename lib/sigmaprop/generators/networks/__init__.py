@@ -42,6 +42,8 @@ from sigmaprop.generators.networks.own import (
     own_discriminator,
     own_generator,
 )
+from sigmaprop.generators.networks.residual import residual_discriminator, residual_generator
+from sigmaprop.generators.networks.resnet import resnet_discriminator, resnet_generator
 from sigmaprop.names import Registry
 from sigmaprop.runs.own_sources import is_own
 
@@ -72,6 +74,10 @@ __all__ = [
     "num_params",
     "own_discriminator",
     "own_generator",
+    "residual_discriminator",
+    "residual_generator",
+    "resnet_discriminator",
+    "resnet_generator",
     "wu_decoder",
 ]
 
@@ -89,7 +95,7 @@ def _wu(name: str) -> _Entry:
     def build(_: int, shape: tuple[int, ...], **options: Any) -> Network:
         return wu_decoder(name, math.prod(shape), **options)
 
-    fixed = {"latent_dim": latent_dim, "widths": tuple(widths), "activation": "tanh"}
+    fixed = {"latent_dim": latent_dim, "widths": tuple(widths), "activation": "tanh", "waves": ()}
     return _Entry(build, fixed)
 
 
@@ -98,13 +104,13 @@ def _flat(build: Callable[..., Network]) -> Callable[..., Network]:
     return lambda *sizes, **options: build(*sizes[:-1], math.prod(sizes[-1]), **options)
 
 
-def _narrow(build: Callable[..., Network]) -> Callable[..., Network]:
+def _narrow(name: str, build: Callable[..., Network]) -> Callable[..., Network]:
     """A builder that takes ``widths`` of one entry from one that takes ``width``."""
 
     def narrowed(*sizes: Any, widths: tuple[int, ...] = (64,), **options: Any) -> Network:
         if len(widths) != 1:
             raise ValueError(
-                f"dcgan takes one width, that of the layer next to the image, as in (64,), "
+                f"{name} takes one width, that of the layer next to the image, as in (64,), "
                 f"not widths {tuple(widths)}"
             )
         return build(*sizes, width=widths[0], **options)
@@ -116,14 +122,18 @@ _PAIR = "own"
 _GENERATORS = Registry(
     "generator",
     {
-        "mlp": _Entry(_flat(mlp_generator), {}),
+        "mlp": _Entry(_flat(mlp_generator), {"waves": ()}),
+        "residual": _Entry(_flat(residual_generator), {}),
         "linear": _Entry(
-            _flat(linear_generator), {"widths": (), "activation": "identity", "output": "linear"}
+            _flat(linear_generator),
+            {"widths": (), "activation": "identity", "output": "linear", "waves": ()},
         ),
         "goodfellow2014": _Entry(
-            _flat(goodfellow_generator), {"widths": GENERATOR_WIDTHS, "activation": "relu"}
+            _flat(goodfellow_generator),
+            {"widths": GENERATOR_WIDTHS, "activation": "relu", "waves": ()},
         ),
-        "dcgan": _Entry(_narrow(dcgan_generator), {}),
+        "dcgan": _Entry(_narrow("dcgan", dcgan_generator), {"waves": ()}),
+        "resnet": _Entry(_narrow("resnet", resnet_generator), {"waves": ()}),
         "wu10": _wu("wu10"),
         "wu50": _wu("wu50"),
     },
@@ -132,11 +142,14 @@ _GENERATORS = Registry(
 _DISCRIMINATORS = Registry(
     "discriminator",
     {
-        "mlp": _Entry(_flat(mlp_discriminator), {"dropout": False}),
+        "mlp": _Entry(_flat(mlp_discriminator), {"dropout": False, "waves": ()}),
+        "residual": _Entry(_flat(residual_discriminator), {"dropout": False}),
         "goodfellow2014": _Entry(
-            _flat(goodfellow_discriminator), {"widths": MAXOUT_WIDTHS, "activation": "maxout"}
+            _flat(goodfellow_discriminator),
+            {"widths": MAXOUT_WIDTHS, "activation": "maxout", "waves": ()},
         ),
-        "dcgan": _Entry(_narrow(dcgan_discriminator), {"dropout": False}),
+        "dcgan": _Entry(_narrow("dcgan", dcgan_discriminator), {"dropout": False, "waves": ()}),
+        "resnet": _Entry(_narrow("resnet", resnet_discriminator), {"dropout": False, "waves": ()}),
     },
 )
 
@@ -159,6 +172,7 @@ def get_generator(
     widths: tuple[int, ...] | None = None,
     activation: str | None = None,
     output: str | None = None,
+    waves: tuple[float, ...] | None = None,
     dtype: str = "float32",
 ) -> Network:
     """The generator of that name.
@@ -168,10 +182,11 @@ def get_generator(
             the options; see `networks.own`.
         latent_dim: Z; "wu10" and "wu50" take 10 and 50 alone.
         shape: of one x, (D,) or (H, W, C).
-        widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
-            network's own.
+        widths: of the hidden layers of "mlp"; one for each block of "residual", all the same;
+            (width,) of "dcgan". None, here and below, is the network's own.
         activation: a name in ``ACTIVATIONS``.
         output: "linear", "sigmoid" or "tanh".
+        waves: frequencies of sines and cosines beside the input of "residual".
         dtype: in which products are computed, "float32" or "bfloat16".
 
     Returns:
@@ -184,7 +199,7 @@ def get_generator(
         return generator_from_file(name, latent_dim, shape)
     entry = _GENERATORS[name]
     _check_fixed(f"generator {name!r}", entry, {"latent_dim": latent_dim})
-    given = {"widths": widths, "activation": activation, "output": output}
+    given = {"widths": widths, "activation": activation, "output": output, "waves": waves}
     free = _check_fixed(f"generator {name!r}", entry, given)
     return entry.build(latent_dim, shape, dtype=dtype, **free)
 
@@ -196,6 +211,7 @@ def get_discriminator(
     widths: tuple[int, ...] | None = None,
     activation: str | None = None,
     dropout: bool | None = None,
+    waves: tuple[float, ...] | None = None,
     dtype: str = "float32",
 ) -> Network:
     """The discriminator of that name.
@@ -204,10 +220,11 @@ def get_discriminator(
         name: one of ``discriminator_names()``, or ``path/to/file.py:function``, which takes none
             of the options; see `networks.own`.
         shape: of one x, (D,) or (H, W, C).
-        widths: of the hidden layers of "mlp"; (width,) of "dcgan". None, here and below, is the
-            network's own.
+        widths: of the hidden layers of "mlp"; one for each block of "residual", all the same;
+            (width,) of "dcgan". None, here and below, is the network's own.
         activation: a name in ``ACTIVATIONS``.
         dropout: whether a key means dropout, of "goodfellow2014".
+        waves: frequencies of sines and cosines beside the input of "residual".
         dtype: in which products are computed, "float32" or "bfloat16".
 
     Returns:
@@ -219,7 +236,7 @@ def get_discriminator(
     if is_own(name):
         return discriminator_from_file(name, shape)
     entry = _DISCRIMINATORS[name]
-    given = {"widths": widths, "activation": activation, "dropout": dropout}
+    given = {"widths": widths, "activation": activation, "dropout": dropout, "waves": waves}
     free = _check_fixed(f"discriminator {name!r}", entry, given)
     return entry.build(shape, dtype=dtype, **free)
 
@@ -266,6 +283,7 @@ def _check_fixed(what: str, entry: _Entry, given: Mapping[str, Any]) -> dict[str
         elif value is not None and value != entry.fixed[option]:
             raise ValueError(
                 f"{what} has {option} {entry.fixed[option]!r}, not {value!r}; "
-                f"leave {option} as it is, or take the network 'mlp'"
+                f"leave {option} as it is, or take the network "
+                + ("'residual'" if option == "waves" else "'mlp'")
             )
     return free

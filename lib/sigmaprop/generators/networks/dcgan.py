@@ -82,7 +82,7 @@ def _by_block(kernel: Array) -> Array:
     return kernel.reshape(2, 2, 2, 2, channels, out).swapaxes(1, 2).reshape(16 * channels, out)
 
 
-class _Convolution(nnx.Module):
+class Convolution(nnx.Module):
     """`convolve` or `convolve_transposed`, and a bias for each channel."""
 
     def __init__(
@@ -122,7 +122,7 @@ class _Generator(nnx.Module):
     ):
         self.activation, _, init = activation_named(activation)
         self.output_function = output_named(output)
-        smallest, channels = _layers(shape, width)
+        smallest, channels = pyramid("dcgan", shape, width)
         *inner, last = itertools.pairwise(reversed(channels))
         self.stem = (smallest, smallest, channels[-1])
         self.depth = len(inner)
@@ -131,9 +131,9 @@ class _Generator(nnx.Module):
         self.dense_1 = Dense(4 * width, math.prod(self.stem), kernel_init=init, **options)
         options["transposed"] = True
         for layer, pair in enumerate(inner):
-            convolution = _Convolution(*pair, kernel_init=init, **options)
+            convolution = Convolution(*pair, kernel_init=init, **options)
             setattr(self, f"convolution_{layer}", convolution)
-        self.output = _Convolution(*last, kernel_init=LECUN, **options)
+        self.output = Convolution(*last, kernel_init=LECUN, **options)
 
     def __call__(self, z: Array) -> GeneratorOutput:
         features = self.activation(self.dense_0(z))
@@ -148,11 +148,11 @@ class _Discriminator(nnx.Module):
     def __init__(self, shape: Shape, width: int, *, activation: str, rngs: nnx.Rngs, dtype: Any):
         self.activation, _, init = activation_named(activation)
         self.shape = shape
-        smallest, channels = _layers(shape, width)
+        smallest, channels = pyramid("dcgan", shape, width)
         self.depth = len(channels) - 1
         options: dict[str, Any] = {"rngs": rngs, "dtype": dtype}
         for layer, pair in enumerate(itertools.pairwise(channels)):
-            convolution = _Convolution(*pair, transposed=False, kernel_init=init, **options)
+            convolution = Convolution(*pair, transposed=False, kernel_init=init, **options)
             setattr(self, f"convolution_{layer}", convolution)
         self.output = Dense(smallest**2 * channels[-1], 1, **options)
 
@@ -193,7 +193,7 @@ def dcgan_generator(
         ValueError: the shape is another, or a name or a size is unknown.
     """
     check_positive("latent_dim", latent_dim)
-    _layers(shape, width)
+    pyramid("dcgan", shape, width)
     compute = dtype_named(dtype)
     return network(
         lambda rngs: _Generator(
@@ -230,7 +230,7 @@ def dcgan_discriminator(
     Raises:
         ValueError: the shape is another, or a name or a size is unknown.
     """
-    _layers(shape, width)
+    pyramid("dcgan", shape, width)
     compute = dtype_named(dtype)
     return network(
         lambda rngs: _Discriminator(shape, width, activation=activation, rngs=rngs, dtype=compute),
@@ -240,12 +240,16 @@ def dcgan_discriminator(
     )
 
 
-def _layers(shape: tuple[int, ...], width: int) -> tuple[int, list[int]]:
-    """Pixels of the smallest layer, and the channels of each, from the image on."""
+def pyramid(name: str, shape: tuple[int, ...], width: int) -> tuple[int, list[int]]:
+    """Pixels of the smallest layer, and the channels of each, from the image on.
+
+    Raises:
+        ValueError: the network of that name takes no such image.
+    """
     check_positive("width", width)
     if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _SMALLEST or shape[2] < 1:
         raise ValueError(
-            f"dcgan takes images of shape (28, 28, channels) or (32, 32, channels), "
+            f"{name} takes images of shape (28, 28, channels) or (32, 32, channels), "
             f"not {tuple(shape)}; for others take the network 'mlp'"
         )
     doublings = int(math.log2(shape[0] // _SMALLEST[shape[0]]))

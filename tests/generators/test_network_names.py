@@ -63,6 +63,7 @@ def test_options_reach_the_network():
 
 def test_names_are_listed():
     assert networks.generator_names() == (
-        *("mlp", "linear", "goodfellow2014", "dcgan", "wu10", "wu50"),
+        *("mlp", "residual", "linear", "goodfellow2014", "dcgan", "resnet", "wu10", "wu50"),
     )
-    assert networks.discriminator_names() == ("mlp", "goodfellow2014", "dcgan")
+    names = ("mlp", "residual", "goodfellow2014", "dcgan", "resnet")
+    assert networks.discriminator_names() == names

@@ -104,6 +104,7 @@ class Convolution(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, x: Array) -> Array:
+        """The map of a batch [B, H, W, I], in the compute dtype."""
         y = self.convolve(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
         return y + self.bias[...].astype(self.dtype)
 

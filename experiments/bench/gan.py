@@ -3,7 +3,8 @@
     sigmaprop bench gan    # some minutes; all programs in turns, repeat by repeat, in one run
 
 The GAN: 32-256-256-64 and 64-256-256-1 units, batches of 64, Adam, the non-saturating loss, one
-learned sigma; no penalty, no moving average. A replica-step is one step of one such GAN. The peak
+learned sigma; no penalty, no moving average. On a CPU two presets of `sigmaprop gan` are timed too,
+with their penalties, averages and data. A replica-step is one step of one such GAN. The peak
 is that of float32 products of the same kind, on the same devices side by side. PyTorch is compared
 where it is found. Expect 62% of the peak or more from 2 replicas on, and 3.2 times PyTorch's best
 process. On an accelerator the replicas go to 4096, products are float32, tf32 and bfloat16, a DCGAN
@@ -31,6 +32,8 @@ from .timing import Program, Ratio, Seconds, quartiles, rate, ratio, report, tim
 REPLICAS, ACCELERATOR_REPLICAS = (1, 2, 8, 32, 128), (1, 8, 64, 512, 4096)
 PROFILED = 8
 """Replicas of the run whose parts are timed on a CPU."""
+PRESETS = ("digits", "r3_digits")
+"""Of `sigmaprop gan`, timed as they are, with the arm zero: a GAN of yesterday and one of today."""
 ROWS, WIDTH = (64, 128), 256
 """Of the products that make a CPU's peak: the faster of the two."""
 LARGE, ACCELERATOR_LARGE = 1024, 8192
@@ -184,6 +187,10 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         for case in cases
         if case.num >= len(arms)
     }
+    presets = {
+        f"{PROFILED} replicas of the preset {name}": programs.preset_run(name, PROFILED)
+        for name in PRESETS
+    }
     profiled = programs.engine_run(spec, ["global"], PROFILED)
     parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
     note = (
@@ -194,7 +201,7 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         ("its products at the peak", "the peak"),
         cases,
         limits={name: chain for chains in peaks.values() for name, chain in chains.items()},
-        steps=all_arms | {_STEP_IN_LOOP: programs.jitted_step(spec)},
+        steps=all_arms | presets | {_STEP_IN_LOOP: programs.jitted_step(spec)},
         parts={programs.WHOLE: profiled} | parts,
         unit="operations",
         notes=[note],

@@ -4,6 +4,7 @@ The engine, a jitted step, products, and the parts of a step: all programs of on
 same devices, side by side, as the engine does.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,8 @@ from sigmaprop.generators import (
 from sigmaprop.generators import step as steps
 from sigmaprop.generators.gan import GanSpec, Hypers, State
 
+from ..gan import plan
+from ..gan.config import GAN_PRESETS
 from .timing import Program, Seconds, repeated
 
 LATENT, DIM, BATCH, EXAMPLES = 32, 64, 64, 2000
@@ -111,12 +114,32 @@ def make_step(spec: GanSpec, arm: str = "global") -> tuple[Callable[..., Any], t
     return functools.partial(steps.step, spec), (hypers, state, data, keys)
 
 
+def preset_run(name: str, num: int) -> Program:
+    """The same of ``num`` replicas of a preset's arm zero, with its data, penalties and rates."""
+    sweep = type(GAN_PRESETS[name].sweep)(arm=("zero",))
+    config = dataclasses.replace(GAN_PRESETS[name], sweep=sweep, seeds=num)
+    prepared = plan.prepare(config)
+    (group,) = prepared.groups
+    root = jax.random.key(config.seed)
+    each = [plan.hypers(replica, group.spec, config.steps, root) for replica in group.replicas]
+    dataset = prepared.dataset
+    return _engine_run(name, group.spec, each, dataset.x[dataset.splits.train])
+
+
 def engine_run(spec: GanSpec, arms: Sequence[str], num: int, precision: str = "") -> Program:
     """As many steps of ``num`` replicas, the arms in turn, as take about a third of a second."""
-    engine = replicas.engine(steps.model(spec), num)
     each = [make_hypers(spec, arms[i % len(arms)], i) for i in range(num)]
+    return _engine_run(f"{num} replicas", spec, each, make_data(spec.observation.dim), precision)
+
+
+def _engine_run(
+    what: str, spec: GanSpec, each: Sequence[Hypers], examples: Any, precision: str = ""
+) -> Program:
+    """Steps of the replicas of these hypers, by the engine."""
+    num = len(each)
+    engine = replicas.engine(steps.model(spec), num)
     hypers = engine.place(replicas.stack(each))
-    data = engine.replicate(make_data(spec.observation.dim))
+    data = engine.replicate(jnp.asarray(examples))
     with _precision(precision):
         state = engine.init(hypers)
 
@@ -127,7 +150,7 @@ def engine_run(spec: GanSpec, arms: Sequence[str], num: int, precision: str = ""
         jax.block_until_ready(windows)
 
     most = engine.every * engine.max_windows
-    return repeated(f"{num} replicas", run, num, least=LEAST_STEPS, most=most)
+    return repeated(what, run, num, least=LEAST_STEPS, most=most)
 
 
 def jitted_step(spec: GanSpec) -> Program:

@@ -108,11 +108,24 @@ class GanCommand:
     """
 
     gan: Annotated[GanCommandOptions, tyro.conf.arg(name="")]
-    preset: Literal["digits", "demo", "ring", "grid", "fashion", "goodfellow2014"] = "digits"
+    preset: Literal[
+        "digits",
+        "demo",
+        "ring",
+        "grid",
+        "fashion",
+        "r3_digits",
+        "r3_ring",
+        "r3_grid",
+        "r3_fashion",
+        "goodfellow2014",
+    ] = "digits"
     """Options to start from; options given beside it win. digits: 8x8 images, about a minute on 2
     cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
-    DCGAN on fashion_mnist; goodfellow2014: the networks and rates of that paper on mnist. The last
-    two are for a GPU and need `sigmaprop data prepare`."""
+    DCGAN on fashion_mnist; r3_digits, r3_ring, r3_grid, r3_fashion: a GAN of today on the same
+    data, with relativistic pairs, R1 and R2, residual networks, and rates, penalties and Adam that
+    are annealed; goodfellow2014: the networks and rates of that paper on mnist. Both fashion ones
+    and the last are for a GPU and need `sigmaprop data prepare`."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""

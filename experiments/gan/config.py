@@ -5,7 +5,7 @@ experiment is prepared.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shown
@@ -256,6 +256,35 @@ def _check_sigmas(config: GanConfig) -> None:
         )
 
 
+_R3 = GanConfig(
+    generator="residual",
+    discriminator="residual",
+    activation="leaky_relu",
+    widths=(64, 64),
+    discriminator_widths=(64, 64),
+    latent_dim=2,
+    latent="uniform",
+    loss="relativistic",
+    batch_size=128,
+    b1=0.0,
+    b2=0.9,
+    b2_last=0.99,
+    learning_rate=3e-3,
+    learning_rate_fall=100.0,
+    warm_up=100,
+    ema_decay=0.9999,
+    ema_half_life=0.05,
+)
+"""Pairs, R1 and R2, Adam with a lengthening memory, residual networks (arXiv 2501.05441)."""
+_PERIODS = tuple(round(count / 12**0.5, 6) for count in (1, 2, 4, 8))
+"""Frequencies of 1, 2, 4 and 8 waves over the range of a uniform latent, 2 sqrt 3."""
+_R3_IMAGES: dict[str, Any] = {
+    "latent": "normal",
+    "learning_rate": 1e-3,
+    "learning_rate_fall": 10.0,
+    "penalty_fall": 10.0,
+}
+
 GAN_PRESETS = {
     "digits": GanConfig(r1=0.1),
     "demo": GanConfig(r1=0.1, steps=400, gap_evaluations=1, gap_samples=1024),
@@ -291,6 +320,62 @@ GAN_PRESETS = {
         latent_dim=64,
         r1=1.0,
         sigma=0.1,
+        steps=20_000,
+        seeds=3,
+        gap_samples=256,
+        metrics_every=50,
+    ),
+    "r3_digits": dataclasses.replace(
+        _R3,
+        **_R3_IMAGES,
+        widths=(128, 128),
+        discriminator_widths=(128, 128),
+        latent_dim=16,
+        output="sigmoid",
+        r1=3.0,
+        r2=3.0,
+        steps=1500,
+    ),
+    "r3_ring": dataclasses.replace(
+        _R3,
+        dataset="ring",
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
+        waves=_PERIODS[:3],
+        sigma=0.01,
+        sigma_start=0.05,
+        r1=0.2,
+        r2=0.2,
+        penalty_fall=400.0,
+        steps=8000,
+        eval_samples=2500,
+    ),
+    "r3_grid": dataclasses.replace(
+        _R3,
+        dataset="grid",
+        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
+        waves=_PERIODS,
+        discriminator_waves=(0.125, 0.25, 0.5),
+        sigma=0.05,
+        sigma_start=0.2,
+        r1=1.6,
+        r2=1.6,
+        penalty_fall=50.0,
+        steps=13_000,
+        eval_samples=2500,
+    ),
+    "r3_fashion": dataclasses.replace(
+        _R3,
+        **(_R3_IMAGES | {"learning_rate": 5e-4}),
+        dataset="fashion_mnist",
+        data=DataOptions(symmetric=True),
+        generator="resnet",
+        discriminator="resnet",
+        channels=32,
+        latent_dim=64,
+        output="tanh",
+        batch_size=64,
+        r1=1.0,
+        r2=1.0,
         steps=20_000,
         seeds=3,
         gap_samples=256,

@@ -109,6 +109,7 @@ def write(target: Path, directories: tuple[Path, ...], tell: Tell = silent) -> N
         numbers = measured(run.directory)
         before = f"{run.label}: " if several else ""
         setting += [before + text for text in words.setting(numbers)]
+        setting += [] if run.notice else [before + text for text in words.baselines(numbers)]
         if not run.notice:
             found = comparisons_of(run)
             sentences += [before + text for text in words.found(numbers, found)]

@@ -7,11 +7,18 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from sigmaprop.generators.results import measured
 from sigmaprop.generators.scores import Comparison, Score
 from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
 from sigmaprop.reporting.gan.opinions import opinions
-from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, level, ratio
+from sigmaprop.reporting.gan.words import (
+    about_intervals,
+    about_verdicts,
+    baselines,
+    level,
+    ratio,
+)
 from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.files import read_json
 
@@ -40,6 +47,7 @@ def tables(directory: Path, found: Sequence[Comparison]) -> Iterator[Table | Tex
     if any(one.score("num_modes", "x", "last") for one in found):
         yield _modes(found, reference.get("ideal", {}))
     notes = [*_notes(reference["distances"], found), opinions(directory, config)]
+    notes += baselines(measured(directory))
     yield Text("\n".join(filter(None, notes)), style="dim")
 
 

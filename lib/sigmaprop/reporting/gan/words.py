@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sigmaprop.generators import bars
 from sigmaprop.generators.results import LAST, Cell, Key, Measured, pair
 from sigmaprop.generators.scores import FEWEST_SEEDS, VERDICTS, Comparison, Score
+from sigmaprop.metrics import METRICS as SCORES
 from sigmaprop.reporting.fmt import count, near_one, percent, short
 from sigmaprop.statistics import ALPHA, MARGIN, Interval, Pair, compare, fewest_seeds
 
@@ -71,6 +73,31 @@ def found(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield _sigma(run, cell, one)
     if len(learned) > _MOST_TOLD:
         yield f"The sigmas of {len(learned) - _MOST_TOLD} further cells are in the table."
+
+
+def baselines(run: Measured) -> Iterator[str]:
+    """How the arm without noise stands to the bar of its data, a sentence for each cell of it."""
+    for one in bars.judged(run):
+        verdict = {
+            "passed": "passes the bar for baselines",
+            "not passed": "does not pass the bar for baselines",
+            "not judged": f"cannot be judged as a baseline without --kernel {one.bar.kernel}",
+            "too few seeds": f"cannot be judged as a baseline, which takes {bars.FEWEST_SEEDS} "
+            f"seeds and not {one.seeds}",
+        }[one.verdict]
+        conditions = ", ".join(map(_condition, one.found))
+        yield f"{one.label} {verdict}; medians of x: {conditions}."
+
+
+def _condition(found: bars.Found) -> str:
+    """One condition with what was measured, and what is asked."""
+    wanted = found.wanted
+    what = SCORES[wanted.metric].title
+    value = short(found.median)
+    if wanted.metric == "mmd2":
+        value += " x real against real's 95th percentile"
+    asked = "" if wanted.side == "shown" else f" ({wanted.side} {wanted.limit:g})"
+    return f"{what} {value}{asked}"
 
 
 def _diverged(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -345,8 +345,8 @@ GAN_PRESETS = {
         sigma_start=0.05,
         r1=0.2,
         r2=0.2,
-        penalty_fall=400.0,
-        steps=8000,
+        penalty_fall=200.0,
+        steps=10_000,
         eval_samples=2500,
     ),
     "r3_grid": dataclasses.replace(

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sigmaprop import runs
 from sigmaprop.generators.evaluation import Reference
-from sigmaprop.generators.gan import METRICS, State
+from sigmaprop.generators.gan import State
 from sigmaprop.runs import signals
 
 from ..training import loop
@@ -57,7 +57,7 @@ def train(
         work.engine,
         work.hypers,
         work.data,
-        METRICS,
+        work.group.spec.metrics,
         (*evaluation_steps(config), *gap_steps(config)),
         lambda state, step: _measured(config, work, state, step, progress),
         lambda last: _tell(work, last),

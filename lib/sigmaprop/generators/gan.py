@@ -14,6 +14,7 @@ from sigmaprop.generators import observation, spectral
 from sigmaprop.generators.annealing import Annealing
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.entropy import NUM_BURN_IN, HmcState
+from sigmaprop.generators.instance import Instance
 from sigmaprop.generators.losses import Loss
 from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.observation import NoiseHypers, Observation
@@ -31,6 +32,7 @@ STREAMS = {
             *("instance_generator", "dropout_discriminator", "dropout_generator"),
             *("penalty", "entropy", "evaluation", "data_generator", "noise_real_generator"),
             *("instance_real_generator", "dropout_real_generator"),
+            *("level_discriminator", "level_generator"),
         ),
         start=1,
     )
@@ -68,6 +70,8 @@ class StepInfo(NamedTuple):
 
 METRICS = StepInfo._fields
 """The columns of windows, in this order."""
+ADAPTS = "instance_share"
+"""One more, where the largest level of the instance noise adapts: as a share of what it may be."""
 
 
 class GanSpec(NamedTuple):
@@ -94,6 +98,11 @@ class GanSpec(NamedTuple):
         shared: whether some replica adds its noise to real examples too.
         instance_noise: whether some replica adds noise to all that the discriminator sees.
         instance_nodes: 0 draws that noise; else its expectation is taken at so many nodes.
+        random_level: whether some replica draws the level of that noise for each example.
+        told: whether the discriminator is told the level; its ``apply`` then takes one.
+        adaptive: whether some replica's largest level follows the discriminator's outputs.
+        sigma_player: who moves what makes the noise, where it is shared: the generator, against
+            the discriminator's loss, or the discriminator, with its own.
         entropy: whether some replica's generator is paid for its entropy.
         entropy_burn_in: moves of the entropy's chains whose end is not used; see `entropy.score`.
         average: whether a moving average of the generator is kept.
@@ -123,6 +132,15 @@ class GanSpec(NamedTuple):
     entropy_burn_in: int = NUM_BURN_IN
     average: bool = False
     annealed: bool = False
+    random_level: bool = False
+    told: bool = False
+    adaptive: bool = False
+    sigma_player: Literal["generator", "discriminator"] = "generator"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The columns of windows, in this order."""
+        return (*METRICS, ADAPTS) if self.adaptive else METRICS
 
 
 class Rates(NamedTuple):
@@ -147,6 +165,7 @@ class Hypers(NamedTuple):
         ema_decay: of the moving average of generator and noise.
         rows: the rows of the data that it trains on, None for all. [n]
         annealing: where the spec is annealed, how.
+        instance: where levels are random or adapt, how.
     """
 
     key: Key[Array, ""]
@@ -159,6 +178,7 @@ class Hypers(NamedTuple):
     ema_decay: Float[Array, ""]
     rows: Int[Array, " n"] | None = None
     annealing: Annealing | None = None
+    instance: Instance | None = None
 
 
 class GeneratorParams(NamedTuple):
@@ -188,6 +208,8 @@ class State(NamedTuple):
         hmc: what the sampler of the entropy's gradient adapts, or None.
         diverged_at: the step whose losses were not finite, after which nothing moves; -1.
         window: sums of the metrics over the steps of the current window, [M].
+        instance_share: the largest level of the instance noise as a share of what it may be, [];
+            None where no replica's adapts.
     """
 
     player: GeneratorParams
@@ -198,6 +220,7 @@ class State(NamedTuple):
     hmc: HmcState | None
     diverged_at: Int[Array, ""]
     window: Float[Array, " M"]
+    instance_share: Float[Array, ""] | None = None
 
 
 def streams(key: Key[Array, ""]) -> dict[str, Key[Array, ""]]:
@@ -225,7 +248,8 @@ def init(spec: GanSpec, hypers: Hypers) -> State:
         spectral.init(discriminator, keys[3]) if spec.spectral_norm else None,
         HmcState.start(spec.generator.in_dim) if spec.entropy else None,
         jnp.asarray(NOT_DIVERGED, jnp.int32),
-        jnp.zeros(len(METRICS)),
+        jnp.zeros(len(spec.metrics)),
+        jnp.ones(()) if spec.adaptive else None,
     )
 
 

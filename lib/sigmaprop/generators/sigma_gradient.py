@@ -28,7 +28,7 @@ class SampleLoss(NamedTuple):
     """The generator's loss of one sample, as estimators take it.
 
     Attributes:
-        loss: x [D] to []; ``(x [D], rival []) -> []`` where each latent has a rival, see `at`.
+        loss: x [D] to []; ``(x [D], beside) -> []`` where something belongs to each, see `at`.
         smoothness: "smooth" or "kink", of the discriminator.
         name: for messages.
     """
@@ -41,11 +41,11 @@ class SampleLoss(NamedTuple):
         """f(x)."""
         return self.loss(x)
 
-    def at(self, rival: Float[Array, ""] | None) -> "SampleLoss":
-        """The loss of one latent, whose rival is given: f_i."""
-        if rival is None:
+    def at(self, beside: Any) -> "SampleLoss":
+        """The loss of one latent, given what belongs to it, if there is anything: f_i."""
+        if not jax.tree.leaves(beside):
             return self
-        return self._replace(loss=lambda x: self.loss(x, rival))
+        return self._replace(loss=lambda x: self.loss(x, beside))
 
 
 def check(sigma_gradient: str, smoothness: str, name: str) -> None:
@@ -83,7 +83,7 @@ def loss_and_gaussian_grads(
     gradient: str,
     sigma_gradient: str,
     num_samples: int,
-    rivals: Float[Array, " B"] | None = None,
+    beside: Any = None,
 ) -> tuple[Float[Array, " B"], Any]:
     """Losses and gradients of each sample's Gaussian.
 
@@ -94,7 +94,7 @@ def loss_and_gaussian_grads(
         gradient: how the mean is differentiated, of `GRADIENTS`.
         sigma_gradient: how the rest is, of `LABELS`.
         num_samples: draws for each latent.
-        rivals: of each latent, where ``sample_loss`` takes one.
+        beside: what belongs to each latent, arrays [B, ...], where ``sample_loss`` takes it.
 
     Returns:
         (E f of each Gaussian [B], Gaussian-shaped gradients [B, ...]). To a scale of exactly 0 the
@@ -106,9 +106,9 @@ def loss_and_gaussian_grads(
     def by(label: str) -> Any:
         choice = parse(label)
 
-        def one(gaussian: Any, key: Array, rival: Array | None) -> tuple[Array, Any]:
+        def one(gaussian: Any, key: Array, own: Any) -> tuple[Array, Any]:
             found = estimate(
-                sample_loss.at(rival),
+                sample_loss.at(own),
                 gaussian,
                 key,
                 num_samples,
@@ -117,7 +117,7 @@ def loss_and_gaussian_grads(
             )
             return found.value, found.gradient
 
-        return jax.vmap(one)(stacked, keys, rivals)
+        return jax.vmap(one)(stacked, keys, beside)
 
     value, found = by(sigma_gradient)
     frozen = stacked.scale == 0

@@ -20,18 +20,17 @@ from sigmaprop.generators import (
     annealing,
     divergence,
     entropy,
+    instance,
     observation,
     regularizers,
     sigma_gradient,
     spectral,
 )
 from sigmaprop.generators.gan import (
-    METRICS,
     Draws,
     GanSpec,
     GeneratorParams,
     Hypers,
-    OptStates,
     State,
     StepInfo,
     draws,
@@ -66,31 +65,47 @@ class Fakes(NamedTuple):
 
 
 class DiscriminatorInfo(NamedTuple):
-    """The discriminator's loss, and its mean logits of real and generated examples."""
+    """The discriminator's loss, its mean logits of real and generated examples, and the mean sign
+    of those of real ones.
+    """
 
     loss: Array
     real: Array
     fake: Array
+    sign: Array
+
+
+class Beside(NamedTuple):
+    """What belongs to each example of the generator's batch.
+
+    Attributes:
+        rival: logit of the real example that it is paired with, [B]; None without pairs.
+        std: of its instance noise, [B, 1]; None where it is the same for all.
+    """
+
+    rival: Array | None = None
+    std: Array | None = None
 
 
 class Price(NamedTuple):
-    """What the generator pays for an example: f(x), or f_i(x) of a pair.
+    """What the generator pays for an example: f(x), or f_i(x) where something belongs to it.
 
     Attributes:
-        pays: ``(x [B, D], rivals [B] or None) -> [B]``.
-        rivals: logits of the real examples that the batch is paired with, [B]; None without pairs.
+        pays: ``(x [B, D], beside) -> [B]``.
+        beside: what belongs to the examples of the batch.
     """
 
-    pays: Callable[[Array, Array | None], Array]
-    rivals: Array | None
+    pays: Callable[[Array, Beside], Array]
+    beside: Beside
 
     def of(self, x: Float[Array, "B D"]) -> Float[Array, " B"]:
         """Of each example of the batch."""
-        return self.pays(x, self.rivals)
+        return self.pays(x, self.beside)
 
-    def of_one(self, x: Float[Array, " D"], rival: Float[Array, ""] | None = None) -> Array:
-        """Of one example, [], whose rival is given."""
-        return self.pays(x[None], None if rival is None else rival[None])[0]
+    def of_one(self, x: Float[Array, " D"], beside: Beside | None = None) -> Float[Array, ""]:
+        """Of one example, for which ``beside`` is without its leading axis."""
+        own = jax.tree.map(lambda leaf: leaf[None], beside or Beside())
+        return self.pays(x[None], own)[0]
 
 
 class GeneratorGrads(NamedTuple):
@@ -104,11 +119,12 @@ class GeneratorGrads(NamedTuple):
 def model(spec: GanSpec) -> Model:
     """A GAN of this spec, for `replicas.engine`."""
 
-    def stepper(hypers: Hypers) -> Callable[..., tuple[State, StepInfo]]:
+    def stepper(hypers: Hypers) -> Callable[..., tuple[State, tuple[Array, ...]]]:
         keys = streams(hypers.key)
+
         return lambda state, data, t: step(spec, hypers, state, data, keys, t)
 
-    return Model(functools.partial(init, spec), stepper, METRICS)
+    return Model(functools.partial(init, spec), stepper, spec.metrics)
 
 
 def step(
@@ -118,8 +134,8 @@ def step(
     data: Float[Array, "N D"],
     keys: Keys,
     t: Int[Array, ""],
-) -> tuple[State, StepInfo]:
-    """The state after step ``t``, and what the step measures.
+) -> tuple[State, tuple[Array, ...]]:
+    """The state after step ``t``, and what the step measures: the numbers of ``spec.metrics``.
 
     Args:
         spec: what all replicas share.
@@ -130,7 +146,7 @@ def step(
         t: absolute number of the step.
     """
     before = state
-    d_info = DiscriminatorInfo(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
+    d_info = DiscriminatorInfo(*(jnp.zeros(()) for _ in DiscriminatorInfo._fields))
     for d_step in range(spec.discriminator_steps):
         state, d_info = move_discriminator(
             spec, hypers, state, data, _step_keys(keys, t, d_step), t
@@ -157,7 +173,8 @@ def step(
         & jnp.isfinite(moved.loss)
         & divergence.is_finite((state.player, state.discriminator))
     )
-    return divergence.settle(before, state, finite, t), info
+    share = () if state.instance_share is None else (state.instance_share,)
+    return divergence.settle(before, state, finite, t), (*info, *share)
 
 
 def _step_keys(keys: Keys, t: Array, d_step: int) -> Keys:
@@ -198,21 +215,32 @@ def move_discriminator(
     """The discriminator's move: the state after it, its loss and its logits."""
     size = spec.batch_size
     z = latent(spec, keys["latent_discriminator"], size)
-    noise = draws(spec, keys["noise_discriminator"], size)
-    fakes = generate(spec, state.player, hypers, z, noise, t)
+    drawn = draws(spec, keys["noise_discriminator"], size)
     clean = examples(hypers, data, keys["data"], size)
-    real = _with_shared_noise(spec, hypers, clean, fakes.noise, keys["noise_real"])
+    std = _instance_std(spec, hypers, state, keys["level_discriminator"], t)
 
-    def loss(params: Any) -> tuple[Array, tuple[DiscriminatorInfo, Any]]:
+    def seen(noise: Any) -> tuple[Array, Fakes]:
+        fakes = generate(spec, state.player._replace(noise=noise), hypers, z, drawn, t)
+        return _with_shared_noise(spec, hypers, clean, fakes.noise, keys["noise_real"]), fakes
+
+    given = seen(state.player.noise)
+
+    def loss(params: Any, noise: Any = None) -> tuple[Array, tuple[DiscriminatorInfo, Any]]:
+        real, fakes = given if noise is None else seen(noise)
         effective, singular = normalised(spec, params, state.spectral)
-        total, info = _discriminator_loss(spec, hypers, effective, real, fakes.x, keys, t)
+        total, info = _discriminator_loss(spec, effective, real, fakes.x, std, keys)
         if spec.penalties:
             noised = spec.penalty_points == "noised"
             points = (real, fakes.x) if noised else (clean, fakes.mean)
             total = total + _penalty(spec, hypers, effective, *points, keys, t)
         return total, (info._replace(loss=total), singular)
 
-    grads, (info, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
+    own = spec.sigma_player == "discriminator"
+    if own:
+        both = jax.grad(loss, (0, 1), has_aux=True)(state.discriminator, state.player.noise)
+        (grads, noise_grads), (info, singular) = both
+    else:
+        grads, (info, singular) = jax.grad(loss, has_aux=True)(state.discriminator)
     params, opt_state = _update(
         spec, hypers, grads, state.moments.discriminator, state.discriminator, "discriminator", t
     )
@@ -220,8 +248,9 @@ def move_discriminator(
         discriminator=params,
         moments=state.moments._replace(discriminator=opt_state),
         spectral=singular,
+        instance_share=_adapted(hypers, state, info),
     )
-    return moved, info
+    return (_with_noise(spec, hypers, moved, noise_grads, t) if own else moved), info
 
 
 def move_generator(
@@ -241,11 +270,15 @@ def move_generator(
     def make(params: GeneratorParams, z: Array = z) -> Fakes:
         return generate(spec, params, hypers, z, drawn, t)
 
+    std = _instance_std(spec, hypers, state, keys["level_generator"], t)
     rivals = None
     if spec.loss.paired:
         noise = make(state.player).noise if spec.shared else None
-        rivals = _rivals(spec, hypers, effective, data, noise, keys, t)
-    price = Price(_generator_loss(spec, hypers, effective, keys, t), rivals)
+        rivals = _rivals(spec, hypers, effective, data, noise, std, keys)
+    price = Price(
+        _generator_loss(spec, effective, std, keys),
+        Beside(rivals, std if spec.random_level else None),
+    )
     entropy_cotangent, hmc = _entropy_cotangent(spec, hypers, state, make, z, keys)
     if _by_autodiff(spec):
         moved = _backpropagate(spec, state.player, make, price, entropy_cotangent)
@@ -261,18 +294,44 @@ def move_generator(
         "generator",
         t,
     )
-    noise, noise_state = per_entry(spec.sigma_optimizer).update(
-        moved.grads.noise, state.moments.noise, state.player.noise, hypers.rates.sigma.at(t), t
-    )
-    noise = observation.project(spec.observation, noise, hypers.noise.bounds)
-    params = GeneratorParams(network, noise)
+    if spec.sigma_player == "generator":
+        state = _with_noise(spec, hypers, state, moved.grads.noise, t)
+    params = GeneratorParams(network, state.player.noise)
     after = state._replace(
         player=params,
-        moments=OptStates(network_state, noise_state, state.moments.discriminator),
+        moments=state.moments._replace(generator=network_state),
         average=_average(spec, hypers, state.average, params, t),
         hmc=hmc,
     )
     return after, moved
+
+
+def _with_noise(spec: GanSpec, hypers: Hypers, state: State, grads: Any, t: Array) -> State:
+    """The state after a step of what makes the noise."""
+    noise, noise_state = per_entry(spec.sigma_optimizer).update(
+        grads, state.moments.noise, state.player.noise, hypers.rates.sigma.at(t), t
+    )
+    noise = observation.project(spec.observation, noise, hypers.noise.bounds)
+    return state._replace(
+        player=state.player._replace(noise=noise), moments=state.moments._replace(noise=noise_state)
+    )
+
+
+def _adapted(hypers: Hypers, state: State, info: DiscriminatorInfo) -> Array | None:
+    """The largest level of the instance noise after the discriminator's move."""
+    if state.instance_share is None or hypers.instance is None:
+        return state.instance_share
+    return instance.adapted(state.instance_share, info.sign, hypers.instance)
+
+
+def _instance_std(spec: GanSpec, hypers: Hypers, state: State, key: Array, t: Array) -> Array:
+    """Std of the instance noise: [], or [B, 1] where each example has a level of its own."""
+    std = select_sigma(hypers.instance_noise, t)
+    if state.instance_share is not None:
+        std = std * state.instance_share
+    if spec.random_level and hypers.instance is not None:
+        std = std * instance.levels(hypers.instance.law, key, spec.batch_size)
+    return std
 
 
 def _update(
@@ -340,7 +399,7 @@ def _estimate(
         gradient=spec.gradient,
         sigma_gradient=spec.sigma_gradient,
         num_samples=spec.noise_samples,
-        rivals=price.rivals,
+        beside=price.beside,
     )
     mean = jax.tree.map(lambda leaf: leaf / spec.batch_size, each)
     to_x = jnp.zeros_like(x) if entropy_cotangent is None else entropy_cotangent / spec.batch_size
@@ -368,15 +427,21 @@ def _with_shared_noise(
 
 
 def _discriminator_loss(
-    spec: GanSpec, hypers: Hypers, params: Any, real: Array, fake: Array, keys: Keys, t: Array
+    spec: GanSpec, params: Any, real: Array, fake: Array, std: Array, keys: Keys
 ) -> tuple[Array, DiscriminatorInfo]:
+    """A pair of a real and a generated example has one level of instance noise."""
     size = real.shape[0]
     both = jnp.concatenate([real, fake])
-    std = select_sigma(hypers.instance_noise, t)
+    each = jnp.concatenate([std, std]) if spec.random_level else std
     if spec.instance_noise and not spec.instance_nodes:
-        both = both + std * jax.random.normal(keys["instance_discriminator"], both.shape)
-    logits = _discriminate(spec, params, both, keys["dropout_discriminator"])
-    info = DiscriminatorInfo(jnp.zeros(()), jnp.mean(logits[:size]), jnp.mean(logits[size:]))
+        both = both + each * jax.random.normal(keys["instance_discriminator"], both.shape)
+    logits = _discriminate(spec, params, both, keys["dropout_discriminator"], each)
+    info = DiscriminatorInfo(
+        jnp.zeros(()),
+        jnp.mean(logits[:size]),
+        jnp.mean(logits[size:]),
+        jnp.mean(jnp.sign(logits[:size])),
+    )
     if not spec.instance_nodes:
         return spec.loss.discriminator(logits[:size], logits[size:]), info
     expected = _expected(spec, params, std)
@@ -384,19 +449,19 @@ def _discriminator_loss(
 
 
 def _generator_loss(
-    spec: GanSpec, hypers: Hypers, params: Any, keys: Keys, t: Array
-) -> Callable[[Array, Array | None], Array]:
-    """What the generator pays for each example: (x [B, D], logits of its rivals) to [B]."""
-    std = select_sigma(hypers.instance_noise, t)
+    spec: GanSpec, params: Any, std: Array, keys: Keys
+) -> Callable[[Array, Beside], Array]:
+    """What the generator pays for each example: (x [B, D], what belongs to them) to [B]."""
     if spec.instance_nodes:
         expected = _expected(spec, params, std)
         return lambda x, _: expected(spec.loss.generator, x)
 
-    def per_example(x: Array, rivals: Array | None) -> Array:
+    def per_example(x: Array, beside: Beside) -> Array:
+        each = std if beside.std is None else beside.std
         if spec.instance_noise:
-            x = x + std * jax.random.normal(keys["instance_generator"], x.shape)
-        logits = _discriminate(spec, params, x, keys["dropout_generator"])
-        return spec.loss.of_generated(logits, rivals)
+            x = x + each * jax.random.normal(keys["instance_generator"], x.shape)
+        logits = _discriminate(spec, params, x, keys["dropout_generator"], each)
+        return spec.loss.of_generated(logits, beside.rival)
 
     return per_example
 
@@ -407,8 +472,8 @@ def _rivals(
     params: Any,
     data: Array,
     noise: NoiseScale | None,
+    std: Array,
     keys: Keys,
-    t: Array,
 ) -> Float[Array, " B"]:
     """Logits of real examples, seen as the discriminator sees them, drawn in the generator's step.
 
@@ -418,14 +483,17 @@ def _rivals(
     if noise is not None:
         real = _with_shared_noise(spec, hypers, real, noise, keys["noise_real_generator"])
     if spec.instance_noise:
-        std = select_sigma(hypers.instance_noise, t)
         real = real + std * jax.random.normal(keys["instance_real_generator"], real.shape)
-    logits = _discriminate(spec, params, real, keys["dropout_real_generator"])
+    logits = _discriminate(spec, params, real, keys["dropout_real_generator"], std)
     return jax.lax.stop_gradient(logits)
 
 
-def _discriminate(spec: GanSpec, params: Any, x: Array, key: Array) -> Array:
-    return spec.discriminator.apply(params, x, key if spec.discriminator.uses_key else None)
+def _discriminate(spec: GanSpec, params: Any, x: Array, key: Array, std: Array) -> Array:
+    """Logits of examples, [B], whose level of instance noise the discriminator may be told."""
+    own = key if spec.discriminator.uses_key else None
+    if not spec.told:
+        return spec.discriminator.apply(params, x, own)
+    return spec.discriminator.apply(params, x, own, jnp.broadcast_to(std, (x.shape[0], 1)))
 
 
 def _expected(spec: GanSpec, params: Any, std: Array) -> Callable[[Callable, Array], Array]:

@@ -34,6 +34,11 @@ class GanOptions:
     placement: Literal["model", "shared"] = option("model", group="sigma")
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
+    sigma_player: Literal["generator", "discriminator"] = option(
+        "generator", group="sigma", static=True
+    )
+    """Who moves a shared sigma: the generator, so that less can be told apart, or the
+    discriminator, so that more can (Spread Divergence)."""
     gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients", static=True)
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
@@ -87,6 +92,18 @@ class GanOptions:
     """First std of noise on all that the discriminator sees, in both players' steps, >= 0."""
     instance_noise_last: float = option(0.0, within=(0, LARGEST_SIGMA), group="the game")
     """Its last std; it falls linearly over all --steps."""
+    instance_level: Literal["constant", "uniform", "half_normal", "log_normal"] = option(
+        "constant", group="the game"
+    )
+    """What each example's std of that noise is, in units of the step's: 1; uniform from 0 to 1;
+    |N(0, 1)|; exp N(0, 1). A real and a generated example of one place in the batch share it."""
+    tell_level: bool = option(False, group="the game", static=True)
+    """Whether the discriminator is told that std, as one more input."""
+    instance_target: float = option(0.0, within=(0, 1), group="the game")
+    """Diffusion-GAN's rule: the noise grows while the mean sign of D's outputs at real examples is
+    above this, and shrinks below it, up to --instance-noise. 0: it does not adapt."""
+    instance_rate: float = option(1e-3, within=(1e-9, 1), group="the game")
+    """What it grows or shrinks by in a step, as a share of --instance-noise."""
     generator: str = option("mlp", group="networks", static=True)
     """Network of the mean: mlp, residual, linear (W z + b), goodfellow2014, dcgan, resnet, wu10,
     wu50 (the decoders of Wu et al., 2017), or your own, path/to/file.py:function."""

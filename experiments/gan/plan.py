@@ -15,6 +15,7 @@ import numpy as np
 
 from sigmaprop import data
 from sigmaprop.generators import (
+    instance,
     losses,
     networks,
     observation,
@@ -132,6 +133,10 @@ def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
         instance_noise=any(one.instance_noise > 0 or one.instance_noise_last > 0 for one in every),
         entropy=any(one.entropy_weight > 0 for one in every),
         entropy_burn_in=options.entropy_burn_in,
+        random_level=any(one.instance_level != "constant" for one in every),
+        told=options.tell_level,
+        adaptive=any(one.instance_target > 0 for one in every),
+        sigma_player=options.sigma_player,
         average=any(one.ema_decay > 0 for one in every),
         annealed=any(_anneals(one) for one in every),
     )
@@ -164,7 +169,12 @@ def hypers(
         ema_decay=_number(options.ema_decay),
         rows=None if rows is None else jnp.asarray(rows, jnp.int32),
         annealing=_annealing(options, steps) if spec.annealed else None,
+        instance=_instance(options) if spec.random_level or spec.adaptive else None,
     )
+
+
+def _instance(options: GanOptions) -> instance.Instance:
+    return instance.instance(options.instance_level, options.instance_target, options.instance_rate)
 
 
 def _anneals(options: GanOptions) -> bool:
@@ -235,6 +245,19 @@ def _check_cell(options: GanOptions) -> None:
             f"--discriminator-steps {options.discriminator_steps} and --simultaneous exclude each "
             "other: the players would not move from one point; leave one out"
         )
+    if options.sigma_player == "discriminator" and options.placement != "shared":
+        raise ValueError(
+            f"--sigma-player discriminator has no meaning with --placement {options.placement}: "
+            "with its own noise a generated example is only easier to tell; choose --placement "
+            "shared"
+        )
+    if options.tell_level and (
+        is_own(options.discriminator) or networks.is_pair(options.discriminator)
+    ):
+        raise ValueError(
+            f"--tell-level has no meaning with the discriminator {options.discriminator}, which "
+            "takes x alone; choose a --discriminator of `sigmaprop list`"
+        )
     flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
     if options.entropy_weight > 0 and flat:
         which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
@@ -279,6 +302,14 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
 
 
 def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    if not options.tell_level:
+        return _judge(options, shape)
+    plane = options.discriminator in _CONVOLUTIONAL
+    return instance.told(_judge(options, instance.told_shape(shape, plane)), shape, plane)
+
+
+def _judge(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
+    """The discriminator of examples of this shape."""
     if is_own(options.discriminator):
         return networks.get_discriminator(options.discriminator, shape)
     plain = options.discriminator in _SHAPED

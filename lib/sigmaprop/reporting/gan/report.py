@@ -39,6 +39,7 @@ METRICS = (
     ("sigma_slope, sigma_slope_squared", "derivative of the generator's loss to log sigma"),
     ("at_floor, at_ceiling", "share of learned scales at a bound"),
     ("hmc_acceptance", "of the sampler behind the entropy's gradient"),
+    ("instance_share", "largest level of the instance noise, as a share of --instance-noise"),
     ("diverged_at", "step at which a replica was frozen, −1 where it was not"),
     *((name, f"{metric.meaning}; {metric.good}") for name, metric in SCORES.items()),
 )

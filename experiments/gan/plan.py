@@ -158,6 +158,7 @@ def hypers(
         entropy_weight=_number(options.entropy_weight),
         ema_decay=_number(options.ema_decay),
         rows=None if rows is None else jnp.asarray(rows, jnp.int32),
+        penalty_sigma=_number(options.penalty_sigma),
     )
 
 

@@ -70,6 +70,7 @@ def hypers(
     instance_noise: float = 0.0,
     ema_decay: float = 0.999,
     rows: Any = None,
+    penalty_sigma: float = 0.01,
 ) -> gan.Hypers:
     """A replica: sigma is what is given to the arm, or where it starts."""
     given = {"zero": ("constant", 0.0, 0.0, 1), "fixed": ("constant", sigma, sigma, 1)}
@@ -91,6 +92,7 @@ def hypers(
         entropy_weight=number(0.0),
         ema_decay=number(ema_decay),
         rows=rows,
+        penalty_sigma=number(penalty_sigma),
     )
 
 

@@ -28,7 +28,7 @@ STREAMS = {
             *("init", "data", "latent_discriminator", "latent_generator", "noise_real"),
             *("noise_discriminator", "noise_generator", "instance_discriminator"),
             *("instance_generator", "dropout_discriminator", "dropout_generator"),
-            *("penalty", "entropy", "evaluation"),
+            *("penalty", "entropy", "evaluation", "penalty_noise"),
         ),
         start=1,
     )
@@ -142,6 +142,7 @@ class Hypers(NamedTuple):
         entropy_weight: what the generator is paid for a nat.
         ema_decay: of the moving average of generator and noise.
         rows: the rows of the data that it trains on, None for all. [n]
+        penalty_sigma: std of the noise of the approximate penalties, None where there is none. []
     """
 
     key: Key[Array, ""]
@@ -153,6 +154,7 @@ class Hypers(NamedTuple):
     entropy_weight: Float[Array, ""]
     ema_decay: Float[Array, ""]
     rows: Int[Array, " n"] | None = None
+    penalty_sigma: Float[Array, ""] | None = None
 
 
 class GeneratorParams(NamedTuple):

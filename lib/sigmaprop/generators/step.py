@@ -372,14 +372,11 @@ def _expected(spec: GanSpec, params: Any, std: Array) -> Callable[[Callable, Arr
 def _penalty(
     spec: GanSpec, hypers: Hypers, params: Any, real: Array, fake: Array, keys: Keys
 ) -> Array:
-    between = None
-    if "gradient_penalty" in spec.penalties:
-        share = jax.random.uniform(keys["penalty"], (real.shape[0], 1))
-        between = share * real + (1.0 - share) * fake
+    points = regularizers.points(
+        spec.penalties, real, fake, keys["penalty"], keys["penalty_noise"], hypers.penalty_sigma
+    )
     return regularizers.penalty(
-        hypers.penalties,
-        lambda x: spec.discriminator.apply(params, x),
-        regularizers.Points(real, fake, between),
+        hypers.penalties, lambda x: spec.discriminator.apply(params, x), points
     )
 
 

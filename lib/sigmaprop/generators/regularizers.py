@@ -158,7 +158,7 @@ def approximate_r1(discriminate: Callable[[Array], Array], points: Points) -> Ar
 
     So the weight gamma / (2 s^2) stands for the weight gamma of `r1`. It is off by the curvature
     of the discriminator where s is large. Where s is small the two logits agree in their leading
-    digits: if their rounding has the variance v, 2 v is added, and the penalty is of no use below
+    digits: if each is rounded with variance v, 2 v is added, and the penalty is of no use below
     s = sqrt(2 v) / |grad logit|. `sigmaprop penalties` measures both ends.
 
     Source: Lin et al. 2025, "Diffusion adversarial post-training for one-step video generation",

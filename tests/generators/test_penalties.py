@@ -187,7 +187,9 @@ def test_what_sampling_adds_is_taken_out():
     right = np.tile(rng.standard_normal(50), (8, 1))
     with jax.enable_x64(True):
         found = [
-            penalties.match(jnp.asarray(right + rng.standard_normal(right.shape)), jnp.asarray(right))
+            penalties.match(
+                jnp.asarray(right + rng.standard_normal(right.shape)), jnp.asarray(right)
+            )
             for _ in range(400)
         ]
     squared = np.array([one.squared_error for one in found])

@@ -253,13 +253,15 @@ def match(found: Float64[Array, "K P"], right: Float64[Array, "K P"]) -> Match:
 def pooled(size: np.ndarray, squared_error: np.ndarray, noise: np.ndarray) -> Pooled:
     """The numbers of `Match` of N random discriminators, each [N], as one, with 99% intervals.
 
-    Cosine and error are NaN where sampling leaves more than half of the right gradient open.
+    Cosine and error are NaN where sampling leaves more than half of the right gradient open, and
+    the cosine where a gradient is shorter than a hundredth of it: rounding then has its direction.
     """
     num = len(size)
 
     def cosine(size: np.ndarray, squared: np.ndarray) -> float:
         along = size.mean()
-        return along / np.sqrt(max(2 * along - 1 + squared.mean(), along**2))
+        length = np.sqrt(max(2 * along - 1 + squared.mean(), along**2))
+        return along / length if length > 0.01 else np.nan
 
     found = Pooled(
         jackknife_interval(np.mean, size),
@@ -296,7 +298,9 @@ def leaves(x: np.ndarray, off: np.ndarray, allowed: float) -> tuple[float, float
         high += 1
     return (
         0.0 if low == 0 else _crossing(x[low - 1 : low + 1], off[low - 1 : low + 1], allowed),
-        np.inf if high == len(x) - 1 else _crossing(x[high : high + 2], off[high : high + 2], allowed),
+        np.inf
+        if high == len(x) - 1
+        else _crossing(x[high : high + 2], off[high : high + 2], allowed),
     )
 
 

@@ -60,17 +60,21 @@ def points(
         key: of the points between them.
         key_noise: of the noise of the approximate penalties; each has a key of its own.
         sigma: its std, in units of x.
+
+    Raises:
+        ValueError: an approximate penalty without a sigma.
     """
     between = None
     if "gradient_penalty" in names:
         share = jax.random.uniform(key, (real.shape[0], 1))
         between = share * real + (1.0 - share) * fake
-    near = [
-        x + sigma * normal_rows(jax.random.fold_in(key_noise, number), 0, *x.shape)
-        if name in names
-        else None
-        for number, (name, x) in enumerate((("approximate_r1", real), ("approximate_r2", fake)))
-    ]
+    near: list[Array | None] = [None, None]
+    for number, (name, x) in enumerate((("approximate_r1", real), ("approximate_r2", fake))):
+        if name in names:
+            if sigma is None:
+                raise ValueError(f"sigma is None; {name} needs the std of its noise")
+            eps = normal_rows(jax.random.fold_in(key_noise, number), 0, *x.shape)
+            near[number] = x + sigma * eps
     return Points(real, fake, between, *near)
 
 

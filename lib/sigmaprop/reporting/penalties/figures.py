@@ -20,6 +20,8 @@ TREATMENTS = {
 }
 """What is compared with R1, in words."""
 ALLOWED, ALIKE = 0.05, 0.02
+_NOTHING = 1e-7
+"""What is smaller is not drawn: rounding of what is exact."""
 _DTYPES = ("float64", "float32", "bfloat16")
 
 
@@ -37,6 +39,7 @@ def _level(panel: str, value: float, words: str) -> pd.DataFrame:
 def _curve(rows: pd.DataFrame, x: str, panel: str, curve: str, number: int) -> pd.DataFrame:
     """Rows of the frame as points of a curve."""
     points = rows[[x, "value", "error"]].rename(columns={x: "x"}).sort_values("x")
+    points = points[~(points["value"].abs() < _NOTHING)]
     look = pd.Series([nth(number)] * len(points), points.index)
     return points.assign(panel=panel, curve=curve, look=look)
 
@@ -97,11 +100,12 @@ DISTANCES = Lines(
     title="The finite difference in place of R1",
     caption="How far E |D(x + s eps) - D(x)|² / s² is from E |grad D|², relative. On the right of "
     "the valley the discriminator is not linear over a distance of s; on the left the two logits "
-    "agree in more digits than the dtype has. float64 shows the first alone.",
+    "agree in more digits than the dtype has. float64 shows the first alone. What is below 1e-7 is not drawn.",
     rows=_distances,
     x=_SIGMA,
     y="relative distance",
-    height=2.4,
+    columns=3,
+    height=2.0,
 )
 EQUIVALENCE = Lines(
     name="equivalence",
@@ -109,11 +113,11 @@ EQUIVALENCE = Lines(
     caption="Relative error of the gradient. Panels on the left move away from D = 1/2, those on "
     "the right have growing noise near it. Instance noise has a convex part and a smoothing: where "
     "the discriminator is not linear they are told apart. R1 + R2 is left out: with real and "
-    "generated examples alike it is R1. A triangle is not resolved from 0.",
+    "generated examples alike it is R1. What is below 1e-7 is not drawn.",
     rows=_equivalences,
     x={"logit": "root mean square logit", "sigma": "std of the noise"},
     y="relative error",
-    height=2.2,
+    height=1.6,
 )
 FIGURES = (
     Lines(
@@ -126,6 +130,7 @@ FIGURES = (
         y="cosine",
         log="x",
         limits=lambda rows: (min(-0.3, float(rows["value"].min()) - 0.05), 1.05),
-        height=2.4,
+        columns=3,
+        height=2.0,
     ),
 )

@@ -9,6 +9,7 @@ of R1 where D is smooth; with no gradient through the noised branch it is someth
 part of instance noise is R1, R1 + R2 and Roth's form near D = 1/2; all of it is where D is linear.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def total_work(config: PenaltiesConfig, plan: Plan) -> None:
 def forecast(config: PenaltiesConfig, plan: Plan) -> Forecast:
     """Counts passes of the networks, each forwards and backwards, mostly in float64."""
     sizes = (config.dim, *config.widths, 1)
-    weights = sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
     sigmas, num = len(plan.sigmas), len(config.discriminators)
     passes = sigmas * (12 * len(config.dtypes) + 20) + 20 * len(plan.logits) + 20
     flops = 6.0 * weights * config.examples * config.networks * num * passes

@@ -186,12 +186,8 @@ def test_what_sampling_adds_is_taken_out():
     rng = np.random.default_rng(0)
     right = np.tile(rng.standard_normal(50), (8, 1))
     with jax.enable_x64(True):
-        found = [
-            penalties.match(
-                jnp.asarray(right + rng.standard_normal(right.shape)), jnp.asarray(right)
-            )
-            for _ in range(400)
-        ]
+        noisy = [jnp.asarray(right + rng.standard_normal(right.shape)) for _ in range(400)]
+        found = [penalties.match(one, jnp.asarray(right)) for one in noisy]
     squared = np.array([one.squared_error for one in found])
     assert abs(squared.mean()) < 5 * squared.std() / np.sqrt(400)
     noise = np.mean([one.noise**2 for one in found])

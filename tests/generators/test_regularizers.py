@@ -135,6 +135,13 @@ def test_penalties_add_up_with_their_weights():
     np.testing.assert_allclose(total, expected, rtol=64 * 2.0**-24)
 
 
+def test_an_approximate_penalty_without_its_sigma_is_refused():
+    real, fake, *_ = points()
+    keys = jax.random.split(jax.random.key(0))
+    with pytest.raises(ValueError, match="approximate_r2 needs the std of its noise"):
+        regularizers.points(("approximate_r2",), real, fake, *keys)
+
+
 def test_an_unknown_penalty_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="unknown regularizer 'r3'"):
         regularizers.check("r3")

@@ -82,7 +82,7 @@ def value(name: str, game: Game, params: Any) -> Float64[Array, ""]:
     at = Points(game.x, game.x)
     parts = {"r1": ("r1",), "r1_r2": ("r1", "r2"), "roth": ("roth",)}[name]
     weight = WEIGHTS[name] * squared
-    return regularizers.penalty({part: weight for part in parts}, see, at)
+    return regularizers.penalty(dict.fromkeys(parts, weight), see, at)
 
 
 def gradients(

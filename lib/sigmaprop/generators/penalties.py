@@ -290,17 +290,15 @@ def leaves(x: np.ndarray, off: np.ndarray, allowed: float) -> tuple[float, float
     within = np.nan_to_num(off, nan=np.inf) <= allowed
     if not within.any():
         return np.nan, np.nan
-    best = int(np.nanargmin(off))
-    low = high = best
+    low = high = int(np.nanargmin(off))
     while low > 0 and within[low - 1]:
         low -= 1
     while high < len(x) - 1 and within[high + 1]:
         high += 1
+    before, behind = slice(low - 1, low + 1), slice(high, high + 2)
     return (
-        0.0 if low == 0 else _crossing(x[low - 1 : low + 1], off[low - 1 : low + 1], allowed),
-        np.inf
-        if high == len(x) - 1
-        else _crossing(x[high : high + 2], off[high : high + 2], allowed),
+        _crossing(x[before], off[before], allowed) if low > 0 else 0.0,
+        _crossing(x[behind], off[behind], allowed) if high < len(x) - 1 else np.inf,
     )
 
 

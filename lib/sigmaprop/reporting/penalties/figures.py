@@ -100,7 +100,8 @@ DISTANCES = Lines(
     title="The finite difference in place of R1",
     caption="How far E |D(x + s eps) - D(x)|² / s² is from E |grad D|², relative. On the right of "
     "the valley the discriminator is not linear over a distance of s; on the left the two logits "
-    "agree in more digits than the dtype has. float64 shows the first alone. What is below 1e-7 is not drawn.",
+    "agree in more digits than the dtype has. float64 shows the first alone. What is below 1e-7 is "
+    "not drawn.",
     rows=_distances,
     x=_SIGMA,
     y="relative distance",

@@ -238,7 +238,7 @@ class PenaltiesCommand:
 
     penalties: tyro.conf.OmitArgPrefixes[PenaltiesOptions]
     preset: Literal["quick", "full"] = "quick"
-    """Options to start from. quick: two discriminators, well under a minute on 2 cores; full: five,
+    """Options to start from. quick: two discriminators, under a minute on 2 cores; full: five,
     more networks and examples, some minutes. Options given beside it win."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options

@@ -27,6 +27,13 @@ STREAMS = {
     "penalty": (2763346363, 124557586),
     "entropy": (4269503156, 1853354470),
     "evaluation": (2585633080, 2083471411),
+    "data_generator": (1667805173, 2354410889),
+    "noise_real_generator": (1274352978, 2659132216),
+    "instance_real_generator": (2763999920, 494843597),
+    "dropout_real_generator": (1813846702, 4002981608),
+    "level_discriminator": (4010293437, 3894152807),
+    "level_generator": (2248602118, 2382976166),
+    "penalty_noise": (2389267240, 2066344551),
 }
 
 

@@ -5,19 +5,24 @@ This module imports nothing heavy, so that ``--help`` answers at once.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from ..advise.config import AdviseConfig
 from ..estimators.config import EstimatorsConfig
 from ..evaluate.config import EvaluateConfig
-from ..gan.config import GanConfig
+from ..gan.config import GAN_PRESETS, GanConfig
 from ..limit.config import LimitConfig
 from ..metrics.config import MetricsConfig
+from ..penalties.config import PenaltiesConfig
 from ..vae.config import VaeConfig
 
 Positional = tyro.conf.Positional
+if TYPE_CHECKING:
+    GanPreset = str
+else:  # the names of the record, which a type checker cannot know
+    GanPreset = Literal[tuple(GAN_PRESETS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,18 +113,7 @@ class GanCommand:
     """
 
     gan: Annotated[GanCommandOptions, tyro.conf.arg(name="")]
-    preset: Literal[
-        "digits",
-        "demo",
-        "ring",
-        "grid",
-        "fashion",
-        "r3_digits",
-        "r3_ring",
-        "r3_grid",
-        "r3_fashion",
-        "goodfellow2014",
-    ] = "digits"
+    preset: GanPreset = "digits"
     """Options to start from; options given beside it win. digits: 8x8 images, about a minute on 2
     cores; demo: a sixth of its steps; ring, grid: mixtures whose modes can be counted; fashion:
     DCGAN on fashion_mnist; r3_digits, r3_ring, r3_grid, r3_fashion: a GAN of today on the same
@@ -221,6 +215,37 @@ class MetricsCommand:
     """Options to start from. quick: Gaussian data, 192 rows in 2 and 16 dimensions, some minutes on
     2 cores; full: 1000 rows in 64 dimensions too, an hour; digits, ring: on a data set. Options
     given beside it win."""
+    config: Path | None = None
+    """Options to start from instead: the config.json of an earlier run, or its directory. Options
+    given beside it win."""
+    run_dir: Path | None = None
+    """Directory of this run, new or empty. None: a fresh one under runs/."""
+    dry_run: bool = False
+    """Whether to say what the run would take, and run nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PenaltiesOptions(PenaltiesConfig):
+    """What to measure, and how."""
+
+    def __post_init__(self) -> None:
+        """Nothing, as in `LimitOptions`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PenaltiesCommand:
+    """Measure where noise, finite differences and gradient penalties are the same thing.
+
+    |D(x + sigma eps) - D(x)|^2 stands for R1 between a sigma that is too large for the curvature of
+    the discriminator and one that is too small for its dtype; instance noise stands for R1, R1 + R2
+    and Roth's form near D = 1/2. Without options it runs the preset `quick`. It ends with a table
+    of conclusions and the path of an HTML report.
+    """
+
+    penalties: tyro.conf.OmitArgPrefixes[PenaltiesOptions]
+    preset: Literal["quick", "full"] = "quick"
+    """Options to start from. quick: two discriminators, under a minute on 2 cores; full: five,
+    more networks and examples, some minutes. Options given beside it win."""
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""

@@ -19,6 +19,8 @@ _PENALTIES = {
     "--r2": "|grad D|^2 / 2 at generated examples",
     "--gradient-penalty": "(|grad D| - 1)^2 between real and generated examples",
     "--roth": "Roth's regulariser of the Jensen-Shannon loss",
+    "--approximate-r1": "|D(x + s eps) - D(x)|^2 at real examples, s of --penalty-sigma",
+    "--approximate-r2": "the same at generated examples",
     "--spectral-norm": "the discriminator's kernels over their spectral norms",
     "--instance-noise": "noise on all that the discriminator sees",
     "--entropy-weight": "pays the generator for its entropy",

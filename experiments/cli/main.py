@@ -365,6 +365,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "vae": (commands.VaeCommand, functools.partial(_experiment, "vae")),
     "evaluate": (commands.EvaluateCommand, functools.partial(_experiment, "evaluate")),
     "metrics": (commands.MetricsCommand, functools.partial(_experiment, "metrics")),
+    "penalties": (commands.PenaltiesCommand, functools.partial(_experiment, "penalties")),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

@@ -10,6 +10,7 @@ from ..evaluate.config import EVALUATE_PRESETS, EvaluateConfig
 from ..gan.config import GAN_PRESETS, GanConfig
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..metrics.config import METRICS_PRESETS, MetricsConfig
+from ..penalties.config import PENALTIES_PRESETS, PenaltiesConfig
 from ..vae.config import VAE_PRESETS, VaeConfig
 from . import commands
 
@@ -45,6 +46,9 @@ ENTRIES = {
     ),
     "metrics": Entry(
         MetricsConfig, METRICS_PRESETS, commands.MetricsCommand, commands.MetricsOptions
+    ),
+    "penalties": Entry(
+        PenaltiesConfig, PENALTIES_PRESETS, commands.PenaltiesCommand, commands.PenaltiesOptions
     ),
 }
 """By name."""

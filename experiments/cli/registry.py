@@ -12,10 +12,12 @@ from ..limit import run as limit
 from ..limit.config import LimitConfig
 from ..metrics import run as metrics
 from ..metrics.config import MetricsConfig
+from ..penalties import run as penalties
+from ..penalties.config import PenaltiesConfig
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
-NAMES = ("limit", "estimators", "gan", "vae", "metrics", "evaluate")
+NAMES = ("limit", "estimators", "gan", "vae", "metrics", "penalties", "evaluate")
 """Commands whose runs can be replayed and reported on."""
 
 
@@ -95,6 +97,12 @@ def _metrics_report(target, directories, tell) -> None:
     report.write(target, directories, tell)
 
 
+def _penalties_report(target, directories, tell) -> None:
+    from sigmaprop.reporting import penalties as report
+
+    report.write(target, directories, tell)
+
+
 def _estimators_report(target, directories, tell) -> None:
     from sigmaprop.reporting import estimators as report
 
@@ -142,6 +150,20 @@ _EXPERIMENTS = {
         timed=(),
         forecast=metrics.forecast,
         write_report=_metrics_report,
+        summary=print_claims,
+    ),
+    "penalties": Experiment(
+        command="penalties",
+        config=PenaltiesConfig,
+        prepare=penalties.prepare,
+        headline=penalties.headline,
+        total=penalties.total_work,
+        run=lambda *arguments: penalties.run(*arguments),
+        keys=penalties.KEYS,
+        values=penalties.VALUES,
+        timed=(),
+        forecast=penalties.forecast,
+        write_report=_penalties_report,
         summary=print_claims,
     ),
 }

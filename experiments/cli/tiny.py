@@ -52,6 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "repeats": 16,
         "draws": 20,
     },
+    "penalties": {"sigmas": (0.1, 0.01), "logits": (0.01, 1.0), "examples": 16, "widths": (8,)},
     "vae": {"steps": 40, "seeds": 2, "evaluations": 1, "eval_draws": 4, "eval_examples": 32},
     "advise": {"budget": 20_000},
 }

@@ -83,6 +83,14 @@ class GanOptions:
     """Weight of (|grad D| - 1)^2 between real and generated examples, >= 0."""
     roth: float = option(0.0, within=(0, 1e9), group="the game")
     """Weight of Roth's regulariser of the Jensen-Shannon loss: a noise variance, >= 0."""
+    approximate_r1: float = option(0.0, within=(0, 1e9), group="the game")
+    """Weight of |D(x + s eps) - D(x)|^2 at real examples, s of --penalty-sigma, >= 0. The weight
+    gamma / (2 s^2) stands for --r1 gamma."""
+    approximate_r2: float = option(0.0, within=(0, 1e9), group="the game")
+    """The same at generated examples, >= 0."""
+    penalty_sigma: float = option(0.01, within=(1e-12, LARGEST_SIGMA), group="the game")
+    """Std of the noise of both, in units of x, above 0. `sigmaprop penalties` measures where it is
+    too large for a discriminator, and where too small for its dtype."""
     penalty_points: Literal["clean", "noised"] = option("noised", group="the game", static=True)
     """Where the penalties are taken: at examples as the discriminator sees them, or without noise
     (real examples as they are, generated ones at their mean)."""

@@ -168,6 +168,7 @@ def hypers(
         entropy_weight=_number(options.entropy_weight),
         ema_decay=_number(options.ema_decay),
         rows=None if rows is None else jnp.asarray(rows, jnp.int32),
+        penalty_sigma=_number(options.penalty_sigma),
         annealing=_annealing(options, steps) if spec.annealed else None,
         instance=_instance(options) if spec.random_level or spec.adaptive else None,
     )

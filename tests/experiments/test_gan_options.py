@@ -42,6 +42,10 @@ CASES = {
         {"r1": (0.0, 1.0), "roth": (0.0, 0.1)},
         {"r2": 0.1, "gradient_penalty": 1.0, "penalty_points": "clean"},
     ),
+    "approximate_penalties": (
+        {"approximate_r1": (0.0, 100.0), "penalty_sigma": (0.01, 0.1)},
+        {"approximate_r2": 100.0, "r1": 0.1},
+    ),
     "spectral_norm": ({}, {"spectral_norm": True, "discriminator_steps": 2}),
     "instance_noise": ({"instance_noise": (0.0, 0.5)}, {}),
     "sgd": (

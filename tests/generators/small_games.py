@@ -71,6 +71,7 @@ def hypers(
     ema_decay: float = 0.999,
     rows: Any = None,
     annealing: Any = None,
+    penalty_sigma: float = 0.01,
 ) -> gan.Hypers:
     """A replica: sigma is what is given to the arm, or where it starts."""
     given = {"zero": ("constant", 0.0, 0.0, 1), "fixed": ("constant", sigma, sigma, 1)}
@@ -93,6 +94,7 @@ def hypers(
         ema_decay=number(ema_decay),
         rows=rows,
         annealing=annealing,
+        penalty_sigma=number(penalty_sigma),
     )
 
 

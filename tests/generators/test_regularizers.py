@@ -18,7 +18,12 @@ def points():
         np.random.default_rng(seed).standard_normal((BATCH, DIM)).astype(np.float32)
         for seed in range(3)
     )
-    return Points(*map(jnp.asarray, (real, fake, real + np.abs(share) * (fake - real))))
+    between = real + np.abs(share) * (fake - real)
+    near = (
+        x + 0.1 * np.random.default_rng(seed).standard_normal((BATCH, DIM)).astype(np.float32)
+        for seed, x in ((3, real), (4, fake))
+    )
+    return Points(*map(jnp.asarray, (real, fake, between, *near)))
 
 
 def tanh_network():
@@ -38,7 +43,7 @@ def tanh_network():
 
 def exact_penalties(exact, at):
     """Each penalty in terms of logits and squared gradients."""
-    (real, g_real), (fake, g_fake), (_, g_between) = map(exact, at)
+    (real, g_real), (fake, g_fake), (_, g_between), (near_real, _), (near_fake, _) = map(exact, at)
     sigmoid = lambda logit: 1 / (1 + np.exp(-logit))  # noqa: E731
     return {
         "r1": g_real.mean() / 2,
@@ -46,6 +51,8 @@ def exact_penalties(exact, at):
         "gradient_penalty": np.mean((np.sqrt(g_between) - 1) ** 2),
         "roth": np.mean((1 - sigmoid(real)) ** 2 * g_real) / 2
         + np.mean(sigmoid(fake) ** 2 * g_fake) / 2,
+        "approximate_r1": np.mean((near_real - real) ** 2),
+        "approximate_r2": np.mean((near_fake - fake) ** 2),
     }
 
 
@@ -117,7 +124,7 @@ def test_the_gradient_penalty_has_a_finite_gradient_where_the_discriminator_is_f
 
 def test_penalties_add_up_with_their_weights():
     net, params, exact = tanh_network()
-    weights = dict(zip(regularizers.NAMES, (0.1, 0.2, 0.3, 0.4), strict=True))
+    weights = dict(zip(regularizers.NAMES, (0.1, 0.2, 0.3, 0.4, 5.0, 6.0), strict=True))
     total = regularizers.penalty(
         {name: jnp.asarray(weight) for name, weight in weights.items()},
         lambda x: net.apply(params, x),
@@ -126,6 +133,13 @@ def test_penalties_add_up_with_their_weights():
     each = exact_penalties(exact, points())
     expected = sum(weights[name] * each[name] for name in weights)
     np.testing.assert_allclose(total, expected, rtol=64 * 2.0**-24)
+
+
+def test_an_approximate_penalty_without_its_sigma_is_refused():
+    real, fake, *_ = points()
+    keys = jax.random.split(jax.random.key(0))
+    with pytest.raises(ValueError, match="approximate_r2 needs the std of its noise"):
+        regularizers.points(("approximate_r2",), real, fake, *keys)
 
 
 def test_an_unknown_penalty_is_refused_with_the_nearest():

@@ -147,6 +147,26 @@ def test_penalties_are_taken_where_they_say(where):
     np.testing.assert_allclose(added, expected, rtol=0, atol=2e-6)
 
 
+def test_approximate_penalties_are_the_differences_of_logits_a_draw_away():
+    """At examples as they are seen, the real and the generated ones with noise of their own."""
+    net = networks.mlp_discriminator(DIM, widths=(4,), activation="tanh")
+    options: Any = {"discriminator": net, "penalty_points": "noised"}
+    names = ("approximate_r1", "approximate_r2")
+    weights = dict(zip(names, (30.0, 70.0), strict=True))
+    spec = build(penalties=names, **options)
+    keys, _, told = step(spec, penalties=weights, penalty_sigma=0.1)
+    _, _, without = step(build(**options))
+    params = gan.init(spec, small_games.hypers(spec, "fixed", sigma=SIGMA)).discriminator
+    see = lambda x: np.asarray(net.apply(params, jnp.asarray(x, jnp.float32)), np.float64)  # noqa: E731
+    fake = THETA + SIGMA * normal(keys["noise_discriminator"])
+    added = 0.0
+    for number, (name, x) in enumerate(zip(names, (real(keys["data"]), fake), strict=True)):
+        eps = normal(jax.random.fold_in(keys["penalty_noise"], number))
+        added += weights[name] * np.mean((see(x + 0.1 * eps) - see(x)) ** 2)
+    found = told["discriminator_loss"] - without["discriminator_loss"]
+    np.testing.assert_allclose(found, added, rtol=0, atol=2e-5)  # 100 x .1^2 of logits' rounding
+
+
 def test_spectral_normalisation_is_in_the_discriminators_loss():
     net = networks.mlp_discriminator(DIM, widths=(4,))
     spec = build(discriminator=net, spectral_norm=True)

@@ -32,7 +32,7 @@ STREAMS = {
             *("instance_generator", "dropout_discriminator", "dropout_generator"),
             *("penalty", "entropy", "evaluation", "data_generator", "noise_real_generator"),
             *("instance_real_generator", "dropout_real_generator"),
-            *("level_discriminator", "level_generator"),
+            *("level_discriminator", "level_generator", "penalty_noise"),
         ),
         start=1,
     )
@@ -166,6 +166,7 @@ class Hypers(NamedTuple):
         rows: the rows of the data that it trains on, None for all. [n]
         annealing: where the spec is annealed, how.
         instance: where levels are random or adapt, how.
+        penalty_sigma: std of the noise of the approximate penalties, None where there is none. []
     """
 
     key: Key[Array, ""]
@@ -179,6 +180,7 @@ class Hypers(NamedTuple):
     rows: Int[Array, " n"] | None = None
     annealing: Annealing | None = None
     instance: Instance | None = None
+    penalty_sigma: Float[Array, ""] | None = None
 
 
 class GeneratorParams(NamedTuple):

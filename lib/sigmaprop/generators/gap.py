@@ -19,8 +19,8 @@ from sigmaprop.estimators.base import AtMean, evaluate, from_mean
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import gan
 from sigmaprop.generators.gan import GanSpec, Hypers, State
+from sigmaprop.generators.judging import examples, normalised
 from sigmaprop.generators.sigma_gradient import SampleLoss
-from sigmaprop.generators.step import examples, normalised
 from sigmaprop.statistics import squared_norm
 
 GROUPS = 16

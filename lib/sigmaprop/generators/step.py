@@ -1,9 +1,8 @@
 """One step of a GAN of one replica: the discriminator's move, then the generator's.
 
-Noise is fresh and independent for real and generated examples, and for the two players. The
-discriminator judges real and generated examples in one pass. A step whose losses or parameters are
-not finite is not taken, and none is after it: the replica keeps its last state, its `diverged_at`
-names the step.
+Noise is fresh and independent for real and generated examples, and for the two players. What the
+players pay is in `judging`. A step whose losses or parameters are not finite is not taken, and none
+is after it: the replica keeps its last state, its `diverged_at` names the step.
 """
 
 import functools
@@ -14,17 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sigmaprop.estimators.estimation import expectation
-from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import (
     annealing,
     divergence,
     entropy,
     instance,
+    judging,
     observation,
-    regularizers,
     sigma_gradient,
-    spectral,
 )
 from sigmaprop.generators.gan import (
     Draws,
@@ -40,12 +36,11 @@ from sigmaprop.generators.gan import (
     streams,
     to_normal,
 )
+from sigmaprop.generators.judging import Keys
 from sigmaprop.generators.observation import NoiseScale
 from sigmaprop.generators.optimizers import per_entry
 from sigmaprop.generators.replicas import Model
 from sigmaprop.generators.schedule import select_sigma
-
-Keys = dict[str, Array]
 
 
 class Fakes(NamedTuple):
@@ -62,50 +57,6 @@ class Fakes(NamedTuple):
     x: Float[Array, "B D"]
     noise: NoiseScale
     z: Float[Array, "B Z"]
-
-
-class DiscriminatorInfo(NamedTuple):
-    """The discriminator's loss, its mean logits of real and generated examples, and the mean sign
-    of those of real ones.
-    """
-
-    loss: Array
-    real: Array
-    fake: Array
-    sign: Array
-
-
-class Beside(NamedTuple):
-    """What belongs to each example of the generator's batch.
-
-    Attributes:
-        rival: logit of the real example that it is paired with, [B]; None without pairs.
-        std: of its instance noise, [B, 1]; None where it is the same for all.
-    """
-
-    rival: Array | None = None
-    std: Array | None = None
-
-
-class Price(NamedTuple):
-    """What the generator pays for an example: f(x), or f_i(x) where something belongs to it.
-
-    Attributes:
-        pays: ``(x [B, D], beside) -> [B]``.
-        beside: what belongs to the examples of the batch.
-    """
-
-    pays: Callable[[Array, Beside], Array]
-    beside: Beside
-
-    def of(self, x: Float[Array, "B D"]) -> Float[Array, " B"]:
-        """Of each example of the batch."""
-        return self.pays(x, self.beside)
-
-    def of_one(self, x: Float[Array, " D"], beside: Beside | None = None) -> Float[Array, ""]:
-        """Of one example, for which ``beside`` is without its leading axis."""
-        own = jax.tree.map(lambda leaf: leaf[None], beside or Beside())
-        return self.pays(x[None], own)[0]
 
 
 class GeneratorGrads(NamedTuple):
@@ -146,7 +97,7 @@ def step(
         t: absolute number of the step.
     """
     before = state
-    d_info = DiscriminatorInfo(*(jnp.zeros(()) for _ in DiscriminatorInfo._fields))
+    d_info = judging.DiscriminatorInfo(*(jnp.zeros(()) for _ in judging.DiscriminatorInfo._fields))
     for d_step in range(spec.discriminator_steps):
         state, d_info = move_discriminator(
             spec, hypers, state, data, _step_keys(keys, t, d_step), t
@@ -202,41 +153,36 @@ def generate(
     return Fakes(output.mean, scale.add_to(output.mean, *noise), scale, z)
 
 
-def normalised(spec: GanSpec, params: Any, singular: Any) -> tuple[Any, Any]:
-    """The discriminator's parameters as it uses them."""
-    if not spec.spectral_norm:
-        return params, singular
-    return spectral.normalise(params, singular)
-
-
 def move_discriminator(
     spec: GanSpec, hypers: Hypers, state: State, data: Array, keys: Keys, t: Array
-) -> tuple[State, DiscriminatorInfo]:
+) -> tuple[State, judging.DiscriminatorInfo]:
     """The discriminator's move: the state after it, its loss and its logits."""
     size = spec.batch_size
     z = latent(spec, keys["latent_discriminator"], size)
     drawn = draws(spec, keys["noise_discriminator"], size)
-    clean = examples(hypers, data, keys["data"], size)
-    std = _instance_std(spec, hypers, state, keys["level_discriminator"], t)
+    clean = judging.examples(hypers, data, keys["data"], size)
+    std = judging.instance_std(spec, hypers, state, keys["level_discriminator"], t)
 
     def seen(noise: Any) -> tuple[Array, Fakes]:
         fakes = generate(spec, state.player._replace(noise=noise), hypers, z, drawn, t)
-        return _with_shared_noise(spec, hypers, clean, fakes.noise, keys["noise_real"]), fakes
+        return judging.with_shared_noise(
+            spec, hypers, clean, fakes.noise, keys["noise_real"]
+        ), fakes
 
     given = seen(state.player.noise)
 
-    def loss(params: Any, noise: Any = None) -> tuple[Array, tuple[DiscriminatorInfo, Any]]:
+    def loss(params: Any, noise: Any = None) -> tuple[Array, tuple[judging.DiscriminatorInfo, Any]]:
         real, fakes = given if noise is None else seen(noise)
-        effective, singular = normalised(spec, params, state.spectral)
-        total, info = _discriminator_loss(spec, effective, real, fakes.x, std, keys)
+        effective, singular = judging.normalised(spec, params, state.spectral)
+        total, info = judging.discriminator_loss(spec, effective, real, fakes.x, std, keys)
         if spec.penalties:
             noised = spec.penalty_points == "noised"
             points = (real, fakes.x) if noised else (clean, fakes.mean)
-            total = total + _penalty(spec, hypers, effective, *points, keys, t)
+            total = total + judging.penalty(spec, hypers, effective, *points, keys, t)
         return total, (info._replace(loss=total), singular)
 
-    own = spec.sigma_player == "discriminator"
-    if own:
+    noise_grads = None
+    if spec.sigma_player == "discriminator":
         both = jax.grad(loss, (0, 1), has_aux=True)(state.discriminator, state.player.noise)
         (grads, noise_grads), (info, singular) = both
     else:
@@ -250,7 +196,9 @@ def move_discriminator(
         spectral=singular,
         instance_share=_adapted(hypers, state, info),
     )
-    return (_with_noise(spec, hypers, moved, noise_grads, t) if own else moved), info
+    if noise_grads is not None:
+        moved = _with_noise(spec, hypers, moved, noise_grads, t)
+    return moved, info
 
 
 def move_generator(
@@ -264,20 +212,20 @@ def move_generator(
 ) -> tuple[State, GeneratorGrads]:
     """The generator's move against the discriminator of ``critic_state``, and its gradient."""
     z = latent(spec, keys["latent_generator"], spec.batch_size)
-    effective, _ = normalised(spec, critic_state.discriminator, critic_state.spectral)
+    effective, _ = judging.normalised(spec, critic_state.discriminator, critic_state.spectral)
     drawn = draws(spec, keys["noise_generator"], spec.batch_size)
 
     def make(params: GeneratorParams, z: Array = z) -> Fakes:
         return generate(spec, params, hypers, z, drawn, t)
 
-    std = _instance_std(spec, hypers, state, keys["level_generator"], t)
+    std = judging.instance_std(spec, hypers, state, keys["level_generator"], t)
     rivals = None
     if spec.loss.paired:
         noise = make(state.player).noise if spec.shared else None
-        rivals = _rivals(spec, hypers, effective, data, noise, std, keys)
-    price = Price(
-        _generator_loss(spec, effective, std, keys),
-        Beside(rivals, std if spec.random_level else None),
+        rivals = judging.rivals_of(spec, hypers, effective, data, noise, std, keys)
+    price = judging.Price(
+        judging.generator_loss(spec, effective, std, keys),
+        judging.Beside(rivals, std if spec.random_level else None),
     )
     entropy_cotangent, hmc = _entropy_cotangent(spec, hypers, state, make, z, keys)
     if _by_autodiff(spec):
@@ -317,21 +265,11 @@ def _with_noise(spec: GanSpec, hypers: Hypers, state: State, grads: Any, t: Arra
     )
 
 
-def _adapted(hypers: Hypers, state: State, info: DiscriminatorInfo) -> Array | None:
+def _adapted(hypers: Hypers, state: State, info: judging.DiscriminatorInfo) -> Array | None:
     """The largest level of the instance noise after the discriminator's move."""
     if state.instance_share is None or hypers.instance is None:
         return state.instance_share
     return instance.adapted(state.instance_share, info.sign, hypers.instance)
-
-
-def _instance_std(spec: GanSpec, hypers: Hypers, state: State, key: Array, t: Array) -> Array:
-    """Std of the instance noise: [], or [B, 1] where each example has a level of its own."""
-    std = select_sigma(hypers.instance_noise, t)
-    if state.instance_share is not None:
-        std = std * state.instance_share
-    if spec.random_level and hypers.instance is not None:
-        std = std * instance.levels(hypers.instance.law, key, spec.batch_size)
-    return std
 
 
 def _update(
@@ -362,7 +300,7 @@ def _backpropagate(
     spec: GanSpec,
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
-    price: Price,
+    price: judging.Price,
     entropy_cotangent: Array | None,
 ) -> GeneratorGrads:
     def loss(params: GeneratorParams) -> tuple[Array, tuple[Array, NoiseScale]]:
@@ -381,7 +319,7 @@ def _estimate(
     spec: GanSpec,
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
-    price: Price,
+    price: judging.Price,
     entropy_cotangent: Array | None,
     key: Array,
 ) -> GeneratorGrads:
@@ -405,129 +343,6 @@ def _estimate(
     to_x = jnp.zeros_like(x) if entropy_cotangent is None else entropy_cotangent / spec.batch_size
     (grads,) = pull((mean, to_x))
     return GeneratorGrads(jnp.mean(losses), grads, noise)
-
-
-def examples(
-    hypers: Hypers, data: Float[Array, "N D"], key: Array, num: int
-) -> Float[Array, "num D"]:
-    """Training examples drawn with replacement, [num, D]."""
-    if hypers.rows is None:
-        return data[jax.random.randint(key, (num,), 0, data.shape[0])]
-    return data[hypers.rows[jax.random.randint(key, (num,), 0, hypers.rows.shape[0])]]
-
-
-def _with_shared_noise(
-    spec: GanSpec, hypers: Hypers, clean: Array, noise: NoiseScale, key: Array
-) -> Array:
-    """Real examples with noise of the generator's scale, where the replica shares it."""
-    if not spec.shared:
-        return clean
-    noised = noise.add_to(clean, *draws(spec, key, clean.shape[0]))
-    return jnp.where(hypers.shared, noised, clean)
-
-
-def _discriminator_loss(
-    spec: GanSpec, params: Any, real: Array, fake: Array, std: Array, keys: Keys
-) -> tuple[Array, DiscriminatorInfo]:
-    """A pair of a real and a generated example has one level of instance noise."""
-    size = real.shape[0]
-    both = jnp.concatenate([real, fake])
-    each = jnp.concatenate([std, std]) if spec.random_level else std
-    if spec.instance_noise and not spec.instance_nodes:
-        both = both + each * jax.random.normal(keys["instance_discriminator"], both.shape)
-    logits = _discriminate(spec, params, both, keys["dropout_discriminator"], each)
-    info = DiscriminatorInfo(
-        jnp.zeros(()),
-        jnp.mean(logits[:size]),
-        jnp.mean(logits[size:]),
-        jnp.mean(jnp.sign(logits[:size])),
-    )
-    if not spec.instance_nodes:
-        return spec.loss.discriminator(logits[:size], logits[size:]), info
-    expected = _expected(spec, params, std)
-    return jnp.mean(expected(spec.loss.real, real)) + jnp.mean(expected(spec.loss.fake, fake)), info
-
-
-def _generator_loss(
-    spec: GanSpec, params: Any, std: Array, keys: Keys
-) -> Callable[[Array, Beside], Array]:
-    """What the generator pays for each example: (x [B, D], what belongs to them) to [B]."""
-    if spec.instance_nodes:
-        expected = _expected(spec, params, std)
-        return lambda x, _: expected(spec.loss.generator, x)
-
-    def per_example(x: Array, beside: Beside) -> Array:
-        each = std if beside.std is None else beside.std
-        if spec.instance_noise:
-            x = x + each * jax.random.normal(keys["instance_generator"], x.shape)
-        logits = _discriminate(spec, params, x, keys["dropout_generator"], each)
-        return spec.loss.of_generated(logits, beside.rival)
-
-    return per_example
-
-
-def _rivals(
-    spec: GanSpec,
-    hypers: Hypers,
-    params: Any,
-    data: Array,
-    noise: NoiseScale | None,
-    std: Array,
-    keys: Keys,
-) -> Float[Array, " B"]:
-    """Logits of real examples, seen as the discriminator sees them, drawn in the generator's step.
-
-    They carry no gradient: the noise that they share with the generator's examples is a constant.
-    """
-    real = examples(hypers, data, keys["data_generator"], spec.batch_size)
-    if noise is not None:
-        real = _with_shared_noise(spec, hypers, real, noise, keys["noise_real_generator"])
-    if spec.instance_noise:
-        real = real + std * jax.random.normal(keys["instance_real_generator"], real.shape)
-    logits = _discriminate(spec, params, real, keys["dropout_real_generator"], std)
-    return jax.lax.stop_gradient(logits)
-
-
-def _discriminate(spec: GanSpec, params: Any, x: Array, key: Array, std: Array) -> Array:
-    """Logits of examples, [B], whose level of instance noise the discriminator may be told."""
-    own = key if spec.discriminator.uses_key else None
-    if not spec.told:
-        return spec.discriminator.apply(params, x, own)
-    return spec.discriminator.apply(params, x, own, jnp.broadcast_to(std, (x.shape[0], 1)))
-
-
-def _expected(spec: GanSpec, params: Any, std: Array) -> Callable[[Callable, Array], Array]:
-    """Losses averaged over instance noise by quadrature: (loss of a logit, x [B, D]) to [B]."""
-
-    def averaged(loss: Callable[[Array], Array], x: Array) -> Array:
-        return jax.vmap(
-            lambda mean: expectation(
-                lambda point: loss(spec.discriminator.apply(params, point[None])[0]),
-                Isotropic(mean, std),
-                jax.random.key(0),  # quadrature draws nothing
-                spec.instance_nodes,
-                estimator="quadrature",
-            )
-        )(x)
-
-    return averaged
-
-
-def _penalty(
-    spec: GanSpec, hypers: Hypers, params: Any, real: Array, fake: Array, keys: Keys, t: Array
-) -> Array:
-    between = None
-    if "gradient_penalty" in spec.penalties:
-        share = jax.random.uniform(keys["penalty"], (real.shape[0], 1))
-        between = share * real + (1.0 - share) * fake
-    total = regularizers.penalty(
-        hypers.penalties,
-        lambda x: spec.discriminator.apply(params, x),
-        regularizers.Points(real, fake, between),
-    )
-    if not spec.annealed or hypers.annealing is None:
-        return total
-    return hypers.annealing.penalty_factor(t) * total
 
 
 def _entropy_cotangent(

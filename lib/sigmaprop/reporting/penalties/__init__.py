@@ -1,0 +1,5 @@
+"""The report of `sigmaprop penalties`."""
+
+from sigmaprop.reporting.penalties.report import FIGURES, write
+
+__all__ = ["FIGURES", "write"]

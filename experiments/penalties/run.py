@@ -34,10 +34,6 @@ SCHEMA = pa.schema(
     [(name, pa.string()) for name in KEYS[:4]]
     + [(name, pa.float64()) for name in (*KEYS[4:], *VALUES)]
 )
-ALLOWED = 0.05
-"""How far the finite difference may be from R1, relative."""
-ALIKE = 0.02
-"""How far apart gradients of treatments may be that are called the same, relative."""
 IN_PRACTICE = (0.1, 0.01)
 """Sigmas of the approximate penalty that are in use: for videos and for images."""
 
@@ -165,11 +161,11 @@ def _differences(
             yield own | jackknife_interval(np.mean, found[:, place])._asdict()
     off = np.abs(ratios.ratio.mean(axis=0) - 1)
     for quantity, end in zip(
-        ("lowest", "highest"), penalties.leaves(plan.sigmas, off, ALLOWED), strict=True
+        ("lowest", "highest"), penalties.leaves(plan.sigmas, off, penalties.ALLOWED), strict=True
     ):
         own = about | {"treatment": "approximate", "quantity": quantity, "sigma": np.nan}
         yield own | exact(end)._asdict()
-    # The stopped branch of a linear discriminator leaves no gradient: only the direction of rounding.
+    # The stopped branch of a linear discriminator leaves no gradient: rounding has its direction.
     treatments = ("approximate", "stopped")[: 1 if kind == penalties.LINEAR else 2]
     for number, treatment in enumerate(treatments):
         matches = [one[1][number] for one in each]
@@ -245,7 +241,9 @@ def _claims(
         for sigma in used:
             text = f"{dtype}, s = {sigma:g}: |D(x + s eps) - D(x)|² over s² |grad D|²"
             found = measured(**own, quantity="ratio", sigma=sigma)
-            yield claim(kind, text, 1.0, ALLOWED, found, sigma, study="ratio", quantity="ratio")
+            yield claim(
+                kind, text, 1.0, penalties.ALLOWED, found, sigma, study="ratio", quantity="ratio"
+            )
         for sigma in used[-1:]:
             about: dict[str, Any] = {"sigmas": sigma, "study": "gradient", "quantity": "cosine"}
             found = measured(**own, quantity="cosine", sigma=sigma)
@@ -257,18 +255,8 @@ def _claims(
             text = f"{dtype}, s = {sigma:g}: the same, noised branch without gradient"
             yield claim(kind, text, 0.0, 0.5, found, **about)
     near = {"logit": float(plan.logits[0]), "sigma": config.noise_sigma, "quantity": "error"}
-    for treatment in equivalence.TREATMENTS:
+    for treatment, words in equivalence.TREATMENTS.items():
         about = {"sigmas": config.noise_sigma, "study": "equivalence", "quantity": treatment}
-        text = f"near D = 1/2: gradient of {NAMES[treatment]} against that of R1"
+        text = f"near D = 1/2: gradient of {words} against that of R1"
         found = measured(**near, treatment=treatment)
-        yield claim(kind, text, 0.0, ALIKE, found, x=near["logit"], **about)
-
-
-NAMES = {
-    "noise": "instance noise",
-    "noise_convex": "its convex part",
-    "roth": "Roth's form",
-    "r1_r2": "R1 + R2",
-    "approximate": "approximate R1 + R2",
-}
-"""What the treatments of `equivalence` are called."""
+        yield claim(kind, text, 0.0, equivalence.ALIKE, found, x=near["logit"], **about)

@@ -40,6 +40,17 @@ def test_every_number_is_in_the_table(measured):
     assert set(error["sigma"]) == {1.0, 0.1, 0.03, 0.01}
 
 
+def test_the_report_explains_all_columns_and_quantities(measured):
+    from sigmaprop.experiments.penalties import run as experiment
+
+    from sigmaprop.reporting.penalties import report
+
+    assert tuple(name for name, _ in report.COLUMNS) == experiment.KEYS + experiment.VALUES
+    frame = package.load(measured).frame
+    explained = {name for name, _ in report.QUANTITIES}
+    assert set(frame["quantity"]) | set(frame["treatment"]) <= explained
+
+
 def test_claims_have_the_verdicts_of_theory(measured):
     claims = json.loads((measured / "conclusions.json").read_text())
     verdict = {(one["objective"], one["claim"]): one["verdict"] for one in claims}

@@ -31,9 +31,17 @@ from sigmaprop.generators.regularizers import Points
 WEIGHTS = {"r1": 0.5, "r1_r2": 0.25, "roth": 1.0, "approximate": 0.125}
 """What stands for noise of std s: these times s^2; of "approximate", R1 and R2 with s as their own
 sigma, these: gamma / (2 s^2)."""
-TREATMENTS = ("noise", "noise_convex", "roth", "r1_r2", "approximate")
-"""What is compared with R1: instance noise, its convex part, and the other penalties."""
+TREATMENTS = {
+    "noise": "instance noise",
+    "noise_convex": "its convex part",
+    "roth": "Roth's form",
+    "r1_r2": "R1 + R2",
+    "approximate": "approximate R1 + R2",
+}
+"""What is compared with R1, in words."""
 REFERENCE = "r1"
+ALIKE = 0.02
+"""How far apart gradients are that are called the same, relative."""
 
 
 class Game(NamedTuple):

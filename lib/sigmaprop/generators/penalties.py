@@ -22,6 +22,8 @@ from sigmaprop.generators.regularizers import squared_difference, squared_gradie
 from sigmaprop.statistics import UNKNOWN, Interval, jackknife_interval
 
 Discriminate = Callable[[Any, Array], Array]
+ALLOWED = 0.05
+"""How far the finite difference may be from R1, relative."""
 LINEAR = "linear"
 """The discriminator without a hidden layer, of which all is known in closed form."""
 

@@ -5,21 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from sigmaprop.generators.equivalence import ALIKE, TREATMENTS
+from sigmaprop.generators.penalties import ALLOWED
 from sigmaprop.reporting.charts import Lines
 from sigmaprop.reporting.frame import Run
 from sigmaprop.reporting.marks import Mark, nth
 from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.style import MUTED
 
-TREATMENTS = {
-    "noise": "instance noise",
-    "noise_convex": "its convex part",
-    "roth": "Roth's form",
-    "r1_r2": "R1 + R2",
-    "approximate": "approximate R1 + R2",
-}
-"""What is compared with R1, in words."""
-ALLOWED, ALIKE = 0.05, 0.02
 _NOTHING = 1e-7
 """What is smaller is not drawn: rounding of what is exact."""
 _DTYPES = ("float64", "float32", "bfloat16")

@@ -6,19 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from sigmaprop.generators.equivalence import ALIKE, TREATMENTS
+from sigmaprop.generators.penalties import ALLOWED
 from sigmaprop.reporting import page, style
 from sigmaprop.reporting.counting import Tell, silent
 from sigmaprop.reporting.fmt import short
 from sigmaprop.reporting.frame import load_all
-from sigmaprop.reporting.penalties.figures import (
-    ALIKE,
-    ALLOWED,
-    DISTANCES,
-    EQUIVALENCE,
-    FIGURES,
-    TREATMENTS,
-    kinds,
-)
+from sigmaprop.reporting.penalties.figures import DISTANCES, EQUIVALENCE, FIGURES, kinds
 
 COLUMNS = (
     ("discriminator", "activation of its hidden layers; linear: it has none"),

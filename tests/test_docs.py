@@ -120,6 +120,7 @@ def test_marks_are_only_on_lines_that_need_them():
             "data prepare",
             "make",
             "--preset fashion",
+            "--preset r3_fashion",
             "goodfellow2014",
             "mnist",
         ),

@@ -2,7 +2,7 @@
 
     python -m sigmaprop.experiments.gan.baselines RUN...
 
-Every cell of the arm zero of every run is a row; it ends with status 1 where one does not pass.
+Every cell of the arm zero of every run is a row; without the verdict "passed" it is no baseline.
 """
 
 import sys
@@ -50,13 +50,5 @@ def _shown(found: bars.Found) -> str:
     return f"{short(found.median)} [{short(found.low)}, {short(found.high)}]{asked}"
 
 
-def passed(directories: Sequence[Path]) -> bool:
-    """Whether every one of them passes its bar."""
-    judged = [one for directory in directories for one in bars.judged(measured(directory))]
-    return bool(judged) and all(one.verdict == "passed" for one in judged)
-
-
 if __name__ == "__main__":
-    named = [Path(word) for word in sys.argv[1:]]
-    print("\n".join(markdown(named)))
-    sys.exit(not passed(named))
+    print("\n".join(markdown([Path(word) for word in sys.argv[1:]])))

@@ -46,6 +46,33 @@ CASES = {
         {"approximate_r1": (0.0, 100.0), "penalty_sigma": (0.01, 0.1)},
         {"approximate_r2": 100.0, "r1": 0.1},
     ),
+    "pairs": (ALL, {"loss": "relativistic", "r1": 0.1, "r2": 0.1}),
+    "pairs by an estimator": (
+        {"arm": ("zero", "global")},
+        {"loss": "relativistic", "sigma_gradient": "pathwise+at_mean", "noise_samples": 2},
+    ),
+    "annealed": (
+        {"learning_rate_fall": (1.0, 100.0), "penalty_fall": (1.0, 10.0)},
+        {"b2_last": 0.999, "warm_up": 5, "ema_half_life": 0.05, "r1": 0.1},
+    ),
+    "residual": (
+        {"arm": ("zero", "heteroscedastic")},
+        {
+            "generator": "residual",
+            "discriminator": "residual",
+            "waves": (1.0, 2.0),
+            "discriminator_waves": (0.5,),
+        },
+    ),
+    "levels": (
+        {"instance_level": ("constant", "uniform", "half_normal", "log_normal")},
+        {"instance_noise": 0.3, "tell_level": True},
+    ),
+    "adaptive noise": ({"instance_target": (0.0, 0.6)}, {"instance_noise": 0.3}),
+    "the discriminator's noise": (
+        {"arm": ("global", "per_pixel", "low_rank")},
+        {"placement": "shared", "sigma_player": "discriminator"},
+    ),
     "spectral_norm": ({}, {"spectral_norm": True, "discriminator_steps": 2}),
     "instance_noise": ({"instance_noise": (0.0, 0.5)}, {}),
     "sgd": (
@@ -84,7 +111,9 @@ def train(config: GanConfig) -> tuple[dict[str, np.ndarray], np.ndarray]:
         told.append(np.asarray(windows)[:count, 0])
         scores.append(np.asarray(work.score(state, work.held_out, work.hypers, reference, STEPS)))
         assert np.all(np.asarray(state.diverged_at) == -1)
-    return dict(zip(METRICS, np.concatenate(told).T, strict=True)), np.concatenate(scores)
+    names = plan.groups[0].spec.metrics
+    assert names[: len(METRICS)] == METRICS
+    return dict(zip(names, np.concatenate(told).T, strict=True)), np.concatenate(scores)
 
 
 @pytest.mark.slow

@@ -207,7 +207,7 @@ def test_a_config_older_than_the_burn_in_keeps_the_two_moves_of_its_time(tmp_pat
     assert configs.load_config(path, GanConfig) == config(entropy_burn_in=2)
 
 
-@pytest.mark.parametrize("name", ["digits", "ring", "grid"])
+@pytest.mark.parametrize("name", ["digits", "ring", "grid", "r3_digits", "r3_ring", "r3_grid"])
 def test_presets_that_learn_sigma_have_an_unbounded_output(name):
     preset = GAN_PRESETS[name]
     assert preset.output == "linear"

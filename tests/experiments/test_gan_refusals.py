@@ -44,6 +44,14 @@ OPTIONS = [
     ("--loss hing", "'hing'", "did you mean 'hinge'"),
     ("--gap-sigmas 0", "--gap-sigmas", "above 0"),
     ("--widths 0", "widths", "not 0"),
+    ("--loss relativstic", "'relativstic'", "did you mean 'relativistic'"),
+    ("--generator residual --widths 8 16", "widths is (8, 16)", "one number for each block"),
+    ("--waves 1", "'mlp' has waves ()", "take the network 'residual'"),
+    ("--b2-last 2", "--b2-last is 2.0", "between 0 and 1"),
+    ("--learning-rate-fall .5", "--learning-rate-fall is 0.5", "between 1"),
+    ("--instance-target 2", "--instance-target is 2.0", "between 0 and 1"),
+    ("--instance-level unifrm", "'unifrm'", "did you mean 'uniform'"),
+    ("--sigma-player discriminator", "--sigma-player discriminator", "--placement shared"),
     ("--latent-dim 5 --generator wu10 --dataset ring", "wu10", "latent_dim"),
 ]
 

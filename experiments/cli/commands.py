@@ -116,6 +116,14 @@ class GanCommand:
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
+    cells: Path | None = None
+    """File with a list of cells, instead of --sweep: [{"name": "slow", "learning_rate": 1e-4}, ...].
+    Options that a cell does not name are the command's."""
+    search: int | None = None
+    """Cells of each arm to draw by chance from the lists of --sweep: numbers between the least and
+    the greatest, log-uniformly where they are above 0; of words one."""
+    search_seed: int = 0
+    """Root of these draws."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
     dry_run: bool = False
@@ -147,6 +155,14 @@ class VaeCommand:
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
+    cells: Path | None = None
+    """File with a list of cells, instead of --sweep: [{"name": "slow", "learning_rate": 1e-4}, ...].
+    Options that a cell does not name are the command's."""
+    search: int | None = None
+    """Cells of each arm to draw by chance from the lists of --sweep: numbers between the least and
+    the greatest, log-uniformly where they are above 0; of words one."""
+    search_seed: int = 0
+    """Root of these draws."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
     dry_run: bool = False

@@ -21,6 +21,7 @@ from sigmaprop.names import shortened, shown, unknown
 from .. import streams
 from ..advise.config import AdviseConfig
 from ..options import flag, own_functions
+from ..training import cells
 from ..training.sweep import swept
 from . import arguments as words
 from . import benching, commands
@@ -176,9 +177,39 @@ def _experiment(name: str, arguments: list[str]) -> int:
     given = words.parse(command, arguments, default=default, name=name)
     values = dict(vars(getattr(given, name)))
     if "sweep" in values:
-        values["sweep"] = refuse(lambda: _without_overridden(values["sweep"], arguments))
+        values |= refuse(lambda: _cells(config, given, values, arguments))
     checked = refuse(lambda: config(**values))
     return _launch(name, checked, given, base, origin)
+
+
+def _cells(
+    config: type, given: Any, values: dict[str, Any], arguments: list[str]
+) -> dict[str, Any]:
+    """What runs with every seed: a product of swept values, or a list of cells."""
+    named = words.named(arguments)
+    wanted = [one for one in ("--cells", "--search") if one in named]
+    crossed = [one for one in sorted(named) if one.startswith("--sweep.")]
+    if "--cells" in wanted and len(both := [*wanted, *crossed]) > 1:
+        raise ValueError(f"{both[0]} and {both[1]} exclude each other; give one")
+    if "--search-seed" in named and "--search" not in named:
+        raise ValueError("--search-seed means nothing without --search; give both or neither")
+    none = type(values["sweep"])()
+    if given.cells is not None:
+        return {"cells": cells.parse(cells.read(given.cells), config), "sweep": none}
+    if given.search is not None:
+        sweep = _without_overridden(values["sweep"], arguments)
+        kind, seed = cells.kind_of(config).of, given.search_seed
+        found = cells.drawn(sweep, kind, values["arm"], given.search, seed)
+        return {"cells": cells.parse(found, config), "sweep": none}
+    if values["cells"] and not crossed:  # of an earlier run
+        for one in values["cells"]:
+            if twice := [name for name in cells.given(one) if flag(name) in named]:
+                raise ValueError(
+                    f"cell {one.name} has a {twice[0]} of its own, so {flag(twice[0])} would not "
+                    "reach it; leave it out, or give the cells anew with --cells"
+                )
+        return {}
+    return {"cells": (), "sweep": _without_overridden(values["sweep"], arguments)}
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:

@@ -5,13 +5,16 @@ experiment is prepared.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shown
 
 from ..options import LARGEST_SIGMA, Arm, SigmaGradient, option
-from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable
+from ..training.cells import cell_type, check_cells, each
+from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable, taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,39 +34,53 @@ class GanOptions:
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
     (sigma(z)), low_rank (per pixel and a factor of --rank columns)."""
-    placement: Literal["model", "shared"] = option("model", group="sigma")
+    placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
-    gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients", static=True)
+    gradient: Literal["pathwise", "at_mean"] = option(
+        "pathwise", group="gradients", static=True, arms=("noisy",)
+    )
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
-    sigma_gradient: SigmaGradient = option("pathwise", group="gradients", static=True)
+    sigma_gradient: SigmaGradient = option(
+        "pathwise", group="gradients", static=True, arms=("learned",)
+    )
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
     noise_samples: int = option(1, within=(1, 4096), group="gradients", static=True)
     """Draws of the noise for each latent of a generator step, 1 to 4096."""
-    sigma: float = option(0.1, within=(0, LARGEST_SIGMA), group="sigma")
+    sigma: float = option(
+        0.1, within=(0, LARGEST_SIGMA), group="sigma", arms=("fixed", "scheduled")
+    )
     """Sigma of the arm fixed, first sigma of scheduled, in units of x, 0 to 1e6."""
-    sigma_last: float = option(0.01, within=(0, LARGEST_SIGMA), group="sigma")
+    sigma_last: float = option(0.01, within=(0, LARGEST_SIGMA), group="sigma", arms=("scheduled",))
     """Last sigma of scheduled, 0 to 1e6; for exponential the floor, above 0."""
     sigma_schedule: Literal["constant", "linear", "cosine", "exponential"] = option(
-        "exponential", group="sigma"
+        "exponential", group="sigma", arms=("scheduled",)
     )
     """How scheduled runs from --sigma to --sigma-last, over all --steps."""
-    sigma_start: float = option(0.1, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_start: float = option(
+        0.1, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Where learned sigmas start, inside floor and ceiling."""
-    sigma_floor: float = option(1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_floor: float = option(
+        1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Smallest learned sigma, above 0; the share of time spent at it is recorded."""
-    sigma_ceiling: float = option(10.0, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_ceiling: float = option(
+        10.0, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Largest learned sigma."""
     parameterisation: Literal["log", "softplus", "signed"] = option(
-        "log", group="sigma", static=True
+        "log", group="sigma", static=True, arms=("learned",)
     )
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
-    rank: int = option(2, within=(1, 10**6), group="sigma", static=True)
+    rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
-    entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients")
+    entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients", arms=("noisy",))
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
-    entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2, static=True)
+    entropy_burn_in: int = option(
+        5, within=(0, 1000), group="gradients", missing=2, static=True, arms=("noisy",)
+    )
     """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
     loss: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = option(
@@ -95,9 +112,11 @@ class GanOptions:
     path/to/file.py:function."""
     dropout: bool = option(True, group="networks", static=True)
     """Whether the discriminator goodfellow2014 drops units in training."""
-    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False, static=True)
     """Hidden layers of the generator mlp."""
-    discriminator_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    discriminator_widths: tuple[int, ...] = option(
+        (128, 128), group="networks", sweepable=False, static=True
+    )
     """Hidden layers of the discriminator mlp."""
     channels: int = option(64, within=(1, 4096), group="networks", static=True)
     """Channels of dcgan's largest images, in both networks; deeper layers have multiples."""
@@ -123,12 +142,16 @@ class GanOptions:
     """Of the generator."""
     discriminator_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
     """Of the discriminator. None: --learning-rate."""
-    sigma_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
+    sigma_learning_rate: float | None = option(
+        None, within=(0, 1e6), group="optimisers", arms=("learned",)
+    )
     """Of what makes sigma. None: --learning-rate. Under Adam log sigma moves by at most about this
     a step, so it times --steps bounds where sigma can get to."""
     optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
     """Of both networks."""
-    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
+    sigma_optimizer: Literal["adam", "sgd"] = option(
+        "adam", group="optimisers", static=True, arms=("learned",)
+    )
     """Of what makes sigma."""
     b1: float = option(0.5, within=(0, 1), group="optimisers", static=True)
     """Adam's decay of the first moment, 0 to 1."""
@@ -155,6 +178,7 @@ class GanOptions:
 
 SWEEPABLE = sweepable(GanOptions)
 GanSweep = sweep_type("GanSweep", GanOptions, __name__)
+GanCell = cell_type("GanCell", GanOptions, __name__)
 _QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
 
 
@@ -169,10 +193,18 @@ class GanConfig(GanOptions):
 
     sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
     """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
+    cells: Annotated[tuple[GanCell, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()  # pyright: ignore[reportInvalidTypeForm]
+    """Cells that were given one by one, instead of a sweep; see `--cells` of the command."""
+    crossing: Literal["concerned", "full"] = option("concerned", group="the run", missing="full")
+    """What --sweep crosses. concerned: an option multiplies only the arms that it concerns, so zero
+    runs once for all values of --sweep.sigma. full: every combination runs."""
     steps: int = option(2500, within=(1, 10**8), group="the run")
     """Steps of the generator, 1 to 10^8."""
     seeds: int = option(4, within=(1, 10**4), group="the run")
     """Seeds of every combination, shared by all of them, 1 to 10^4. Intervals need 3 or more."""
+    first_seed: int = option(0, within=(0, 10**6), group="the run")
+    """Number of the first of them, 0 to 10^6: --seeds 2 --first-seed 1 runs the middle two of
+    --seeds 4, to their bits."""
     seed: int = option(0, within=(0, 2**32 - 1), group="the run")
     """Root of all randomness, 0 to 4294967295."""
     evaluations: int = option(10, within=(1, 1000), group="measurements")
@@ -210,7 +242,11 @@ class GanConfig(GanOptions):
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
         check(self)
-        _check_sigmas(self)
+        check_cells(self)
+        _check_sigmas(taken(self))
+        for cell, values in each(self):
+            with cell.blamed():
+                _check_sigmas(values)
         if self.deterministic and self.replica_chunk not in (None, 1):
             raise ValueError(
                 f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "
@@ -223,9 +259,9 @@ class GanConfig(GanOptions):
             raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
 
 
-def _check_sigmas(config: GanConfig) -> None:
+def _check_sigmas(values: dict[str, tuple[Any, ...]]) -> None:
     """Floor, start and ceiling in this order, swept or not; a schedule that exists."""
-    values = check_sigmas(config)
+    check_sigmas(values)
     ends = (*values["sigma"], *values["sigma_last"])
     falling = "scheduled" in values["arm"] and "exponential" in values["sigma_schedule"]
     if falling and min(ends) <= 0:

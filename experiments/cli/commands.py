@@ -117,10 +117,10 @@ class GanCommand:
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
     cells: Path | None = None
-    """File with a list of cells, instead of --sweep: [{"name": "slow", "learning_rate": 1e-4}, ...].
+    """File with a list of cells, instead of a sweep: [{"name": "slow", "learning_rate": 1e-4}].
     Options that a cell does not name are the command's."""
     search: int | None = None
-    """Cells of each arm to draw by chance from the lists of --sweep: numbers between the least and
+    """Cells of each arm to draw by chance from the lists of a sweep: numbers between the least and
     the greatest, log-uniformly where they are above 0; of words one."""
     search_seed: int = 0
     """Root of these draws."""
@@ -156,10 +156,10 @@ class VaeCommand:
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
     cells: Path | None = None
-    """File with a list of cells, instead of --sweep: [{"name": "slow", "learning_rate": 1e-4}, ...].
+    """File with a list of cells, instead of a sweep: [{"name": "slow", "learning_rate": 1e-4}].
     Options that a cell does not name are the command's."""
     search: int | None = None
-    """Cells of each arm to draw by chance from the lists of --sweep: numbers between the least and
+    """Cells of each arm to draw by chance from the lists of a sweep: numbers between the least and
     the greatest, log-uniformly where they are above 0; of words one."""
     search_seed: int = 0
     """Root of these draws."""

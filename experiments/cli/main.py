@@ -188,7 +188,7 @@ def _cells(
     """What runs with every seed: a product of swept values, or a list of cells."""
     named = words.named(arguments)
     wanted = [one for one in ("--cells", "--search") if one in named]
-    crossed = [one for one in sorted(named) if one.startswith("--sweep.")]
+    crossed = [one for one in sorted(named) if one.startswith(flag("sweep."))]
     if "--cells" in wanted and len(both := [*wanted, *crossed]) > 1:
         raise ValueError(f"{both[0]} and {both[1]} exclude each other; give one")
     if "--search-seed" in named and "--search" not in named:

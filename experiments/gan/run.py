@@ -229,4 +229,5 @@ EXPERIMENT = Experiment(
     forecast=forecast,
     unit="replica-steps",
     concluded=gan_comparison.compare,
+    warning=records.cannot_settle,
 )

@@ -124,7 +124,7 @@ class VaeConfig(VaeOptions):
     cells: Annotated[tuple[VaeCell, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()  # pyright: ignore[reportInvalidTypeForm]
     """Cells that were given one by one, instead of a sweep; see `--cells` of the command."""
     crossing: Literal["concerned", "full"] = option("concerned", group="the run", missing="full")
-    """What --sweep crosses. concerned: an option multiplies only the arms that it concerns, so unit
+    """What a sweep crosses. concerned: an option multiplies only the arms that it concerns, so unit
     runs once for all values of --sweep.sigma. full: every combination runs."""
     steps: int = option(3000, within=(1, 10**8), group="the run")
     """Steps, 1 to 10^8."""

@@ -39,7 +39,9 @@ def made_up(directory, diverged=()):
             at = 50 if number in diverged else -1
             rows.append(tables.divergence([number], np.array([at]), STEPS))
             number += 1
-    config = {"command": "vae", "config": {"steps": STEPS}}
+    options = {"sigma_start": 0.3, "sigma_floor": 1e-3, "sigma_ceiling": 10.0}
+    options |= {"steps": STEPS, "learning_rate": 1e-3}
+    config = {"command": "vae", "config": options}
     runs.write_atomic(directory / "config.json", json.dumps(config))
     runs.write_atomic(directory / "replicas.json", json.dumps(described))
     runs.write_atomic(directory / "reference.json", json.dumps({"distances": {}}))

@@ -116,7 +116,7 @@ class Run:
         path = self.directory / "replicas.json"
         try:
             rows = [
-                {k: v for k, v in one.items() if k != "swept"} | one["swept"]
+                {k: v for k, v in one.items() if k != "swept"} | _plain(one["swept"])
                 for one in read_json(path)
             ]
             return pd.DataFrame(rows).set_index("replica").sort_index()
@@ -274,6 +274,11 @@ def _option(name: str, value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(map(str, value))
     return f"{name} {'default' if value is None else value}"
+
+
+def _plain(swept: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that can be told apart in a column: lists as tuples."""
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in swept.items()}
 
 
 def _known(claim: dict[str, Any], command: str) -> dict[str, Any]:

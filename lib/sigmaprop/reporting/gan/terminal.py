@@ -11,7 +11,7 @@ from sigmaprop.generators.scores import Comparison, Score
 from sigmaprop.metrics import METRICS, mixture_scores
 from sigmaprop.reporting.fmt import plain, short
 from sigmaprop.reporting.gan.opinions import opinions
-from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, level, ratio
+from sigmaprop.reporting.gan.words import about_intervals, about_verdicts, against, level, ratio
 from sigmaprop.reporting.terminal import titled
 from sigmaprop.runs.files import read_json
 
@@ -127,6 +127,8 @@ def _notes(
     compared = [one for one in found if one.against and one.primary is not None]
     primary = [one.primary for one in compared if one.primary is not None]
     yield about_intervals(found[0].seeds, primary)
-    if compared and not compared[0].to_zero:
-        yield f"No cell of arm zero agrees with the others: compared with {compared[0].against}"
+    other = [one for one in compared if not one.to_zero]
+    if other:
+        which = "the others" if other == compared else ", ".join(one.label for one in other)
+        yield f"No cell of arm zero agrees with {which}: compared with {against(other, '')}"
     yield from about_verdicts(compared)

@@ -43,7 +43,7 @@ class GanOptions:
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
     sigma_gradient: SigmaGradient = option(
-        "pathwise", group="gradients", static=True, arms=("learned",)
+        "pathwise", group="gradients", static=True, arms=("noisy",)
     )
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
     noise_samples: int = option(1, within=(1, 4096), group="gradients", static=True)

@@ -130,5 +130,6 @@ def _notes(
     other = [one for one in compared if not one.to_zero]
     if other:
         which = "the others" if other == compared else ", ".join(one.label for one in other)
-        yield f"No cell of arm zero agrees with {which}: compared with {against(other, '')}"
+        instead = against(other, "")
+        yield f"No cell of arm zero agrees in all else with {which}: compared with {instead}"
     yield from about_verdicts(compared)

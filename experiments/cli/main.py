@@ -205,8 +205,8 @@ def _cells(
         for one in values["cells"]:
             if twice := [name for name in cells.given(one) if flag(name) in named]:
                 raise ValueError(
-                    f"cell {one.name} has a {twice[0]} of its own, so {flag(twice[0])} would not "
-                    "reach it; leave it out, or give the cells anew with --cells"
+                    f"cell {one.name} has its own {twice[0]}, so {flag(twice[0])} would not reach "
+                    "it; leave it out, or give the cells anew with --cells"
                 )
         return {}
     return {"cells": (), "sweep": _without_overridden(values["sweep"], arguments)}

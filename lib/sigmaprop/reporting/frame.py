@@ -249,9 +249,14 @@ def label(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[st
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Options by name; those of a nested set have its name and a dot before theirs."""
+    """Options by name; those of a nested set have its name and a dot before theirs.
+
+    So have those of a list of cells, with the name of the cell between.
+    """
     found: dict[str, Any] = {}
     for name, value in config.items():
+        if name == "cells":
+            value = {one["name"]: {k: v for k, v in one.items() if k != "name"} for one in value}
         if isinstance(value, dict):
             found |= flat(value, f"{prefix}{name}.")
         else:

@@ -34,9 +34,9 @@ def setting(run: Measured) -> Iterator[str]:
     seeds = len(run.cells[0].seeds)
     yield (
         f"{data_name(config)}: {count(len(run.cells), 'cell')} x {count(seeds, 'seed')}, "
-        f"{run.steps:,} steps with batches of {config['batch_size']}, loss "
-        f"{config['loss']}, generator {config['generator']}, discriminator "
-        f"{config['discriminator']}."
+        f"{run.steps:,} steps with batches of {_any(run, 'batch_size')}, loss "
+        f"{_any(run, 'loss')}, generator {_any(run, 'generator')}, discriminator "
+        f"{_any(run, 'discriminator')}."
     )
     for placement in placements(run):
         yield _PLACEMENTS.get(placement, f"Placement {placement}.")
@@ -46,6 +46,11 @@ def setting(run: Measured) -> Iterator[str]:
         f"Held-out examples are the {split} split, {config['eval_samples']:,} generated ones "
         f"stand against them, and every score is the mean over the evaluations in {_LAST}.{kept}"
     )
+
+
+def _any(run: Measured, option: str) -> str:
+    """The values that an option takes in the cells."""
+    return " or ".join(map(str, run.taken(option)))
 
 
 def data_name(config: dict[str, Any]) -> str:

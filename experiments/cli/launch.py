@@ -47,8 +47,8 @@ class Experiment(NamedTuple):
         root: ``config -> directory`` in which a fresh run is made.
         concluded: ``run directory -> claims`` of a complete run; None where they are only printed
             when it ends.
-        warning: ``(config, plan) -> str``, what the run cannot show, told before it begins; empty
-            if nothing.
+        warning: ``config -> str``, what the run cannot show, told before it begins; empty if
+            nothing.
     """
 
     command: str
@@ -66,7 +66,7 @@ class Experiment(NamedTuple):
     unit: str = "samples"
     root: Callable[[Any], Path] = lambda config: Path("runs")
     concluded: Callable[[Path], list[Any]] | None = None
-    warning: Callable[[Any, Any], str] = lambda config, plan: ""
+    warning: Callable[[Any], str] = lambda config: ""
 
 
 def launch(
@@ -89,7 +89,7 @@ def launch(
         base, file = origin
         changed, total = configs.changes(config, base)
         terminal.say(f"{changed} of {total} options changed from {file}")
-    _warn(experiment, config, plan, terminal)
+    _warn(experiment, config, terminal)
     with _run(experiment, _fresh(experiment, config, run_dir)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
@@ -106,13 +106,13 @@ def forecast(experiment: Experiment, config: Any) -> int:
     terminal = Terminal()
     plan = _prepared(experiment, config)
     terminal.say(experiment.forecast(config, plan).sentence)
-    _warn(experiment, config, plan, terminal)
+    _warn(experiment, config, terminal)
     return 0
 
 
-def _warn(experiment: Experiment, config: Any, plan: Any, terminal: Terminal) -> None:
+def _warn(experiment: Experiment, config: Any, terminal: Terminal) -> None:
     """Says what a run that is about to begin cannot show."""
-    if warning := experiment.warning(config, plan):
+    if warning := experiment.warning(config):
         terminal.say(warning)
 
 

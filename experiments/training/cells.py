@@ -14,11 +14,13 @@ from typing import Any, ClassVar
 
 from sigmaprop.names import shown, unknown
 
-from ..options import check_ranges, flag
+from ..options import check_range, check_ranges, flag
 from .sweep import Cell, concerns, crossed, label, swept
 
 _DIGITS = 4
 """Significant digits of a number that is drawn."""
+_MOST_DRAWN = 10_000
+"""Cells of an arm."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +167,7 @@ def drawn(sweep: Any, options: type, arm: str, count: int, seed: int) -> list[di
         sweep: with the lists.
         options: a dataclass whose fields are made by `options.option`.
         arm: where the sweep has none.
-        count: cells of an arm, > 0.
+        count: cells of an arm, 1 to 10^4.
         seed: of the draws; each option's depend on its name alone.
 
     Returns:
@@ -176,8 +178,7 @@ def drawn(sweep: Any, options: type, arm: str, count: int, seed: int) -> list[di
     """
     lists = swept(sweep)
     arms = lists.pop("arm", (arm,))
-    if count < 1:
-        raise ValueError(f"--search is {count}; give 1 or more")
+    check_range("search", count, 1, _MOST_DRAWN)
     if not any(len(values) > 1 for values in lists.values()):
         raise ValueError(
             "--search draws from the lists of a sweep; give the ends of at least one option, such "

@@ -14,6 +14,7 @@ from sigmaprop.generators.settling import shortfall
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
 from ..terminal import counted
+from .cells import cells, kind_of
 from .loop import Progress
 from .sweep import Replica
 
@@ -35,11 +36,11 @@ def headline(config: Any, plan: Any) -> str:
     return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
 
 
-def cannot_settle(config: Any, plan: Any) -> str:
+def cannot_settle(config: Any) -> str:
     """Which cells learn a sigma that no end of this run can show to have settled; empty if none."""
     found = {
         cell.label: why
-        for cell in plan.cells
+        for cell in cells(config, kind_of(type(config)).of)
         if get(cell.options.arm).learns and (why := shortfall(vars(cell.options), config.steps))
     }
     if not found:

@@ -47,7 +47,7 @@ def found(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
         by_rule.setdefault(one.settling, []).append(one.label)
     by_rule.pop("", None)
     if by_rule:
-        rules = (f"{', '.join(labels)}: {rule}" for rule, labels in by_rule.items())
+        rules = (f"{' and '.join(labels)}: {rule}" for rule, labels in by_rule.items())
         yield f"Whether a learned sigma has settled: {'; '.join(rules)}."
     if "held_out_iwae" in run.ideal:
         yield (

@@ -46,7 +46,8 @@ def cannot_settle(config: Any) -> str:
     if not found:
         return ""
     first, *more = found
-    which = ", ".join((first, *more[: _MOST_TOLD - 1]))
+    mark = "; " if any("," in name for name in found) else ", "
+    which = mark.join((first, *more[: _MOST_TOLD - 1]))
     which += f" and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
     return (
         f"a sigma will not have settled in {which}: {found[first]}; raise --sigma-learning-rate or "

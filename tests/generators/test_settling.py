@@ -111,6 +111,25 @@ def test_a_sigma_that_moves_or_lies_at_a_bound_is_said_to_do_that(tmp_path):
     assert {one.settling for one in found.values()} == {""}
 
 
+def test_starts_that_agree_do_not_make_an_unclear_trend_settled(tmp_path):
+    def change(table):
+        rows = [
+            row | {"value": 0.1 * np.exp((-1) ** row["replica"] * 2e-3 * (row["step"] - 92.5))}
+            if row["metric"] == "sigma"
+            else row
+            for row in table.to_pylist()
+        ]
+        return pa.Table.from_pylist(rows, table.schema)
+
+    swept = ("sigma_start", (0.02, 0.5))
+    directory = made_up.make_run(
+        tmp_path / "run", arms=("global",), swept=swept, change=change, **REACHING
+    )
+    found = gan_comparison.compare(directory)
+    assert {one.direction for one in found} == {"unclear"}
+    assert {one.settling for one in found} == {"starts agree on 0.1 from 0.02 and 0.5"}
+
+
 def test_cells_that_differ_in_more_than_the_start_do_not_count(tmp_path):
     """Two learning rates, one start each: neither is tested by the other."""
     directory = made_up.make_run(

@@ -223,9 +223,10 @@ def _with_settling(
     if one.direction not in ("at rest", "unclear"):
         return one
     rule = settle(run, cell, {other.cell: other.sigma.value for other in found})
-    if one.direction == "at rest" and rule.settled:
-        return one._replace(direction="settled", settling=rule.sentence)
-    return one._replace(settling="" if rule.settled else rule.sentence)
+    if one.direction == "unclear":
+        return one._replace(settling=rule.of_unclear)
+    direction = "settled" if rule.settled else "at rest"
+    return one._replace(direction=direction, settling=rule.sentence)
 
 
 def _at_bound(one: Comparison) -> str:

@@ -36,6 +36,11 @@ class Settling(NamedTuple):
     settled: bool
     sentence: str
 
+    @property
+    def of_unclear(self) -> str:
+        """The sentence where it is not clear whether sigma stands still."""
+        return self.sentence.replace("settled at", "starts agree on")
+
 
 def shortfall(options: Mapping[str, Any], steps: int) -> str:
     """Why a learned sigma cannot settle in so many steps, empty if it can.

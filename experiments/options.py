@@ -33,6 +33,7 @@ def option(
     sweepable: bool = True,
     static: bool = False,
     missing: Any = None,
+    arms: tuple[str, ...] = (),
 ) -> Any:
     """A field of a config: all that is known of an option beside its name, type and help.
 
@@ -46,8 +47,10 @@ def option(
         static: whether it decides what is compiled: swept values get a program each.
         missing: its value in a config that was written before the option existed; None: the
             default.
+        arms: which it concerns, by name or by a kind of `training.sweep.KINDS`; none: all.
     """
     metadata = {"within": within, "group": group, "sweepable": sweepable, "static": static}
+    metadata["arms"] = arms
     if missing is not None:
         metadata["missing"] = missing
     if isinstance(default, type):
@@ -108,7 +111,8 @@ def own_functions(config: Any) -> dict[str, str]:
     for option in ("objective", "generator", "discriminator", "features"):
         named = getattr(config, option, ())
         swept = getattr(getattr(config, "sweep", None), option, None) or ()
-        for spec in (*((named,) if isinstance(named, str) else named), *swept):
+        listed = (getattr(cell, option, None) or "" for cell in getattr(config, "cells", ()))
+        for spec in (*((named,) if isinstance(named, str) else named), *swept, *listed):
             if is_own(spec):
                 found[spec] = f"--{option}"
     return found

@@ -30,7 +30,7 @@ from sigmaprop.generators import step as steps
 from sigmaprop.generators.gan import GanSpec, Hypers, State
 
 from ..gan import plan
-from ..gan.config import GAN_PRESETS
+from ..gan.presets import GAN_PRESETS
 from .timing import Program, Seconds, repeated
 
 LATENT, DIM, BATCH, EXAMPLES = 32, 64, 64, 2000

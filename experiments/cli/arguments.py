@@ -118,7 +118,7 @@ def _options(command: type, prefix: str, *, bare: bool) -> Iterator[tuple[str, A
     hints = typing.get_type_hints(command, include_extras=True)
     for field in dataclasses.fields(command):
         kind, marks = _unwrapped(hints[field.name])
-        if tyro.conf.Positional in marks:
+        if tyro.conf.Positional in marks or tyro.conf.Fixed in marks:
             continue
         given = [mark.name for mark in marks if getattr(mark, "name", None) is not None]
         name = (given[0] if given else field.name).replace("_", "-")

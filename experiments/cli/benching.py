@@ -3,7 +3,7 @@
 from sigmaprop.names import shortened, shown
 
 from ..options import flag
-from .commands import BenchCommand
+from .bench_commands import BenchCommand
 
 _BELONGS = {"optax_path": "estimators", "replicas": "gan", "torch_python": "gan"}
 """Options of one benchmark alone."""

@@ -12,7 +12,8 @@ import tyro
 from ..advise.config import AdviseConfig
 from ..estimators.config import EstimatorsConfig
 from ..evaluate.config import EvaluateConfig
-from ..gan.config import GAN_PRESETS, GanConfig
+from ..gan.config import GanConfig
+from ..gan.presets import GAN_PRESETS
 from ..limit.config import LimitConfig
 from ..metrics.config import MetricsConfig
 from ..penalties.config import PenaltiesConfig
@@ -123,6 +124,14 @@ class GanCommand:
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
+    cells: Path | None = None
+    """File with a list of cells, instead of a sweep: [{"name": "slow", "learning_rate": 1e-4}].
+    Options that a cell does not name are the command's."""
+    search: int | None = None
+    """Cells of each arm to draw by chance from the lists of a sweep: numbers between the least and
+    the greatest, log-uniformly where they are above 0; of words one."""
+    search_seed: int = 0
+    """Root of these draws."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
     dry_run: bool = False
@@ -154,6 +163,14 @@ class VaeCommand:
     config: Path | None = None
     """Options to start from instead: the config.json of an earlier run, or its directory. Options
     given beside it win."""
+    cells: Path | None = None
+    """File with a list of cells, instead of a sweep: [{"name": "slow", "learning_rate": 1e-4}].
+    Options that a cell does not name are the command's."""
+    search: int | None = None
+    """Cells of each arm to draw by chance from the lists of a sweep: numbers between the least and
+    the greatest, log-uniformly where they are above 0; of words one."""
+    search_seed: int = 0
+    """Root of these draws."""
     run_dir: Path | None = None
     """Directory of this run, new or empty. None: a fresh one under runs/."""
     dry_run: bool = False
@@ -371,40 +388,6 @@ class DoctorCommand:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchLimit:
-    """Time the sweep over sigma and batch size against its noise, its gradients, and other ways."""
-
-    repeats: int = 7
-    """Interleaved repeats of each measurement, >= 3; medians are reported."""
-    out: Path | None = None
-    """File for the results as JSON. None: print only."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchEstimators(BenchLimit):
-    """Time every estimator against its noise and evaluations of f, and against other libraries."""
-
-    optax_path: Path | None = None
-    """Directory that holds optax 0.2.6, the last with its monte_carlo module
-    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchGan(BenchLimit):
-    """Time steps of many GANs against the peak of their matrix products, and against PyTorch."""
-
-    replicas: tuple[int, ...] | None = None
-    """Numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
-    torch_python: Path | None = None
-    """A Python that has PyTorch. None: this one, if it does."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchMetrics(BenchLimit):
-    """Time the metrics of samples against the packages that define them (extra `peers`)."""
-
-
-@dataclasses.dataclass(frozen=True)
 class DataList:
     """List every data set: what it is, its shape, where it comes from, whether it is ready."""
 
@@ -423,23 +406,3 @@ class DataPrepare:
     """Directory of the original files, as published or compressed anew. None: download."""
     out: Path | None = None
     """Directory for the file. None: the cache, where training looks for it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchCommand:
-    """Time what the commands run against its parts, and against other ways to write it."""
-
-    what: Positional[Literal["limit", "estimators", "gan", "metrics"]]
-    """What to time: the sweep over sigma and batch size, every estimator, steps of many GANs, or
-    the metrics of samples."""
-    repeats: int = 7
-    """Interleaved repeats of each measurement, >= 3; medians are reported."""
-    out: Path | None = None
-    """File for the results as JSON. None: print only."""
-    optax_path: Path | None = None
-    """estimators: directory that holds optax 0.2.6, the last with its monte_carlo module
-    (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""
-    replicas: tuple[int, ...] | None = None
-    """gan: numbers of GANs that run side by side. None: 1 to 128, or to 4096 on an accelerator."""
-    torch_python: Path | None = None
-    """gan: a Python that has PyTorch. None: this one, if it does."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sigmaprop import runs
 
-from ..gan.config import GAN_PRESETS
+from ..gan.presets import GAN_PRESETS
 from ..limit.config import LIMIT_PRESETS
 from ..terminal import Terminal
 from . import launch, registry

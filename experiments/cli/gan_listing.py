@@ -9,7 +9,7 @@ from sigmaprop.generators import losses, networks, optimizers, parameterisation
 from sigmaprop.generators.arms import ARMS, VAE_ARMS
 from sigmaprop.metrics import METRICS, registered
 
-from ..gan.config import GAN_PRESETS
+from ..gan.presets import GAN_PRESETS
 from ..training.sweep import swept
 from ..vae.config import VAE_PRESETS
 from .listing_tables import add, table

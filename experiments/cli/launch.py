@@ -47,6 +47,8 @@ class Experiment(NamedTuple):
         root: ``config -> directory`` in which a fresh run is made.
         concluded: ``run directory -> claims`` of a complete run; None where they are only printed
             when it ends.
+        warning: ``config -> str``, what the run cannot show, told before it begins; empty if
+            nothing.
     """
 
     command: str
@@ -64,6 +66,7 @@ class Experiment(NamedTuple):
     unit: str = "samples"
     root: Callable[[Any], Path] = lambda config: Path("runs")
     concluded: Callable[[Path], list[Any]] | None = None
+    warning: Callable[[Any], str] = lambda config: ""
 
 
 def launch(
@@ -86,6 +89,7 @@ def launch(
         base, file = origin
         changed, total = configs.changes(config, base)
         terminal.say(f"{changed} of {total} options changed from {file}")
+    _warn(experiment, config, terminal)
     with _run(experiment, _fresh(experiment, config, run_dir)) as run:
         claims = _measure(experiment, config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
@@ -102,7 +106,14 @@ def forecast(experiment: Experiment, config: Any) -> int:
     terminal = Terminal()
     plan = _prepared(experiment, config)
     terminal.say(experiment.forecast(config, plan).sentence)
+    _warn(experiment, config, terminal)
     return 0
+
+
+def _warn(experiment: Experiment, config: Any, terminal: Terminal) -> None:
+    """Says what a run that is about to begin cannot show."""
+    if warning := experiment.warning(config):
+        terminal.say(warning)
 
 
 def resume(experiment: Experiment, directory: Path) -> int:

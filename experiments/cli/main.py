@@ -21,9 +21,10 @@ from sigmaprop.names import shortened, shown, unknown
 from .. import streams
 from ..advise.config import AdviseConfig
 from ..options import flag, own_functions
+from ..training import cells
 from ..training.sweep import swept
 from . import arguments as words
-from . import benching, commands
+from . import bench_commands, benching, commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
 from .presets import ENTRIES
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
@@ -176,9 +177,39 @@ def _experiment(name: str, arguments: list[str]) -> int:
     given = words.parse(command, arguments, default=default, name=name)
     values = dict(vars(getattr(given, name)))
     if "sweep" in values:
-        values["sweep"] = refuse(lambda: _without_overridden(values["sweep"], arguments))
+        values |= refuse(lambda: _cells(config, given, values, arguments))
     checked = refuse(lambda: config(**values))
     return _launch(name, checked, given, base, origin)
+
+
+def _cells(
+    config: type, given: Any, values: dict[str, Any], arguments: list[str]
+) -> dict[str, Any]:
+    """What runs with every seed: a product of swept values, or a list of cells."""
+    named = words.named(arguments)
+    wanted = [one for one in ("--cells", "--search") if one in named]
+    crossed = [one for one in sorted(named) if one.startswith(flag("sweep."))]
+    if "--cells" in wanted and len(both := [*wanted, *crossed]) > 1:
+        raise ValueError(f"{both[0]} and {both[1]} exclude each other; give one")
+    if "--search-seed" in named and "--search" not in named:
+        raise ValueError("--search-seed means nothing without --search; give both or neither")
+    none = type(values["sweep"])()
+    if given.cells is not None:
+        return {"cells": cells.parse(cells.read(given.cells), config), "sweep": none}
+    if given.search is not None:
+        sweep = _without_overridden(values["sweep"], arguments)
+        kind, seed = cells.kind_of(config).of, given.search_seed
+        found = cells.drawn(sweep, kind, values["arm"], given.search, seed)
+        return {"cells": cells.parse(found, config), "sweep": none}
+    if values["cells"] and not crossed:  # of an earlier run
+        for one in values["cells"]:
+            if twice := [name for name in cells.given(one) if flag(name) in named]:
+                raise ValueError(
+                    f"cell {one.name} has its own {twice[0]}, so {flag(twice[0])} would not reach "
+                    "it; leave it out, or give the cells anew with --cells"
+                )
+        return {}
+    return {"cells": (), "sweep": _without_overridden(values["sweep"], arguments)}
 
 
 def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
@@ -334,7 +365,7 @@ def _doctor(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    command = words.parse(commands.BenchCommand, arguments, name="bench")
+    command = words.parse(bench_commands.BenchCommand, arguments, name="bench")
     refuse(lambda: benching.check(command))
     start_jax()
     return report_user_errors(lambda: benching.run(command))
@@ -349,10 +380,10 @@ _OF_A_NAME = (
 )
 """Errors that another name on the command line would mend."""
 _KINDS: dict[tuple[str, ...], type] = {
-    ("bench", "limit"): commands.BenchLimit,
-    ("bench", "estimators"): commands.BenchEstimators,
-    ("bench", "gan"): commands.BenchGan,
-    ("bench", "metrics"): commands.BenchMetrics,
+    ("bench", "limit"): bench_commands.BenchLimit,
+    ("bench", "estimators"): bench_commands.BenchEstimators,
+    ("bench", "gan"): bench_commands.BenchGan,
+    ("bench", "metrics"): bench_commands.BenchMetrics,
     ("data", "list"): commands.DataList,
     ("data", "prepare"): commands.DataPrepare,
 }
@@ -374,7 +405,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "compare": (commands.CompareCommand, _compare),
     "replay": (commands.ReplayCommand, _replay),
     "report": (commands.ReportCommand, _report),
-    "bench": (commands.BenchCommand, _bench),
+    "bench": (bench_commands.BenchCommand, _bench),
     "doctor": (commands.DoctorCommand, _doctor),
 }
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ..estimators.config import ESTIMATORS_PRESETS, EstimatorsConfig
 from ..evaluate.config import EVALUATE_PRESETS, EvaluateConfig
-from ..gan.config import GAN_PRESETS, GanConfig
+from ..gan.config import GanConfig
+from ..gan.presets import GAN_PRESETS
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..metrics.config import METRICS_PRESETS, MetricsConfig
 from ..penalties.config import PENALTIES_PRESETS, PenaltiesConfig

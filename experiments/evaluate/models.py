@@ -1,7 +1,7 @@
 """The finished replicas of a run, whatever trained them: how examples are drawn and decoded."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from sigmaprop.runs.arrays import load_tree
 from ..gan.config import GanConfig
 from ..gan.plan import hypers as gan_hypers
 from ..gan.plan import prepare as prepare_gan
+from ..training.groups import seed_numbers
 from ..training.loop import model_name
 from ..vae.config import VaeConfig
 from ..vae.plan import hypers as vae_hypers
@@ -78,7 +79,7 @@ class Source(NamedTuple):
         directory: of it.
         config: its options.
         dataset: what it trained on.
-        splits: of each seed.
+        splits: of each seed, by its number.
         groups: makes the models, one after the other.
         num_groups: how many programs there are.
     """
@@ -86,7 +87,7 @@ class Source(NamedTuple):
     directory: Path
     config: Any
     dataset: Dataset
-    splits: tuple[Splits, ...]
+    splits: Mapping[int, Splits]
     groups: Callable[[], Iterator[Model]]
     num_groups: int
 
@@ -115,7 +116,8 @@ def load(directory: Path) -> Source:
             )
     make = _gan if command == "gan" else _vae
     groups = functools.partial(make, directory, config, plan)
-    return Source(directory, config, plan.dataset, plan.splits, groups, len(plan.groups))
+    splits = dict(zip(seed_numbers(config), plan.splits, strict=True))
+    return Source(directory, config, plan.dataset, splits, groups, len(plan.groups))
 
 
 def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:

@@ -13,9 +13,9 @@ import functools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,16 +33,33 @@ from sigmaprop.runs.files import atomic
 from .. import progress as bars
 from ..options import own_functions
 from ..terminal import Terminal
+from ..training.cells import parse
 from ..training.records import total_work
-from .config import GAN_PRESETS, GanConfig
-from .plan import prepare
+from .config import GanConfig
+from .plan import Group, prepare
+from .presets import GAN_PRESETS
 from .run import run
 from .run import write_report as write
 
 PRESET = next(iter(GAN_PRESETS.values()))
 """What `sigmaprop gan` starts from."""
-_FIXED = ("dataset", "sweep", "arm")
+_FIXED = ("dataset", "sweep", "cells", "arm")
 """Options that `train` gives itself."""
+_ARMS = ("zero", "fixed", "global")
+
+
+class Program(NamedTuple):
+    """Replicas that were trained side by side.
+
+    Attributes:
+        spec: the networks, and what else these replicas share.
+        replicas: their numbers in ``Training.run.replicas``. [R]
+        state: of each after the last step, arrays of leading axis R.
+    """
+
+    spec: GanSpec
+    replicas: tuple[int, ...]
+    state: State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +68,42 @@ class Training:
 
     Attributes:
         run: as `sigmaprop.load` gives it: config, environment, claims, replicas, and what follows.
-        spec: the networks, and what else all replicas share.
-        state: of every replica after the last step, arrays of leading axis R, in the order of
-            ``run.replicas``: the seeds of the first arm, then those of the second.
+        programs: one, or more where cells differ in networks, loss or batch size.
     """
 
     run: frame.Run
-    spec: GanSpec
-    state: State
+    programs: tuple[Program, ...]
+
+    @property
+    def spec(self) -> GanSpec:
+        """The networks, and what else all replicas share.
+
+        Raises:
+            ValueError: there are several programs.
+        """
+        return self._only.spec
+
+    @property
+    def state(self) -> State:
+        """Of every replica after the last step, arrays of leading axis R, ordered as replicas.
+
+        ``run.replicas`` begins with the seeds of the first arm or cell.
+
+        Raises:
+            ValueError: there are several programs.
+        """
+        return self._only.state
+
+    @property
+    def _only(self) -> Program:
+        """The program of all replicas."""
+        only, *more = self.programs
+        if more:
+            raise ValueError(
+                f"the cells of this training are {len(self.programs)} programs, each with a spec "
+                "and states of its own; read Training.programs"
+            )
+        return only
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -87,7 +132,8 @@ def train(
     *,
     generator: str | Pair = "mlp",
     discriminator: str | Pair = "mlp",
-    arms: Sequence[str] = ("zero", "fixed", "global"),
+    arms: Sequence[str] | None = None,
+    cells: Sequence[Mapping[str, Any]] | None = None,
     seeds: int = 4,
     steps: int = 1000,
     run_dir: Path | str | None = None,
@@ -105,8 +151,11 @@ def train(
         generator: a name of `sigmaprop list`, ``path/to/file.py:function``, or a pair of pure
             functions ``init(key) -> params``, ``apply(params, z [B, Z]) -> x [B, ...]``.
         discriminator: the same, with ``apply(params, x [B, ...]) -> logits [B]``.
-        arms: where sigma comes from; see `sigmaprop list`.
-        seeds: of each arm, shared by all. Intervals need 3 or more.
+        arms: where sigma comes from; see `sigmaprop list`. None: zero, fixed and global.
+        cells: instead of ``arms`` any list of treatments, each a name and options of its own, such
+            as ``{"name": "narrow", "arm": "global", "widths": (32, 32)}``; options that a cell
+            does not name are those given beside. Names and files stand for networks here.
+        seeds: of each arm or cell, shared by all. Intervals need 3 or more.
         steps: of the generator; 2500 is the command's own.
         run_dir: keeps the run there, and the examples beside it; None: in a temporary directory,
             which goes with ``Training.run``.
@@ -119,7 +168,7 @@ def train(
     """
     if run_dir is not None:
         own = {"generator": generator, "discriminator": discriminator}
-        own |= {"arms": arms, "seeds": seeds, "steps": steps}
+        own |= {"arms": arms, "cells": cells, "seeds": seeds, "steps": steps}
         return _train(x, Path(run_dir), own, options, verbose)
     folder = tempfile.mkdtemp(prefix="sigmaprop-")
     forget = functools.partial(shutil.rmtree, folder, ignore_errors=True)
@@ -129,6 +178,7 @@ def train(
             generator=generator,
             discriminator=discriminator,
             arms=arms,
+            cells=cells,
             seeds=seeds,
             steps=steps,
             run_dir=Path(folder, "run"),
@@ -156,9 +206,15 @@ def _train(
         told = stack.enter_context(_progress(verbose, total_work(config, plan)))
         own_sources.save(record, own_functions(config))
         run(config, plan, record, told, finished=states.append)
-    num = len(plan.replicas)
-    state = jax.tree.map(lambda leaf: leaf[:num], jax.device_get(states[0]))
-    return Training(frame.load(directory), plan.groups[0].spec, state)
+    programs = (_program(*both) for both in zip(plan.groups, states, strict=True))
+    return Training(frame.load(directory), tuple(programs))
+
+
+def _program(group: Group, state: State) -> Program:
+    """A group and its last state, without the rows that fill up devices."""
+    numbers = tuple(replica.number for replica in group.replicas)
+    own = jax.tree.map(lambda leaf: leaf[: len(numbers)], jax.device_get(state))
+    return Program(group.spec, numbers, own)
 
 
 def _write_examples(directory: Path, x: Any) -> Path:
@@ -182,10 +238,16 @@ def _config(dataset: str, own: dict[str, Any], options: dict[str, Any]) -> GanCo
                 f"train has no option {name}; {hint}The options are those of sigmaprop gan, which "
                 "sigmaprop gan --help-all lists"
             )
-    arms = own.pop("arms")
+    arms, cells = own.pop("arms"), own.pop("cells")
     if isinstance(arms, str):
         raise ValueError(f"arms is {arms!r}; give a list of names, such as ({arms!r},)")
-    fixed = {"dataset": dataset, "sweep": {"arm": list(arms)}}
+    if cells is not None and arms is not None:
+        raise ValueError("arms and cells exclude each other: a cell names its arm; give one")
+    fixed: dict[str, Any] = {"dataset": dataset, "sweep": {}, "cells": ()}
+    if cells is None:
+        fixed["sweep"] = {"arm": list(_ARMS if arms is None else arms)}
+    else:
+        fixed["cells"] = parse(cells, GanConfig)
     return configs.from_values(GanConfig, base | options | own | fixed)
 
 

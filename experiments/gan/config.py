@@ -5,13 +5,16 @@ experiment is prepared.
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from sigmaprop.data.options import DataOptions
 from sigmaprop.names import shown
 
 from ..options import LARGEST_SIGMA, Arm, SigmaGradient, option
-from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable
+from ..training.cells import cell_type, check_cells, each
+from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable, taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,44 +34,58 @@ class GanOptions:
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
     (sigma(z)), low_rank (per pixel and a factor of --rank columns)."""
-    placement: Literal["model", "shared"] = option("model", group="sigma")
+    placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
     sigma_player: Literal["generator", "discriminator"] = option(
-        "generator", group="sigma", static=True
+        "generator", group="sigma", static=True, arms=("noisy",)
     )
     """Who moves a shared sigma: the generator, so that less can be told apart, or the
     discriminator, so that more can (Spread Divergence)."""
-    gradient: Literal["pathwise", "at_mean"] = option("pathwise", group="gradients", static=True)
+    gradient: Literal["pathwise", "at_mean"] = option(
+        "pathwise", group="gradients", static=True, arms=("noisy",)
+    )
     """Where the generator differentiates the discriminator: at x, or at the mean although the
     discriminator sees x."""
-    sigma_gradient: SigmaGradient = option("pathwise", group="gradients", static=True)
+    sigma_gradient: SigmaGradient = option(
+        "pathwise", group="gradients", static=True, arms=("noisy",)
+    )
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
     noise_samples: int = option(1, within=(1, 4096), group="gradients", static=True)
     """Draws of the noise for each latent of a generator step, 1 to 4096."""
-    sigma: float = option(0.1, within=(0, LARGEST_SIGMA), group="sigma")
+    sigma: float = option(
+        0.1, within=(0, LARGEST_SIGMA), group="sigma", arms=("fixed", "scheduled")
+    )
     """Sigma of the arm fixed, first sigma of scheduled, in units of x, 0 to 1e6."""
-    sigma_last: float = option(0.01, within=(0, LARGEST_SIGMA), group="sigma")
+    sigma_last: float = option(0.01, within=(0, LARGEST_SIGMA), group="sigma", arms=("scheduled",))
     """Last sigma of scheduled, 0 to 1e6; for exponential the floor, above 0."""
     sigma_schedule: Literal["constant", "linear", "cosine", "exponential"] = option(
-        "exponential", group="sigma"
+        "exponential", group="sigma", arms=("scheduled",)
     )
     """How scheduled runs from --sigma to --sigma-last, over all --steps."""
-    sigma_start: float = option(0.1, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_start: float = option(
+        0.1, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Where learned sigmas start, inside floor and ceiling."""
-    sigma_floor: float = option(1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_floor: float = option(
+        1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Smallest learned sigma, above 0; the share of time spent at it is recorded."""
-    sigma_ceiling: float = option(10.0, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_ceiling: float = option(
+        10.0, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Largest learned sigma."""
     parameterisation: Literal["log", "softplus", "signed"] = option(
-        "log", group="sigma", static=True
+        "log", group="sigma", static=True, arms=("learned",)
     )
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
-    rank: int = option(2, within=(1, 10**6), group="sigma", static=True)
+    rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
-    entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients")
+    entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients", arms=("noisy",))
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
-    entropy_burn_in: int = option(5, within=(0, 1000), group="gradients", missing=2, static=True)
+    entropy_burn_in: int = option(
+        5, within=(0, 1000), group="gradients", missing=2, static=True, arms=("noisy",)
+    )
     """Moves of each of its chains before the two that count, 0 to 1000. Chains start at the latent
     that made x, and what has not left it, (1 - acceptance)^moves or more, biases the gradient."""
     loss: Literal[
@@ -120,14 +137,18 @@ class GanOptions:
     resnet, or your own, path/to/file.py:function."""
     dropout: bool = option(True, group="networks", static=True)
     """Whether the discriminator goodfellow2014 drops units in training."""
-    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False, static=True)
     """Hidden layers of the generator mlp; of residual one for each block, all the same."""
-    discriminator_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    discriminator_widths: tuple[int, ...] = option(
+        (128, 128), group="networks", sweepable=False, static=True
+    )
     """Hidden layers of the discriminator mlp; of residual one for each block, all the same."""
-    waves: tuple[float, ...] = option((), within=(1e-6, 1e6), group="networks", sweepable=False)
+    waves: tuple[float, ...] = option(
+        (), within=(1e-6, 1e6), group="networks", sweepable=False, static=True
+    )
     """Frequencies f: the generator residual sees the sine and cosine of 2 pi f z too."""
     discriminator_waves: tuple[float, ...] = option(
-        (), within=(1e-6, 1e6), group="networks", sweepable=False
+        (), within=(1e-6, 1e6), group="networks", sweepable=False, static=True
     )
     """Frequencies f: the discriminator residual sees the sine and cosine of 2 pi f x too."""
     channels: int = option(64, within=(1, 4096), group="networks", static=True)
@@ -155,12 +176,16 @@ class GanOptions:
     """Of the generator."""
     discriminator_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
     """Of the discriminator. None: --learning-rate."""
-    sigma_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
+    sigma_learning_rate: float | None = option(
+        None, within=(0, 1e6), group="optimisers", arms=("learned",)
+    )
     """Of what makes sigma. None: --learning-rate. Under Adam log sigma moves by at most about this
     a step, so it times --steps bounds where sigma can get to."""
     optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
     """Of both networks."""
-    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
+    sigma_optimizer: Literal["adam", "sgd"] = option(
+        "adam", group="optimisers", static=True, arms=("learned",)
+    )
     """Of what makes sigma."""
     b1: float = option(0.5, within=(0, 1), group="optimisers", static=True)
     """Adam's decay of the first moment, 0 to 1."""
@@ -201,10 +226,11 @@ class GanOptions:
 
 SWEEPABLE = sweepable(GanOptions)
 GanSweep = sweep_type("GanSweep", GanOptions, __name__)
-_QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
+GanCell = cell_type("GanCell", GanOptions, __name__)
+QUICK_ARMS = ("zero", "fixed", "global", "per_pixel")
 
 
-def _arms(*names: str) -> Sweep:
+def arms(*names: str) -> Sweep:
     """A sweep over arms."""
     return GanSweep(arm=names)  # pyright: ignore[reportCallIssue]
 
@@ -213,12 +239,20 @@ def _arms(*names: str) -> Sweep:
 class GanConfig(GanOptions):
     """Train GAN generators in every treatment of sigma, many replicas in one compiled program."""
 
-    sweep: GanSweep = dataclasses.field(default_factory=lambda: _arms(*_QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
+    sweep: GanSweep = dataclasses.field(default_factory=lambda: arms(*QUICK_ARMS))  # pyright: ignore[reportInvalidTypeForm]
     """Options to give several values at once, such as `--sweep.arm zero fixed global`."""
+    cells: Annotated[tuple[GanCell, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()  # pyright: ignore[reportInvalidTypeForm]
+    """Cells that were given one by one, instead of a sweep; see `--cells` of the command."""
+    crossing: Literal["concerned", "full"] = option("concerned", group="the run", missing="full")
+    """What a sweep crosses. concerned: an option multiplies only the arms that it concerns, so zero
+    runs once for all values of --sweep.sigma. full: every combination runs."""
     steps: int = option(2500, within=(1, 10**8), group="the run")
     """Steps of the generator, 1 to 10^8."""
     seeds: int = option(4, within=(1, 10**4), group="the run")
     """Seeds of every combination, shared by all of them, 1 to 10^4. Intervals need 3 or more."""
+    first_seed: int = option(0, within=(0, 10**6), group="the run")
+    """Number of the first of them, 0 to 10^6: --seeds 2 --first-seed 1 runs the middle two of
+    --seeds 4, to their bits."""
     seed: int = option(0, within=(0, 2**32 - 1), group="the run")
     """Root of all randomness, 0 to 4294967295."""
     evaluations: int = option(10, within=(1, 1000), group="measurements")
@@ -256,7 +290,11 @@ class GanConfig(GanOptions):
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
         check(self)
-        _check_sigmas(self)
+        check_cells(self)
+        _check_sigmas(taken(self))
+        for cell, values in each(self):
+            with cell.blamed():
+                _check_sigmas(values)
         if self.deterministic and self.replica_chunk not in (None, 1):
             raise ValueError(
                 f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "
@@ -269,9 +307,9 @@ class GanConfig(GanOptions):
             raise ValueError(f"--gap-sigmas holds {wrong}; each must be above 0, up to 1e6")
 
 
-def _check_sigmas(config: GanConfig) -> None:
+def _check_sigmas(values: dict[str, tuple[Any, ...]]) -> None:
     """Floor, start and ceiling in this order, swept or not; a schedule that exists."""
-    values = check_sigmas(config)
+    check_sigmas(values)
     ends = (*values["sigma"], *values["sigma_last"])
     falling = "scheduled" in values["arm"] and "exponential" in values["sigma_schedule"]
     if falling and min(ends) <= 0:
@@ -279,151 +317,3 @@ def _check_sigmas(config: GanConfig) -> None:
             "--sigma-schedule exponential runs between positive sigmas; give --sigma and "
             "--sigma-last above 0"
         )
-
-
-_R3 = GanConfig(
-    generator="residual",
-    discriminator="residual",
-    activation="leaky_relu",
-    widths=(64, 64),
-    discriminator_widths=(64, 64),
-    latent_dim=2,
-    latent="uniform",
-    loss="relativistic",
-    batch_size=128,
-    b1=0.0,
-    b2=0.9,
-    b2_last=0.99,
-    learning_rate=3e-3,
-    learning_rate_fall=100.0,
-    warm_up=100,
-    ema_decay=0.9999,
-    ema_half_life=0.05,
-)
-"""Pairs, R1 and R2, Adam with a lengthening memory, residual networks (arXiv 2501.05441)."""
-_PERIODS = tuple(round(count / 12**0.5, 6) for count in (1, 2, 4, 8))
-"""Frequencies of 1, 2, 4 and 8 waves over the range of a uniform latent, 2 sqrt 3."""
-_R3_IMAGES: dict[str, Any] = {
-    "latent": "normal",
-    "learning_rate": 1e-3,
-    "learning_rate_fall": 10.0,
-    "penalty_fall": 10.0,
-}
-
-GAN_PRESETS = {
-    "digits": GanConfig(r1=0.1),
-    "demo": GanConfig(r1=0.1, steps=400, gap_evaluations=1, gap_samples=1024),
-    "ring": GanConfig(
-        dataset="ring",
-        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
-        latent_dim=8,
-        batch_size=128,
-        sigma=0.01,
-        sigma_start=0.05,
-        r1=0.1,
-        steps=6000,
-        eval_samples=2500,
-    ),
-    "grid": GanConfig(
-        dataset="grid",
-        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
-        latent_dim=8,
-        batch_size=128,
-        sigma=0.05,
-        sigma_start=0.2,
-        r1=0.1,
-        steps=10_000,
-        eval_samples=2500,
-    ),
-    "fashion": GanConfig(
-        dataset="fashion_mnist",
-        data=DataOptions(symmetric=True),
-        sweep=_arms(*_QUICK_ARMS),
-        generator="dcgan",
-        discriminator="dcgan",
-        channels=32,
-        latent_dim=64,
-        r1=1.0,
-        sigma=0.1,
-        steps=20_000,
-        seeds=3,
-        gap_samples=256,
-        metrics_every=50,
-    ),
-    "r3_digits": dataclasses.replace(
-        _R3,
-        **_R3_IMAGES,
-        widths=(128, 128),
-        discriminator_widths=(128, 128),
-        latent_dim=16,
-        r1=3.0,
-        r2=3.0,
-        steps=1500,
-    ),
-    "r3_ring": dataclasses.replace(
-        _R3,
-        dataset="ring",
-        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
-        waves=_PERIODS[:3],
-        sigma=0.01,
-        sigma_start=0.05,
-        r1=0.2,
-        r2=0.2,
-        penalty_fall=200.0,
-        steps=10_000,
-        eval_samples=2500,
-    ),
-    "r3_grid": dataclasses.replace(
-        _R3,
-        dataset="grid",
-        sweep=_arms("zero", "fixed", "global", "heteroscedastic"),
-        waves=_PERIODS,
-        discriminator_waves=(0.125, 0.25, 0.5),
-        sigma=0.05,
-        sigma_start=0.2,
-        r1=1.6,
-        r2=1.6,
-        penalty_fall=50.0,
-        steps=13_000,
-        eval_samples=2500,
-    ),
-    "r3_fashion": dataclasses.replace(
-        _R3,
-        **(_R3_IMAGES | {"learning_rate": 5e-4}),
-        dataset="fashion_mnist",
-        data=DataOptions(symmetric=True),
-        generator="resnet",
-        discriminator="resnet",
-        channels=32,
-        latent_dim=64,
-        batch_size=64,
-        r1=1.0,
-        r2=1.0,
-        steps=20_000,
-        seeds=3,
-        gap_samples=256,
-        metrics_every=50,
-    ),
-    "goodfellow2014": GanConfig(
-        dataset="mnist",
-        sweep=_arms("zero"),
-        generator="goodfellow2014",
-        discriminator="goodfellow2014",
-        output="sigmoid",
-        latent_dim=100,
-        latent="uniform",
-        batch_size=100,
-        optimizer="sgd",
-        learning_rate=0.1,
-        learning_rate_decay=1.000004,
-        learning_rate_smallest=1e-6,
-        momentum=0.5,
-        momentum_last=0.7,
-        momentum_steps=125_000,
-        ema_decay=0.0,
-        gap_samples=256,
-        steps=50_000,
-        seeds=3,
-        metrics_every=100,
-    ),
-}

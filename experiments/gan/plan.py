@@ -35,8 +35,9 @@ from sigmaprop.metrics import mmd
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
-from ..training.groups import grouped, in_order, training_rows
-from ..training.sweep import Cell, Replica, cells
+from ..training.cells import cells
+from ..training.groups import grouped, in_order, seed_numbers, training_rows
+from ..training.sweep import Cell, Replica
 from .config import GanConfig, GanOptions
 
 _CONVOLUTIONAL = ("dcgan", "resnet")
@@ -54,7 +55,8 @@ class Group(NamedTuple):
     @property
     def firsts(self) -> list[int]:
         """Rows of the first seed of every cell: the gap is measured there."""
-        return [row for row, replica in enumerate(self.replicas) if replica.seed == 0]
+        first = min(replica.seed for replica in self.replicas)
+        return [row for row, replica in enumerate(self.replicas) if replica.seed == first]
 
 
 class Plan(NamedTuple):
@@ -62,9 +64,9 @@ class Plan(NamedTuple):
 
     Attributes:
         dataset: what is trained on.
-        cells: in the order of the sweep.
+        cells: in the order of the sweep or list.
         groups: one program each.
-        splits: of each seed's number; one and the same where they are not redrawn.
+        splits: of each seed; one and the same where they are not redrawn.
         squared_bandwidths: of the MMD's kernels, from the training rows of each split, [S, J].
     """
 
@@ -88,11 +90,13 @@ def prepare(config: GanConfig) -> Plan:
     """
     found = cells(config, GanOptions)
     for cell in found:  # before anything is loaded
-        _check_cell(cell.options)
+        with cell.blamed():
+            _check_cell(cell.options)
     dataset = _load(config)
     for cell in found:
-        _check_against(cell.options, dataset)
-    shared = grouped(found, config.seeds, operator.attrgetter(*_STATIC))
+        with cell.blamed():
+            _check_against(cell.options, dataset)
+    shared = grouped(found, seed_numbers(config), operator.attrgetter(*_STATIC))
     groups = (Group(make_spec(own, dataset), own) for own in shared)
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))

@@ -92,13 +92,13 @@ def compile_group(
     own = config.redraw_split
     each, held_out = [], []
     for replica in group.replicas:
-        split = plan.splits[replica.seed]
+        split = plan.splits[replica.seed - config.first_seed]
         rows = split.train if own else None
         each.append(hypers(replica, group.spec, config.steps, root, rows))
         held_out.append(
             HeldOut(
                 jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
-                jnp.asarray(plan.squared_bandwidths[replica.seed]),
+                jnp.asarray(plan.squared_bandwidths[replica.seed - config.first_seed]),
             )
         )
     train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]

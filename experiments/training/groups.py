@@ -18,12 +18,17 @@ class HasReplicas(Protocol):
         ...
 
 
+def seed_numbers(config: Any) -> range:
+    """The numbers of a run's seeds."""
+    return range(config.first_seed, config.first_seed + config.seeds)
+
+
 def grouped(
-    found: Sequence[Cell], seeds: int, key: Callable[[Any], Hashable]
+    found: Sequence[Cell], seeds: Sequence[int], key: Callable[[Any], Hashable]
 ) -> list[tuple[Replica, ...]]:
     """Every cell with every seed, numbered in this order; together where ``key`` gives the same."""
     groups: dict[Hashable, list[Replica]] = {}
-    for number, (cell, seed) in enumerate(itertools.product(found, range(seeds))):
+    for number, (cell, seed) in enumerate(itertools.product(found, seeds)):
         groups.setdefault(key(cell.options), []).append(Replica(number, cell, seed))
     return [tuple(group) for group in groups.values()]
 
@@ -36,7 +41,7 @@ def in_order(groups: Iterable[HasReplicas]) -> tuple[Replica, ...]:
 
 def training_rows(config: Any, dataset: data.Dataset) -> Iterator[data.Splits]:
     """The splits of each seed's number: redrawn where the config says so, else one and the same."""
-    for seed in range(config.seeds):
+    for seed in seed_numbers(config):
         if config.redraw_split:
             yield data.redraw(dataset, config.seed * 10_007 + seed)
         else:

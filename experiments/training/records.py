@@ -9,15 +9,19 @@ import numpy as np
 
 from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset
-from sigmaprop.generators.arms import Arm
+from sigmaprop.generators.arms import Arm, get
+from sigmaprop.generators.settling import shortfall
 from sigmaprop.runs.files import atomic, exists, read_json, write_json
 
 from ..terminal import counted
+from .cells import cells, kind_of
 from .loop import Progress
 from .sweep import Replica
 
 SHOWN = 64
 """Examples of each replica that are kept for pictures."""
+_MOST_TOLD = 4
+"""Cells that a warning names."""
 
 
 def total_work(config: Any, plan: Any) -> int:
@@ -30,6 +34,25 @@ def headline(config: Any, plan: Any) -> str:
     sizes = f"{counted(len(plan.cells), 'cell')} x {counted(config.seeds, 'seed')}"
     programs = counted(len(plan.groups), "program")
     return f"{config.dataset}: {sizes} in {programs}, {config.steps:,} steps each"
+
+
+def cannot_settle(config: Any) -> str:
+    """Which cells learn a sigma that no end of this run can show to have settled; empty if none."""
+    found = {
+        cell.label: why
+        for cell in cells(config, kind_of(type(config)).of)
+        if get(cell.options.arm).learns and (why := shortfall(vars(cell.options), config.steps))
+    }
+    if not found:
+        return ""
+    first, *more = found
+    mark = "; " if any("," in name for name in found) else ", "
+    which = mark.join((first, *more[: _MOST_TOLD - 1]))
+    which += f" and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+    return (
+        f"a sigma will not have settled in {which}: {found[first]}; raise --sigma-learning-rate or "
+        "--steps, or bring --sigma-floor and --sigma-ceiling nearer"
+    )
 
 
 def begin(directory: runs.Run, plan: Any, arms: Mapping[str, Arm], progress: Progress) -> None:

@@ -1,17 +1,31 @@
 """Sweeps: values of options to cross with each other, and the replicas that come of them.
 
-Like every ``config.py``, this module imports nothing heavy.
+Cells that are given one by one are in `cells`. Like every ``config.py``, this module imports
+nothing heavy.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import types
 import typing
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from sigmaprop.generators import arms
+from sigmaprop.generators.arms import Arm
+
 from ..options import check_list, check_ranges
+
+KINDS: dict[str, Callable[[Arm], bool]] = {
+    "noisy": lambda arm: arm.learns or arm.given != "nothing",
+    "learned": lambda arm: arm.learns,
+    "bounded": lambda arm: arm.learns or arm.given == "batch",
+}
+"""Kinds of arms that an option may concern, beside those that it names: all whose sigma is not 0,
+those that learn it, those that keep it between floor and ceiling."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +34,32 @@ class Sweep:
 
 
 class Cell(NamedTuple):
-    """A combination of swept values.
+    """A combination of swept values, or one that was given by itself.
 
     Attributes:
-        number: its place in the order of the sweep.
-        values: the swept options and their values here.
+        number: its place in the order of the sweep or list.
+        values: the options that differ between cells and concern its arm, and their values here.
         options: all options.
+        name: of one that was given by itself.
     """
 
     number: int
     values: dict[str, Any]
     options: Any
+    name: str = ""
 
     @property
     def label(self) -> str:
-        """What to call it: its arm, then what else is swept."""
-        rest = [f"{name}={value}" for name, value in self.values.items() if name != "arm"]
-        return ", ".join([self.options.arm, *rest])
+        """What to call it: its name, or its arm and what else is swept."""
+        return self.name or label(self.options.arm, self.values)
+
+    @contextlib.contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Names the cell, where it was given by itself, in errors about its options."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"cell {self.name}: {error}" if self.name else str(error)) from error
 
 
 class Replica(NamedTuple):
@@ -45,12 +68,25 @@ class Replica(NamedTuple):
     Attributes:
         number: row of the replica in tables, in the order of cells, then seeds.
         cell: its options.
-        seed: number of its seed, 0, 1, ...; replicas of one number are paired.
+        seed: number of its seed; replicas of one number are paired.
     """
 
     number: int
     cell: Cell
     seed: int
+
+
+def label(arm: str, values: dict[str, Any]) -> str:
+    """What to call a combination: its arm, then what else is swept."""
+    rest = [f"{name}={value}" for name, value in values.items() if name != "arm"]
+    return ", ".join([arm, *rest])
+
+
+def concerns(options: type, name: str, arm: str) -> bool:
+    """Whether an option can change a number of an arm."""
+    (named,) = (one.metadata["arms"] for one in dataclasses.fields(options) if one.name == name)
+    kinds = [KINDS[one] for one in named if one in KINDS]
+    return not named or arm in named or any(kind(arms.get(arm)) for kind in kinds)
 
 
 def sweepable(options: type) -> tuple[str, ...]:
@@ -96,16 +132,15 @@ def check(config: Any) -> None:
         check_ranges(type(config), values)
 
 
-def check_sigmas(config: Any) -> dict[str, tuple[Any, ...]]:
-    """Checks that floor, start and ceiling lie in this order, swept or not.
+def check_sigmas(values: dict[str, tuple[Any, ...]]) -> None:
+    """Checks that floor, start and ceiling lie in this order.
 
-    Returns:
-        Of every option the values that it takes.
+    Args:
+        values: of every option those that it takes.
 
     Raises:
         ValueError: they do not.
     """
-    values = {**{name: (value,) for name, value in vars(config).items()}, **swept(config.sweep)}
     floor, ceiling = max(values["sigma_floor"]), min(values["sigma_ceiling"])
     if floor >= ceiling:
         raise ValueError(
@@ -117,19 +152,46 @@ def check_sigmas(config: Any) -> dict[str, tuple[Any, ...]]:
                 f"--sigma-start {start:g} lies outside --sigma-floor {floor:g} and "
                 f"--sigma-ceiling {ceiling:g}; move one of them"
             )
-    return values
 
 
-def cells(config: Any, options: type) -> tuple[Cell, ...]:
-    """Every combination of the swept values, the last option running fastest."""
+def taken(config: Any) -> dict[str, tuple[Any, ...]]:
+    """Of every option the values that it takes in a sweep."""
+    return {**{name: (value,) for name, value in vars(config).items()}, **swept(config.sweep)}
+
+
+def crossed(config: Any, options: type) -> tuple[Cell, ...]:
+    """Every combination of the swept values, the last option running fastest.
+
+    Where ``config.crossing`` says so, an option multiplies only the arms that it concerns.
+    """
     names, values = list(swept(config.sweep)), list(swept(config.sweep).values())
     own = {field.name: getattr(config, field.name) for field in dataclasses.fields(options)}
+    found: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
+    for combination in itertools.product(*values):
+        chosen = dict(zip(names, combination, strict=True))
+        idle: dict[str, Any] = {}
+        if config.crossing == "concerned":
+            arm = chosen.get("arm", config.arm)
+            idle = {
+                name: _idle(config, options, name)
+                for name in names
+                if not concerns(options, name, arm)
+            }
+        shown = {name: value for name, value in chosen.items() if name not in idle}
+        found.setdefault(tuple(shown.items()), (shown, chosen | idle))
     return tuple(
-        Cell(number, chosen, options(**(own | chosen)))
-        for number, chosen in enumerate(
-            dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)
-        )
+        Cell(number, shown, options(**(own | chosen)))
+        for number, (shown, chosen) in enumerate(found.values())
     )
+
+
+def _idle(config: Any, options: type, name: str) -> Any:
+    """What a swept option is in an arm that it does not concern.
+
+    Of one that is compiled the first value, so that the arm shares a program with others.
+    """
+    (field,) = (one for one in dataclasses.fields(options) if one.name == name)
+    return swept(config.sweep)[name][0] if field.metadata["static"] else field.default
 
 
 def _swept_type(kind: Any) -> Any:

@@ -4,12 +4,15 @@ Like `config` of the other commands, this module imports nothing heavy.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from sigmaprop.data.options import DataOptions
 
 from ..options import LARGEST_SIGMA, VaeArm, option
-from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable
+from ..training.cells import cell_type, check_cells, each
+from ..training.sweep import Sweep, check, check_sigmas, sweep_type, sweepable, taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,20 +30,26 @@ class VaeOptions:
     """Where sigma comes from. unit: 1. fixed: --sigma. optimal: the root mean square error of the
     batch. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic (sigma(z)),
     low_rank (per pixel and a factor of --rank columns). Sigma 0 has no likelihood."""
-    sigma: float = option(0.1, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma: float = option(0.1, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("fixed",))
     """Sigma of the arm fixed, in units of x, above 0."""
-    sigma_start: float = option(0.3, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_start: float = option(
+        0.3, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
+    )
     """Where learned sigmas start, inside floor and ceiling."""
-    sigma_floor: float = option(1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_floor: float = option(
+        1e-3, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("bounded",)
+    )
     """Smallest learned or optimal sigma; the share of time spent at it is recorded."""
-    sigma_ceiling: float = option(10.0, within=(1e-12, LARGEST_SIGMA), group="sigma")
+    sigma_ceiling: float = option(
+        10.0, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("bounded",)
+    )
     """Largest learned or optimal sigma."""
     parameterisation: Literal["log", "softplus", "linear", "inverse"] = option(
-        "log", group="sigma", static=True
+        "log", group="sigma", static=True, arms=("learned",)
     )
     """What the optimiser moves: log sigma, its softplus inverse, sigma itself, or 1 / sigma by
     gradient and proximal steps (arms global and per_pixel, --sigma-optimizer sgd)."""
-    rank: int = option(2, within=(1, 10**6), group="sigma", static=True)
+    rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
     kl: Literal["analytic", "monte_carlo"] = option("analytic", group="the bound", static=True)
     """The divergence of q(z|x) to the prior: in closed form, or at the z that is decoded."""
@@ -56,9 +65,11 @@ class VaeOptions:
     generator: str = option("mlp", group="networks", static=True)
     """Network of the decoder's mean: mlp, linear (W z + b), goodfellow2014, dcgan, wu10, wu50, or
     your own, path/to/file.py:function."""
-    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False, static=True)
     """Hidden layers of the generator mlp."""
-    encoder_widths: tuple[int, ...] = option((128, 128), group="networks", sweepable=False)
+    encoder_widths: tuple[int, ...] = option(
+        (128, 128), group="networks", sweepable=False, static=True
+    )
     """Hidden layers of the encoder; none: it is linear, which suits a linear decoder."""
     channels: int = option(64, within=(1, 4096), group="networks", static=True)
     """Channels of dcgan's largest images; deeper layers have multiples."""
@@ -76,11 +87,15 @@ class VaeOptions:
     """Examples in a step."""
     learning_rate: float = option(1e-3, within=(0, 1e6), group="optimisers")
     """Of encoder and decoder."""
-    sigma_learning_rate: float | None = option(None, within=(0, 1e6), group="optimisers")
+    sigma_learning_rate: float | None = option(
+        None, within=(0, 1e6), group="optimisers", arms=("learned",)
+    )
     """Of what makes sigma. None: --learning-rate."""
     optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
     """Of encoder and decoder."""
-    sigma_optimizer: Literal["adam", "sgd"] = option("adam", group="optimisers", static=True)
+    sigma_optimizer: Literal["adam", "sgd"] = option(
+        "adam", group="optimisers", static=True, arms=("learned",)
+    )
     """Of what makes sigma."""
     b1: float = option(0.9, within=(0, 1), group="optimisers", static=True)
     """Adam's decay of the first moment, 0 to 1."""
@@ -90,6 +105,7 @@ class VaeOptions:
 
 SWEEPABLE = sweepable(VaeOptions)
 VaeSweep = sweep_type("VaeSweep", VaeOptions, __name__)
+VaeCell = cell_type("VaeCell", VaeOptions, __name__)
 
 
 def _arms(*names: str) -> Sweep:
@@ -105,10 +121,18 @@ class VaeConfig(VaeOptions):
         default_factory=lambda: _arms("unit", "fixed", "global", "optimal", "per_pixel")
     )
     """Options to give several values at once, such as `--sweep.arm unit global optimal`."""
+    cells: Annotated[tuple[VaeCell, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()  # pyright: ignore[reportInvalidTypeForm]
+    """Cells that were given one by one, instead of a sweep; see `--cells` of the command."""
+    crossing: Literal["concerned", "full"] = option("concerned", group="the run", missing="full")
+    """What a sweep crosses. concerned: an option multiplies only the arms that it concerns, so unit
+    runs once for all values of --sweep.sigma. full: every combination runs."""
     steps: int = option(3000, within=(1, 10**8), group="the run")
     """Steps, 1 to 10^8."""
     seeds: int = option(4, within=(1, 10**4), group="the run")
     """Seeds of every combination, shared by all of them, 1 to 10^4. Intervals need 3 or more."""
+    first_seed: int = option(0, within=(0, 10**6), group="the run")
+    """Number of the first of them, 0 to 10^6: --seeds 2 --first-seed 1 runs the middle two of
+    --seeds 4, to their bits."""
     seed: int = option(0, within=(0, 2**32 - 1), group="the run")
     """Root of all randomness, 0 to 4294967295."""
     evaluations: int = option(5, within=(1, 1000), group="measurements")
@@ -131,7 +155,11 @@ class VaeConfig(VaeOptions):
     def __post_init__(self) -> None:
         """Checks everything that needs no name lookup; errors name option, value and remedy."""
         check(self)
-        check_sigmas(self)
+        check_cells(self)
+        check_sigmas(taken(self))
+        for cell, values in each(self):
+            with cell.blamed():
+                check_sigmas(values)
         if self.deterministic and self.replica_chunk not in (None, 1):
             raise ValueError(
                 f"--replica-chunk {self.replica_chunk} and --deterministic exclude each other: "

@@ -16,8 +16,9 @@ from sigmaprop.generators.vae import VaeHypers, VaeRates, VaeSpec
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
-from ..training.groups import grouped, in_order, training_rows
-from ..training.sweep import Cell, Replica, cells
+from ..training.cells import cells
+from ..training.groups import grouped, in_order, seed_numbers, training_rows
+from ..training.sweep import Cell, Replica
 from .config import VaeConfig, VaeOptions
 
 _STATIC = [field.name for field in dataclasses.fields(VaeOptions) if field.metadata["static"]]
@@ -37,9 +38,9 @@ class Plan(NamedTuple):
 
     Attributes:
         dataset: what is trained on.
-        cells: in the order of the sweep.
+        cells: in the order of the sweep or list.
         groups: one program each.
-        splits: of each seed's number; one and the same where they are not redrawn.
+        splits: of each seed; one and the same where they are not redrawn.
     """
 
     dataset: data.Dataset
@@ -61,16 +62,17 @@ def prepare(config: VaeConfig) -> Plan:
     """
     found = cells(config, VaeOptions)
     for cell in found:  # before anything is loaded
-        _check_cell(cell.options)
+        with cell.blamed():
+            _check_cell(cell.options)
     data.check(config.dataset, config.data)
     dataset = data.load(config.dataset, config.data)
     for name in ("train", "validation", "test"):
         if not len(getattr(dataset.splits, name)):
             raise ValueError(f"{dataset.name} has no {name} rows; choose another --dataset")
     for cell in found:
-        if cell.options.arm == "low_rank":
-            observation.check_rank(cell.options.rank, dataset.dim)
-    shared = grouped(found, config.seeds, _program)
+        with cell.blamed():
+            _check_against(cell.options, dataset)
+    shared = grouped(found, seed_numbers(config), _program)
     groups = (Group(make_spec(own, dataset), own) for own in shared)
     return Plan(dataset, found, tuple(groups), tuple(training_rows(config, dataset)))
 
@@ -172,6 +174,12 @@ def _check_cell(options: VaeOptions) -> None:
             f"--parameterisation inverse and --objective {options.objective} exclude each other: "
             "the proximal step is that of the likelihood; leave one out"
         )
+
+
+def _check_against(options: VaeOptions, dataset: data.Dataset) -> None:
+    """What depends on the dimension of an example."""
+    if options.arm == "low_rank":
+        observation.check_rank(options.rank, dataset.dim)
 
 
 def _decoder(options: VaeOptions, shape: tuple[int, ...]) -> networks.Network:

@@ -125,4 +125,5 @@ EXPERIMENT = Experiment(
     forecast=forecast,
     unit="replica-steps",
     concluded=vae_compare.compare,
+    warning=records.cannot_settle,
 )

@@ -71,7 +71,7 @@ def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.J
     root, own = jax.random.key(config.seed), config.redraw_split
     each, held = [], []
     for replica in group.replicas:
-        split = plan.splits[replica.seed]
+        split = plan.splits[replica.seed - config.first_seed]
         each.append(hypers(replica, group.spec, root, split.train if own else None))
         most = config.eval_examples
         held.append(Held(jnp.asarray(split.validation[:most]), jnp.asarray(split.test[:most])))

@@ -218,7 +218,7 @@ def test_where_sigma_went(tmp_path):
     found = {one.arm: one for one in compared(tmp_path, arms=arms)}
     directions = {arm: one.direction for arm, one in found.items()}
     assert directions == {
-        "zero": "", "fixed": "", "global": "falling", "per_pixel": "settled",
+        "zero": "", "fixed": "", "global": "falling", "per_pixel": "at rest",
         "heteroscedastic": "rising", "low_rank": "at floor",
     }  # fmt: skip
     falls = made_up.FALL["global"] + made_up.MORE * np.arange(4)
@@ -297,7 +297,7 @@ def test_the_terminal_shows_all_of_the_usual_arms(width, tmp_path):
     text = printed(directory, found, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    words = (*made_up.ARMS, "better", "worse", "too few", "falling", "settled", "0.61", "(1 of 4")
+    words = (*made_up.ARMS, "better", "worse", "too few", "falling", "at rest", "0.61", "(1 of 4")
     for word in (*words, "the truth", "(median)"):
         assert word in text
     told = " ".join(text.split())

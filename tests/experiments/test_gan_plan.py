@@ -12,7 +12,8 @@ from sigmaprop.experiments.gan import programs as gan_work
 from sigmaprop.experiments.gan import run as gan
 from sigmaprop.experiments.gan import tables as gan_tables
 from sigmaprop.experiments.gan import train as gan_training
-from sigmaprop.experiments.gan.config import GAN_PRESETS, SWEEPABLE, GanConfig, GanSweep
+from sigmaprop.experiments.gan.config import SWEEPABLE, GanConfig, GanSweep
+from sigmaprop.experiments.gan.presets import GAN_PRESETS
 from sigmaprop.experiments.training.sweep import swept
 
 from sigmaprop.data import store

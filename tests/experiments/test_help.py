@@ -12,7 +12,9 @@ GROUPS = groups(GanConfig)
 
 def test_every_option_is_in_one_group():
     grouped = [field for fields in GROUPS.values() for field in fields]
-    assert sorted([*grouped, "sweep"]) == sorted(f.name for f in dataclasses.fields(GanConfig))
+    assert sorted([*grouped, "sweep", "cells"]) == sorted(
+        f.name for f in dataclasses.fields(GanConfig)
+    )
 
 
 def test_the_help_of_gan_is_short_and_has_every_option_and_its_default(sigmaprop):

@@ -108,7 +108,8 @@ def test_arms_and_parameterisations_are_options():
 
 def test_every_option_is_in_one_group_of_the_help(sigmaprop):
     grouped = [field for fields in groups(VaeConfig).values() for field in fields]
-    assert sorted([*grouped, "sweep"]) == sorted(f.name for f in dataclasses.fields(VaeConfig))
+    fields = sorted(f.name for f in dataclasses.fields(VaeConfig))
+    assert sorted([*grouped, "sweep", "cells"]) == fields
     ended = sigmaprop("vae", "--help")
     assert ended.status == 0
     assert max(map(len, ended.out.splitlines())) <= 80

@@ -10,7 +10,8 @@ from scipy import stats
 from sigmaprop.experiments.training import tables
 
 from sigmaprop import runs
-from sigmaprop.generators import vae_compare
+from sigmaprop.generators import results, vae_compare
+from sigmaprop.reporting.vae import words
 
 SEEDS, STEPS = 5, 100
 ARMS = ("unit", "global", "optimal")
@@ -39,7 +40,9 @@ def made_up(directory, diverged=()):
             at = 50 if number in diverged else -1
             rows.append(tables.divergence([number], np.array([at]), STEPS))
             number += 1
-    config = {"command": "vae", "config": {"steps": STEPS}}
+    options = {"sigma_start": 0.3, "sigma_floor": 1e-3, "sigma_ceiling": 10.0}
+    options |= {"steps": STEPS, "learning_rate": 1e-3}
+    config = {"command": "vae", "config": options}
     runs.write_atomic(directory / "config.json", json.dumps(config))
     runs.write_atomic(directory / "replicas.json", json.dumps(described))
     runs.write_atomic(directory / "reference.json", json.dumps({"distances": {}}))
@@ -70,6 +73,18 @@ def test_levels_are_means_over_seeds(tmp_path):
     assert level.value == pytest.approx(TEST["global"].mean())
     assert learned.sigma.value == pytest.approx(0.1)
     assert np.isnan(learned.level("none", "test").value)
+
+
+def test_a_learned_sigma_is_said_to_have_settled_or_what_is_missing(tmp_path):
+    """100 steps of 1e-3 against the way from .3 to 1e-3, ln 300 = 5.7."""
+    unit, learned, best = made_up(tmp_path)
+    assert (unit.settling, best.settling) == ("", "")
+    assert learned.settling == (
+        "cannot settle: rate x steps is 0.1, the bounds are 5.7 away, needs 17.1"
+    )
+    run = results.measured(tmp_path)
+    told = list(words.found(run, [unit, learned, best]))
+    assert any(one.endswith(f"settled: global: {learned.settling}.") for one in told)
 
 
 def test_a_run_that_diverged_ranks_last(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import sigmaprop
-from sigmaprop.reporting import frame
+from sigmaprop.reporting import frame, page
 from sigmaprop.runs.files import RunError
 
 from . import made_up_gan
@@ -43,6 +43,19 @@ def test_a_swept_option_that_is_a_column_already_gets_a_name_of_its_own(tmp_path
     directory = made_up_gan.make_run(tmp_path / "run", ("zero",), 3, swept=("sigma", (0.1, 0.2)))
     found = frame.load(directory).frame
     assert set(found["sigma_option"]) == {0.1, 0.2}
+
+
+def test_a_list_of_cells_is_told_apart_by_name_and_read_from_the_run(tmp_path):
+    cells = [{"name": "slow", "learning_rate": 1e-4}, {"name": "narrow", "widths": [8]}]
+    found = sigmaprop.load(made_up_gan.make_run(tmp_path / "run", cells=cells))
+    flat = frame.flat(found.config)
+    assert {name: flat[name] for name in flat if name.startswith("cells")} == {
+        "cells.slow.learning_rate": 1e-4,
+        "cells.narrow.widths": [8],
+    }
+    assert page.command(found) == "sigmaprop gan --config run"
+    plain = sigmaprop.load(made_up_gan.make_run(tmp_path / "plain", cells=[]))
+    assert "--cells" not in page.command(plain)
 
 
 def test_overflow_is_not_known(make_run, tmp_path):

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmaprop.generators.results import LAST, Cell, Key, Measured, Series, measured, pair
+from sigmaprop.generators.results import (
+    LAST,
+    Cell,
+    Key,
+    Measured,
+    Series,
+    agrees,
+    measured,
+    pair,
+    reference,
+)
 from sigmaprop.generators.scores import (
     EACH,
     PRIMARY,
@@ -20,13 +30,14 @@ from sigmaprop.generators.scores import (
     Score,
     as_json,
 )
+from sigmaprop.generators.settling import settle
 from sigmaprop.metrics import scale_of
 from sigmaprop.statistics import Comparison as Judged
 from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
 from sigmaprop.statistics import compare as judged
 
 SETTLED = 0.05
-"""A sigma has settled where its log moves by less than this in the last fifth of the run, ..."""
+"""A sigma is at rest where its log moves by less than this in the last fifth of the run, ..."""
 SLOW = 0.1
 """... and by less than this share of the way that Adam allows."""
 AT_BOUND = 0.5
@@ -36,9 +47,10 @@ __all__ = ["as_json", "compare"]
 
 
 def compare(directory: Path) -> list[Comparison]:
-    """Compares every cell with the cell of arm zero that agrees in all other swept options.
+    """Compares every cell with the cell of arm zero that agrees in all that concerns both.
 
-    Where there is none, with the first cell.
+    Where there is none, with the first cell of that arm, else with the first of all; see
+    `results.reference`.
 
     Args:
         directory: of a run, with metrics.parquet, replicas.json and reference.json.
@@ -47,18 +59,12 @@ def compare(directory: Path) -> list[Comparison]:
         RunError: a file is missing or damaged.
     """
     run = measured(directory)
-    found = [_compare(run, cell, _reference(run.cells, cell)) for cell in run.cells]
+    found = [_compare(run, cell, reference(run, cell, "zero")) for cell in run.cells]
     return _with_directions(run, _with_verdicts(run, found))
 
 
-def _reference(cells: tuple[Cell, ...], cell: Cell) -> Cell:
-    """What a cell is compared with."""
-    wanted = cell.swept | {"arm": "zero"}
-    return next((one for one in cells if one.swept == wanted), cells[0])
-
-
-def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
-    itself = cell.number == reference.number
+def _compare(run: Measured, cell: Cell, other: Cell) -> Comparison:
+    itself = cell.number == other.number
     sigma, trend, shares = _sigma(run, cell)
     return Comparison(
         cell=cell.number,
@@ -67,25 +73,25 @@ def _compare(run: Measured, cell: Cell, reference: Cell) -> Comparison:
         learns=cell.learns,
         seeds=len(cell.seeds),
         diverged=int((run.diverged_at[cell.replicas] >= 0).sum()),
-        against="" if itself else reference.label,
-        to_zero=reference.swept == cell.swept | {"arm": "zero"},
+        against="" if itself else other.label,
+        to_zero=other.arm == "zero" and agrees(other, cell),
         sigma=sigma,
         trend=trend,
         direction="",
         at_floor=shares[0],
         at_ceiling=shares[1],
-        scores=tuple(_scores(run, cell, None if itself else reference)),
+        scores=tuple(_scores(run, cell, None if itself else other)),
     )
 
 
-def _scores(run: Measured, cell: Cell, reference: Cell | None) -> Iterator[Score]:
+def _scores(run: Measured, cell: Cell, other: Cell | None) -> Iterator[Score]:
     """The scores of a cell that has any of their kind, each compared by itself."""
     for key in run.scores():
         own = run.late(key, cell)
         if np.isnan(own).all() and not (run.diverged_at[cell.replicas] >= 0).all():
             continue
         one = Score(*key, _level(run, key, own))
-        both = None if reference is None else pair(run, key.metric, own, run.late(key, reference))
+        both = None if other is None else pair(run, key.metric, own, run.late(key, other))
         if both is not None:
             (found,) = judged([both], 1 - EACH)
             one = one._replace(
@@ -175,8 +181,8 @@ def _slopes(sigma: Series) -> np.ndarray:
         return np.log(sigma.value) @ centred / (centred @ centred)
 
 
-def _settled(run: Measured, cell: Cell) -> float:
-    """How far log sigma may move in the last fifth of the run and count as settled."""
+def _resting(run: Measured, cell: Cell) -> float:
+    """How far log sigma may move in the last fifth of the run and count as at rest."""
     options = run.config | cell.swept
     if options.get("sigma_optimizer", "adam") != "adam":
         return SETTLED
@@ -188,8 +194,9 @@ def _with_directions(run: Measured, found: list[Comparison]) -> list[Comparison]
     """Where learned sigmas go: the sentences on them are one family.
 
     A bound is where it is. Of the others, log sigma falls or rises where Holm's method says that
-    its change in the last fifth of the run is not 0, and has settled where the interval of that
-    change, at the family's level, is small.
+    its change in the last fifth of the run is not 0, and is at rest where the interval of that
+    change, at the family's level, is small. What is at rest has settled if starts on both sides of
+    it end there and it could have moved on; see `settling`.
     """
     family: dict[int, Pair] = {}
     directions: dict[int, str] = {}
@@ -200,12 +207,26 @@ def _with_directions(run: Measured, found: list[Comparison]) -> list[Comparison]
         directions[cell.number] = _at_bound(one) or "unclear"
         change = _late_slopes(run, alive) * LAST * run.steps
         if directions[cell.number] == "unclear" and np.isfinite(change).all():
-            scale = Scale("smaller", margin=_settled(run, cell))
+            scale = Scale("smaller", margin=_resting(run, cell))
             family[cell.number] = Pair(change, np.zeros(len(change)), scale)
     for number, one in zip(family, judged(list(family.values())), strict=True):
         moves = {"better": "falling", "worse": "rising"}.get(one.verdict, "unclear")
-        directions[number] = "settled" if one.within else moves
-    return [one._replace(direction=directions.get(one.cell, "")) for one in found]
+        directions[number] = "at rest" if one.within else moves
+    found = [one._replace(direction=directions.get(one.cell, "")) for one in found]
+    return [_with_settling(run, *both, found) for both in zip(run.cells, found, strict=True)]
+
+
+def _with_settling(
+    run: Measured, cell: Cell, one: Comparison, found: list[Comparison]
+) -> Comparison:
+    """What the rule of two-sided starts says of a sigma that does not move and is at no bound."""
+    if one.direction not in ("at rest", "unclear"):
+        return one
+    rule = settle(run, cell, {other.cell: other.sigma.value for other in found})
+    if one.direction == "unclear":
+        return one._replace(settling=rule.of_unclear)
+    direction = "settled" if rule.settled else "at rest"
+    return one._replace(direction=direction, settling=rule.sentence)
 
 
 def _at_bound(one: Comparison) -> str:

@@ -56,7 +56,7 @@ class Cell(NamedTuple):
         number: its place in the sweep.
         label: its name.
         arm: where its sigma comes from.
-        swept: options and values.
+        swept: the options that differ between cells and concern its arm, with their values.
         learns: whether sigma is learned.
         replicas: rows of `Series.value`, in the order of their seeds.
         seeds: their numbers.
@@ -96,6 +96,16 @@ class Measured(NamedTuple):
     def steps(self) -> int:
         """Of the whole run."""
         return int(self.config["steps"])
+
+    def taken(self, option: str) -> tuple[Any, ...]:
+        """The values that an option takes in the cells, in their order; that of the config if none.
+
+        A list stands as a tuple.
+        """
+        swept = [cell.swept[option] for cell in self.cells if option in cell.swept]
+        values = swept or [self.config.get(option)]
+        plain = (tuple(value) if isinstance(value, list) else value for value in values)
+        return tuple(dict.fromkeys(plain))
 
     def late(self, key: Key, cell: Cell) -> np.ndarray:
         """A series' mean over the last fifth for each seed of a cell, NaN if it diverged. [S]"""
@@ -140,6 +150,26 @@ def measured(directory: Path) -> Measured:
     stopped = np.full(num, -1) if at is None else at.value[:, -1].astype(int)
     frozen = {key: _until(own, stopped) for key, own in series.items()}
     return Measured(config, cells, frozen, stopped, real, ideal, per_seed)
+
+
+def reference(run: Measured, cell: Cell, arm: str) -> Cell:
+    """What a cell is compared with: the cell of an arm that agrees in all that concerns both.
+
+    Where there is none, the first cell of that arm, else the first of all. In a list of cells those
+    of the arm itself are compared with its first.
+    """
+    same = [one for one in run.cells if one.arm == arm]
+    if run.config.get("cells") and cell.arm == arm:
+        return same[0]
+    return next((one for one in same if agrees(one, cell)), (*same, *run.cells)[0])
+
+
+def agrees(reference: Cell, cell: Cell) -> bool:
+    """Whether two cells, where arms differ at all, differ in nothing else that concerns both."""
+    return "arm" in reference.swept and all(
+        name == "arm" or cell.swept.get(name, value) == value
+        for name, value in reference.swept.items()
+    )
 
 
 def floor(run: Measured) -> np.ndarray:

@@ -77,11 +77,13 @@ class Comparison(NamedTuple):
         to_zero: whether that cell is the arm zero.
         sigma: mean over the last fifth of the steps.
         trend: slope of log sigma there, a 1,000 steps.
-        direction: "falling", "rising", "settled", "unclear", "at floor", "at ceiling", or empty
-            where sigma is not learned.
+        direction: "falling", "rising", "settled", "at rest" (it does not move, but see
+            ``settling``), "unclear", "at floor", "at ceiling", or empty where sigma is not learned.
         at_floor: share of scales and time at the floor there.
         at_ceiling: likewise.
         scores: of its examples.
+        settling: of a sigma that is settled, at rest or unclear how that is known, or what is
+            missing, see `generators.settling`; empty in older runs.
     """
 
     cell: int
@@ -98,6 +100,7 @@ class Comparison(NamedTuple):
     at_floor: float
     at_ceiling: float
     scores: tuple[Score, ...]
+    settling: str = ""
 
     def score(self, metric: str, of: str, weights: str) -> Score | None:
         """One of the scores, None where it was not measured."""

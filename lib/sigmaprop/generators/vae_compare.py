@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.generators.results import Cell, Key, Measured, measured
+from sigmaprop.generators.results import Cell, Key, Measured, measured, reference
 from sigmaprop.generators.scores import EACH, UNKNOWN, as_json, known, known_interval
+from sigmaprop.generators.settling import settle
 from sigmaprop.generators.vae import Evidence
 from sigmaprop.statistics import Interval, Pair, Scale, central, interval, mean_and_error
 from sigmaprop.statistics import compare as judged
@@ -62,6 +63,8 @@ class Comparison(NamedTuple):
         verdict: on that difference, see `statistics.verdicts`; empty for that cell itself.
         coverage: level of the interval of ``difference``.
         missed: upper limit of the smallest difference that so many seeds find 4 times of 5.
+        settling: of a learned sigma whether it has settled, and how that is known, see
+            `generators.settling`; empty in older runs.
     """
 
     cell: int
@@ -78,6 +81,7 @@ class Comparison(NamedTuple):
     verdict: str = ""
     coverage: float = EACH
     missed: float = math.nan
+    settling: str = ""
 
     def level(self, metric: str, of: str) -> Interval:
         """One of the numbers, unknown where it was not measured."""
@@ -86,9 +90,10 @@ class Comparison(NamedTuple):
 
 
 def compare(directory: Path) -> list[Comparison]:
-    """Compares every cell with the cell of arm unit that agrees in all other swept options.
+    """Compares every cell with the cell of arm unit that agrees in all that concerns both.
 
-    Where there is none, with the first cell.
+    Where there is none, with the first cell of that arm, else with the first of all; see
+    `results.reference`.
 
     Args:
         directory: of a run, with metrics.parquet and replicas.json.
@@ -97,8 +102,13 @@ def compare(directory: Path) -> list[Comparison]:
         RunError: a file is missing or damaged.
     """
     run = measured(directory)
-    references = [_reference(run.cells, cell) for cell in run.cells]
+    references = [reference(run, cell, "unit") for cell in run.cells]
     found = [_describe(run, *both) for both in zip(run.cells, references, strict=True)]
+    ends = {one.cell: one.sigma.value for one in found}
+    found = [
+        one._replace(settling=settle(run, cell, ends).sentence) if cell.learns else one
+        for cell, one in zip(run.cells, found, strict=True)
+    ]
     family = {
         cell.number: Pair(
             last(run, *PRIMARY, cell), last(run, *PRIMARY, other), _SCALES[PRIMARY[0]]
@@ -139,13 +149,7 @@ def from_json(content: list[dict[str, Any]]) -> list[Comparison]:
     return [_comparison(entry) for entry in content]
 
 
-def _reference(cells: tuple[Cell, ...], cell: Cell) -> Cell:
-    """What a cell is compared with."""
-    wanted = cell.swept | {"arm": "unit"}
-    return next((one for one in cells if one.swept == wanted), cells[0])
-
-
-def _describe(run: Measured, cell: Cell, reference: Cell) -> Comparison:
+def _describe(run: Measured, cell: Cell, other: Cell) -> Comparison:
     """A cell before it is judged."""
     alive = run.diverged_at[cell.replicas] < 0
     sigma = run.series[Key("sigma")].end(run.steps).value[cell.replicas[alive]]
@@ -161,7 +165,7 @@ def _describe(run: Measured, cell: Cell, reference: Cell) -> Comparison:
         learns=cell.learns,
         seeds=len(cell.seeds),
         diverged=int((~alive).sum()),
-        against="" if cell.number == reference.number else reference.label,
+        against="" if cell.number == other.number else other.label,
         sigma=_level(sigma.mean(axis=1), Scale()) if alive.any() else UNKNOWN,
         levels=tuple(levels),
     )

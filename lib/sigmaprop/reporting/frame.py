@@ -116,7 +116,7 @@ class Run:
         path = self.directory / "replicas.json"
         try:
             rows = [
-                {k: v for k, v in one.items() if k != "swept"} | one["swept"]
+                {k: v for k, v in one.items() if k != "swept"} | _plain(one["swept"])
                 for one in read_json(path)
             ]
             return pd.DataFrame(rows).set_index("replica").sort_index()
@@ -249,9 +249,14 @@ def label(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[st
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Options by name; those of a nested set have its name and a dot before theirs."""
+    """Options by name; those of a nested set have its name and a dot before theirs.
+
+    So have those of a list of cells, with the name of the cell between.
+    """
     found: dict[str, Any] = {}
     for name, value in config.items():
+        if name == "cells":
+            value = {one["name"]: {k: v for k, v in one.items() if k != "name"} for one in value}
         if isinstance(value, dict):
             found |= flat(value, f"{prefix}{name}.")
         else:
@@ -274,6 +279,11 @@ def _option(name: str, value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(map(str, value))
     return f"{name} {'default' if value is None else value}"
+
+
+def _plain(swept: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that can be told apart in a column: lists as tuples."""
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in swept.items()}
 
 
 def _known(claim: dict[str, Any], command: str) -> dict[str, Any]:

@@ -373,8 +373,13 @@ def title(runs: Sequence[Run]) -> str:
 
 
 def command(run: Run) -> str:
-    """The config as the command that gives it; options left at None are left out."""
+    """The config as the command that gives it; options left at None are left out.
+
+    No words stand for a list of cells, which is read from the run.
+    """
     words = ["sigmaprop", run.command]
+    if run.config.get("cells"):
+        return shlex.join([*words, "--config", run.name])
     for name, value in flat(run.config).items():
         if value is not None:
             words.append(f"--{name.replace('_', '-')}")

@@ -32,7 +32,7 @@ def dump(command: str, config: Any) -> str:
         RunError: if an option has a value that its type does not allow.
         TypeError: if the config does not survive being written and read back.
     """
-    content = {"schema": _SCHEMA, "command": command, "config": dataclasses.asdict(config)}
+    content = {"schema": _SCHEMA, "command": command, "config": _as_plain(config)}
     text = json.dumps(content, indent=2, default=os.fspath) + "\n"
     try:
         again = _decode_fields(json.loads(text)["config"], type(config), "")
@@ -41,6 +41,17 @@ def dump(command: str, config: Any) -> str:
     if again != config:
         raise TypeError(f"{type(config).__name__} changes when it is written and read back")
     return text
+
+
+def _as_plain(value: Any) -> Any:
+    """Dataclasses as dicts, without fields of metadata "sparse" that hold their default."""
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _as_plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not field.metadata.get("sparse") or getattr(value, field.name) != field.default
+        }
+    return [_as_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def load_command(path: Path) -> str:

@@ -154,7 +154,7 @@ def _gap_sigma(runs: Sequence[Run]) -> pd.DataFrame | None:
         top = {"kind": "top", "value": float(place == 0), "legend": "no signal seen (at the top)"}
         tables.append(endless.assign(**top, curve=endless["curve"] + text))
     size = runs[0].config["batch_size"]
-    if not (runs[0].config.get("sweep") or {}).get("batch_size") and any(len(t) for t in tables):
+    if "batch_size" not in runs[0].replicas and any(len(t) for t in tables):
         level = {"kind": "level", "value": float(size), "legend": f"batch of training, {size}"}
         tables.append(pd.DataFrame([level]))
     rows = tidy(tables, **gap.heading("samples for the gradient to sigma"))

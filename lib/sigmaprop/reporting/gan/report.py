@@ -65,9 +65,12 @@ READING = (
     "level of all comparisons together; the upper 95% limit, for the spread is that of the same "
     "few seeds.",
     "Where sigma goes is a family too: it falls or rises where the slope of log sigma in the last "
-    "fifth of the run is not 0 at 5% for all learned cells together (Holm), and has settled where "
+    "fifth of the run is not 0 at 5% for all learned cells together (Holm), and is at rest where "
     "log sigma moves, over that fifth, by less than 0.05 and less than a tenth of what Adam "
     "allows; it is at a bound where more than half of the scales are.",
+    "What is at rest has settled only if cells that differ in --sigma-start alone, below and "
+    "above, end within 10% of each other, and rate x steps is 3 times the way in log sigma from "
+    "the start to either bound.",
     "The variance ratio and the log-likelihood of a mixture are best where they equal those of the "
     "truth: examples that collapse onto the modes have a larger log-likelihood, and a larger share "
     "of high quality, than the truth has.",
@@ -177,16 +180,16 @@ _OF_REAL = ("median", "mean", "percentile_95")
 def _headings(found: Sequence[Comparison], metrics: Sequence[str], judged: bool) -> Iterator[str]:
     """Of a table of one metric, or of several."""
     yield from ("cell", "sigma", "trend") if metrics == ("mmd2",) else ("cell",)
-    against = next((one for one in found if one.against), None)
+    compared = [one for one in found if one.against]
     if len(metrics) > 1:
         yield from (f"{SCORES[metric].title}: mean / x" for metric in metrics)
         return
     title = SCORES[metrics[0]].title
     yield from (f"{title} of the mean", f"{title} of x")
-    if against is not None:
+    if compared:
         how = "ratio to" if metrics == ("mmd2",) else "difference to"
-        how += " zero" if against.to_zero else f" {against.against}"
-        scores = (one.primary for one in found if one.against)
+        how += f" {words.against(compared, 'zero')}"
+        scores = (one.primary for one in compared)
         levels = sorted({score.coverage for score in scores if score is not None}, reverse=True)
         at = f", {' and '.join(map(percent, levels))} interval" if judged else ", 95% interval"
         yield from (f"mean: {how}, 95% interval", f"x: {how}{at}")

@@ -56,7 +56,8 @@ def means(rows: pd.DataFrame, *, band: bool = False) -> pd.DataFrame:
 
 def seed_lines(rows: pd.DataFrame) -> pd.DataFrame:
     """A thin line a seed: seeds of a cell behind each other, with gaps between them."""
-    rows = rows[rows["seed"] < _MOST_SEEDS].sort_values(["cell", "seed", "step"])
+    drawn = np.sort(rows["seed"].unique())[:_MOST_SEEDS]
+    rows = rows[rows["seed"].isin(drawn)].sort_values(["cell", "seed", "step"])
     gaps = rows.groupby(["cell", "seed"], sort=False).tail(1).assign(value=np.nan)
     joined = pd.concat([rows, gaps]).sort_values(["cell", "seed", "step"], kind="stable")
     return joined[["cell", "curve", "look", "x", "value"]].assign(kind="ghost")

@@ -15,6 +15,7 @@ from sigmaprop.reporting.gan.opinions import opinions
 from sigmaprop.reporting.gan.words import (
     about_intervals,
     about_verdicts,
+    against,
     baselines,
     level,
     ratio,
@@ -135,6 +136,9 @@ def _notes(
     compared = [one for one in found if one.against and one.primary is not None]
     primary = [one.primary for one in compared if one.primary is not None]
     yield about_intervals(found[0].seeds, primary)
-    if compared and not compared[0].to_zero:
-        yield f"No cell of arm zero agrees with the others: compared with {compared[0].against}"
+    other = [one for one in compared if not one.to_zero]
+    if other:
+        which = "the others" if other == compared else ", ".join(one.label for one in other)
+        instead = against(other, "")
+        yield f"No cell of arm zero agrees in all else with {which}: compared with {instead}"
     yield from about_verdicts(compared)

@@ -36,9 +36,9 @@ def setting(run: Measured) -> Iterator[str]:
     seeds = len(run.cells[0].seeds)
     yield (
         f"{data_name(config)}: {count(len(run.cells), 'cell')} x {count(seeds, 'seed')}, "
-        f"{run.steps:,} steps with batches of {config['batch_size']}, loss "
-        f"{config['loss']}, generator {config['generator']}, discriminator "
-        f"{config['discriminator']}."
+        f"{run.steps:,} steps with batches of {_any(run, 'batch_size')}, loss "
+        f"{_any(run, 'loss')}, generator {_any(run, 'generator')}, discriminator "
+        f"{_any(run, 'discriminator')}."
     )
     for placement in placements(run):
         yield _PLACEMENTS.get(placement, f"Placement {placement}.")
@@ -50,6 +50,11 @@ def setting(run: Measured) -> Iterator[str]:
     )
 
 
+def _any(run: Measured, option: str) -> str:
+    """The values that an option takes in the cells."""
+    return " or ".join(map(str, run.taken(option)))
+
+
 def data_name(config: dict[str, Any]) -> str:
     """The data set, of a file its name without the path."""
     name = str(config["dataset"])
@@ -58,8 +63,7 @@ def data_name(config: dict[str, Any]) -> str:
 
 def placements(run: Measured) -> tuple[str, ...]:
     """The games that were played."""
-    swept = (run.config.get("sweep") or {}).get("placement")
-    return tuple(swept) if swept else (str(run.config["placement"]),)
+    return tuple(map(str, run.taken("placement")))
 
 
 def found(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -122,7 +126,7 @@ def _verdicts(found: Sequence[Comparison]) -> Iterator[str]:
     if not judged:
         yield "There is one cell, and nothing to compare it with."
         return
-    what = "the arm zero" if judged[0][0].to_zero else judged[0][0].against
+    what = against([one for one, _ in judged], "the arm zero")
     verdicts = []
     for verdict in VERDICTS:
         own = [(one, score) for one, score in judged if score.verdict == verdict]
@@ -201,8 +205,17 @@ def _course(run: Measured, one: Comparison) -> str:
         case "falling" | "rising":
             return f"still {one.direction}, by a factor of {short(factor)} over that fifth"
         case "settled":
-            return "where it has settled"
-    return "with no clear trend"
+            return one.settling or "where it has settled"
+        case "at rest":
+            return f"at rest, but {one.settling}"
+    return "with no clear trend" + (f"; {one.settling}" if one.settling else "")
+
+
+def against(found: Sequence[Comparison], zero: str) -> str:
+    """What cells are compared with, ``zero`` where that is the arm zero for all of them."""
+    if all(one.to_zero for one in found):
+        return zero
+    return " or ".join(dict.fromkeys(one.against for one in found))
 
 
 def _and(names: Sequence[str]) -> str:

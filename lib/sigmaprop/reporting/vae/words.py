@@ -42,6 +42,13 @@ def found(run: Measured, comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Differences to {judged[0].against}, in nats an example: {'; '.join(texts)}."
     sigmas = (f"{one.label} {ranged(one.sigma)}" for one in comparisons)
     yield f"Sigma over the last fifth of the run: {'; '.join(sigmas)}."
+    by_rule: dict[str, list[str]] = {}
+    for one in comparisons:
+        by_rule.setdefault(one.settling, []).append(one.label)
+    by_rule.pop("", None)
+    if by_rule:
+        rules = (f"{' and '.join(labels)}: {rule}" for rule, labels in by_rule.items())
+        yield f"Whether a learned sigma has settled: {'; '.join(rules)}."
     if "held_out_iwae" in run.ideal:
         yield (
             f"The density that made the data gives its test examples "

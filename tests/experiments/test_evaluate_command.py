@@ -13,7 +13,7 @@ from sigmaprop.data.options import DataOptions
 
 OPTIONS = (
     *("--metrics", "energy", "c_t", "--num-samples", "64", "--halves", "3"),
-    *("--likelihood", "ais", "parzen", "--num-examples", "6", "--refit-examples", "16"),
+    *("--likelihood", "ais", "bdmc", "parzen", "--num-examples", "6", "--refit-examples", "16"),
     *("--num-chains", "16", "--num-temperatures", "100", "--refit-steps", "20"),
 )
 
@@ -90,6 +90,18 @@ def test_the_likelihood_is_that_of_the_linear_decoder(trained, evaluated):
         assert abs(np.mean(exact.log_prob) - float(one.value)) < 5 / np.sqrt(6)
 
 
+def test_the_gap_is_that_of_the_library_and_nowhere_far_below_0(trained, evaluated):
+    """Upper less lower bound, of 6 examples: by chance below 0, by 5 standard errors never."""
+    frame = package.load(evaluated).frame
+    gaps = frame[frame["metric"] == "bdmc"]
+    silent = (gaps["arm"] == "zero") & (gaps["of"] == "x")
+    assert gaps[silent]["value"].isna().all()  # no density
+    found = gaps[~silent]
+    assert (found["value"] > -5 * found["error"]).all()
+    # Chains that were not annealed at all would be hundreds of nats apart.
+    assert (found["value"] < 5.0).all()
+
+
 def test_both_pages_have_it(trained, evaluated):
     page = (trained / "report.html").read_text()
     assert f"Evaluation {evaluated.name}" in page
@@ -134,6 +146,29 @@ def test_an_evaluation_that_was_stopped_goes_on_to_the_same_bits(
 
 
 @pytest.mark.slow
+def test_a_head_is_refitted_and_each_family_explains_validation_examples(trained, sigmaprop):
+    """By the closed form no one number beats the best; more numbers fit 500 examples better.
+
+    Metrics, windows and bounds take every family; a number alone is as before, which the others
+    reach within 1 nat, for the noise of these data is one number.
+    """
+    words = "--metrics energy --num-samples 64 --halves 2 --likelihood ais parzen --num-examples 8"
+    words += " --num-temperatures 60 --num-chains 8 --refit-steps 100 --refit-examples 500"
+    found = {}
+    for family in ("isotropic", "diagonal", "head"):
+        options = (*words.split(), "--refit-family", family, "--run-dir", family)
+        assert sigmaprop("evaluate", trained, *options).status == 0
+        frame = package.load(family).frame
+        own = frame[(frame["of"] == "refitted") & (frame["weights"] == "last")]
+        found[family] = own.pivot_table(index="replica", columns="metric", values="value")
+        assert np.isfinite(found[family].to_numpy()).all()
+    for family in ("diagonal", "head"):
+        far = (found[family] - found["isotropic"])[["ais", "parzen"]].abs()
+        assert (far < 2.0).all(axis=None)
+        assert (far["ais"] > 0).all()  # another fit
+
+
+@pytest.mark.slow
 def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
     options = "--preset demo --steps 40 --seeds 1 --sweep.arm unit global --eval-draws 4"
     assert sigmaprop("vae", *options.split(), "--run-dir", "vae").status == 0
@@ -156,6 +191,7 @@ def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
     [
         ([], "evaluate needs RUN"),
         (["{run}", "--likelihood", "iwae"], "--likelihood iwae needs the encoder of a vae"),
+        (["{run}", "--likelihood", "bdmc", "--num-examples", "1"], "give 2 or more"),
         (["{run}", "--metrics", "mmd"], "unknown metric 'mmd'; did you mean 'mmd2'"),
         (["{run}", "--metrics", "num_modes"], "which needs the mixture"),
         (["{run}", "--metrics"], "--metrics and --likelihood are both empty"),

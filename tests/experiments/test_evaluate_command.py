@@ -13,7 +13,7 @@ from sigmaprop.data.options import DataOptions
 
 OPTIONS = (
     *("--metrics", "energy", "c_t", "--num-samples", "64", "--halves", "3"),
-    *("--likelihood", "ais", "bdmc", "parzen", "--num-examples", "6", "--refit-examples", "16"),
+    *("--likelihood", "ais", "parzen", "--num-examples", "6", "--refit-examples", "16"),
     *("--num-chains", "16", "--num-temperatures", "100", "--refit-steps", "20"),
 )
 
@@ -90,18 +90,6 @@ def test_the_likelihood_is_that_of_the_linear_decoder(trained, evaluated):
         assert abs(np.mean(exact.log_prob) - float(one.value)) < 5 / np.sqrt(6)
 
 
-def test_the_gap_is_that_of_the_library_and_nowhere_far_below_0(trained, evaluated):
-    """Upper less lower bound, of 6 examples: by chance below 0, by 5 standard errors never."""
-    frame = package.load(evaluated).frame
-    gaps = frame[frame["metric"] == "bdmc"]
-    silent = (gaps["arm"] == "zero") & (gaps["of"] == "x")
-    assert gaps[silent]["value"].isna().all()  # no density
-    found = gaps[~silent]
-    assert (found["value"] > -5 * found["error"]).all()
-    # Chains that were not annealed at all would be hundreds of nats apart.
-    assert (found["value"] < 5.0).all()
-
-
 def test_both_pages_have_it(trained, evaluated):
     page = (trained / "report.html").read_text()
     assert f"Evaluation {evaluated.name}" in page
@@ -143,6 +131,25 @@ def test_an_evaluation_that_was_stopped_goes_on_to_the_same_bits(
     one, other = (package.load(path).frame for path in (evaluated, "again"))
     np.testing.assert_array_equal(one["value"].to_numpy(), other["value"].to_numpy())
     np.testing.assert_array_equal(one["error"].to_numpy(), other["error"].to_numpy())
+
+
+@pytest.mark.slow
+def test_the_gap_between_bounds_is_small_and_not_below_0_but_by_chance(trained, sigmaprop):
+    """Of 16 chains and 100 temperatures on a linear decoder of two latents, in every replica.
+
+    A mean of 8 gaps may fall below 0 by its standard error; 5 of them never. Chains that were not
+    annealed at all would be tens of nats apart.
+    """
+    words = "--metrics --likelihood bdmc --num-examples 8 --num-temperatures 100 --refit-steps 20"
+    assert sigmaprop("evaluate", trained, *words.split(), "--run-dir", "gap").status == 0
+    frame = package.load("gap").frame
+    gaps = frame[frame["metric"] == "bdmc"]
+    silent = (gaps["arm"] == "zero") & (gaps["of"] == "x")
+    assert gaps[silent]["value"].isna().all()  # no density
+    found = gaps[~silent]
+    assert len(found) == 2 * (4 + 2)  # weights; refitted, and as trained of the arm with noise
+    assert (found["value"] > -5 * found["error"]).all()
+    assert (found["value"] < 5.0).all()
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 In an empty directory, through the installed console script, 80 columns wide, in the order of the
 page. `SIGMAPROP_TINY`, which the README explains, cuts presets to seconds of work. Lines that need
 a network, a GPU or the checkout say so at their end and are not run here; the parser still takes
-their options.
+their options. Lines that would take minutes are marked as long, and run without the sizes that they
+name.
 """
 
 import os
@@ -22,6 +23,10 @@ from .documented import PAGES, ROOT, Step, steps
 SCRIPTS = Path(sys.executable).parent
 RUNNING = [page for page in PAGES if any(not step.needs for step in steps(page))]
 README = ROOT / "README.md"
+SIZES = re.compile(
+    r"\s--(steps|seeds|num-temperatures|num-examples|importance-samples|refit-examples)\s+\d+"
+)
+"""Options that a line marked "long" runs without."""
 
 
 def environment() -> dict[str, str]:
@@ -46,6 +51,11 @@ def run(command: list[str], directory: Path) -> str:
     return ended.stdout
 
 
+def shortened(text: str) -> str:
+    """A command without the sizes that make it long, so that those of `SIGMAPROP_TINY` hold."""
+    return SIZES.sub(" ", text)
+
+
 def perform(step: Step, before: str, directory: Path) -> None:
     """One step; the Python blocks of a page go on from one another."""
     if step.kind == "sh":
@@ -59,7 +69,9 @@ def perform(step: Step, before: str, directory: Path) -> None:
 def test_every_line_of_a_page_runs_as_printed(page, tmp_path):
     python = ""
     for step in steps(page):
-        if not step.needs:
+        if step.needs == "long":
+            perform(step._replace(text=shortened(step.text)), python, tmp_path)
+        elif not step.needs:
             perform(step, python, tmp_path)
             python += step.text if step.kind == "python" else ""
 
@@ -112,7 +124,7 @@ def _sigmaprop_words(command: str) -> list[list[str]]:
 
 
 def test_marks_are_only_on_lines_that_need_them():
-    """A line that carries a mark names the network, a GPU or the checkout for a reason."""
+    """A line that carries a mark says so for a reason."""
     marked = [step for page in PAGES for step in steps(page) if step.needs]
     reasons = {
         "network": (
@@ -126,6 +138,7 @@ def test_marks_are_only_on_lines_that_need_them():
         ),
         "gpu": ("cuda", "tpu", "gpu"),
         "checkout": ("make", "bash .ci/run", "pip install", "pre-commit"),
+        "long": ("--steps", "--num-temperatures", "--num-examples"),
     }
     for step in marked:
         assert any(reason in step.text for reason in reasons[step.needs]), step.text

@@ -7,7 +7,7 @@ from sigmaprop.metrics.records import METRICS
 
 from ..options import check_list, check_ranges, option
 
-Method = Literal["ais", "iwae", "parzen"]
+Method = Literal["ais", "bdmc", "iwae", "parzen"]
 _DEFAULT = ("mmd2", "energy", "kid", "frechet", "precision", "recall", "density", "coverage")
 
 
@@ -24,8 +24,9 @@ class EvaluateConfig:
     """What metrics are measured in: pixels, classifier (trained on the classes of the data), or
     path/to/file.py:function of rows [N, D]."""
     likelihood: tuple[Method, ...] = ()
-    """Log-likelihoods of held-out examples, in nats: ais (annealed importance sampling), iwae (of a
-    vae, by its q(z|x)), parzen (Goodfellow's window)."""
+    """Log-likelihoods of held-out examples, in nats: ais (annealed importance sampling), bdmc (how
+    much too small ais may be, measured on examples of the model's own), iwae (of a vae, by its
+    q(z|x)), parzen (Goodfellow's window)."""
     held_out: Literal["validation", "test"] = "test"
     """Real examples to score against."""
     num_samples: int = option(1000, within=(32, 10**6))
@@ -33,15 +34,19 @@ class EvaluateConfig:
     halves: int = option(20, within=(2, 10**4))
     """Halves of the examples behind a metric's standard error, 2 to 10^4."""
     num_examples: int = option(32, within=(1, 10**6))
-    """Held-out examples whose likelihood is estimated, 1 to 10^6; parzen takes --num-samples."""
+    """Held-out examples whose likelihood is estimated, 1 to 10^6; bdmc makes as many of its own,
+    and parzen takes --num-samples."""
     num_chains: int = option(16, within=(2, 10**4))
-    """ais: chains of each example."""
+    """ais, bdmc: chains of each example."""
     num_temperatures: int = option(500, within=(2, 10**6))
-    """ais: temperatures; too few make the estimate too small."""
+    """ais, bdmc: temperatures; too few make the estimate too small."""
     schedule: Literal["sigmoid", "linear", "logarithmic"] = "logarithmic"
-    """ais: how temperatures rise; logarithmic suits a small sigma."""
+    """ais, bdmc: how temperatures rise; logarithmic suits a small sigma."""
     importance_samples: int = option(1000, within=(2, 10**7))
     """iwae: draws of z for each example."""
+    refit_family: Literal["isotropic", "diagonal", "head"] = "isotropic"
+    """The noise that is fitted to validation examples: one number, one for each coordinate, or a
+    head, log sigma(z) linear in z."""
     refit_steps: int = option(200, within=(2, 10**6))
     """Steps in which the sigma that suits validation examples best is found for every replica."""
     refit_examples: int = option(128, within=(2, 10**6))
@@ -54,6 +59,11 @@ class EvaluateConfig:
         check_ranges(EvaluateConfig, vars(self))
         if not self.metrics and not self.likelihood:
             raise ValueError("--metrics and --likelihood are both empty; give at least one name")
+        if "bdmc" in self.likelihood and self.num_examples < 2:
+            raise ValueError(
+                f"--likelihood bdmc measures a spread over examples: --num-examples is "
+                f"{self.num_examples}; give 2 or more"
+            )
         for name in ("metrics", "likelihood"):
             if getattr(self, name):
                 check_list(name, getattr(self, name))

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 
 from sigmaprop import likelihood, runs
-from sigmaprop.gaussians import Isotropic
 from sigmaprop.metrics import features, mmd, real_against_real
 from sigmaprop.metrics.scoring import Reference, scores
 from sigmaprop.metrics.uncertainty import with_halves
@@ -33,6 +32,7 @@ from ..gan.run import write_report as draw_gan
 from ..terminal import Terminal, counted
 from ..training.records import save_json
 from ..vae.run import write_report as draw_vae
+from . import refits
 from .config import EvaluateConfig
 from .models import Model, Source, load
 
@@ -52,8 +52,6 @@ _STREAM = 18
 _MOST_TRAINING = 2000
 """Training examples that metrics which look for copies are given, at most."""
 _REAL_DRAWS = 50
-_FLOOR = 1 / 256
-"""Of a refitted sigma, in units of x: the grey levels of an image."""
 
 
 class Plan(NamedTuple):
@@ -108,14 +106,14 @@ def _work(
         yield "real against real", functools.partial(_real, config, plan)
     for index, model in enumerate(plan.source.groups(), 1):
         where = f"models {index} ({model.weights})"
-        sigma = functools.cache(functools.partial(_refitted, config, plan, model))
-        yield f"{where}: sigma refitted", functools.partial(_sigmas, model, sigma)
+        refit = functools.cache(functools.partial(_refitted, config, plan, model))
+        yield f"{where}: sigma refitted", functools.partial(_sigmas, model, refit)
         if config.metrics:
-            yield f"{where}: metrics", functools.partial(_scores, config, plan, model, sigma)
+            yield f"{where}: metrics", functools.partial(_scores, config, plan, model, refit)
         for method in config.likelihood:
             yield (
                 f"{where}: {method}",
-                functools.partial(_likelihoods, config, plan, model, sigma, method),
+                functools.partial(_likelihoods, config, plan, model, refit, method),
             )
 
 
@@ -129,26 +127,17 @@ def _rows_of(config: EvaluateConfig, plan: Plan, model: Model, name: str, most: 
     return model.engine.place(jnp.asarray(np.stack(each)))
 
 
-def _refitted(config: EvaluateConfig, plan: Plan, model: Model) -> np.ndarray:
-    """The sigma of every replica that validation examples like best, [R]."""
+def _refitted(config: EvaluateConfig, plan: Plan, model: Model) -> likelihood.Refit:
+    """The noise of every replica that validation examples like best, its leaves [R, ...]."""
     x = model.engine.replicate(jnp.asarray(plan.source.dataset.x))
     rows = _rows_of(config, plan, model, "validation", config.refit_examples)
 
-    def one(both: Any, own: Any, x: jax.Array, key: jax.Array) -> jax.Array:
+    def one(both: Any, own: Any, x: jax.Array, key: jax.Array) -> likelihood.Refit:
         params, rows = both
-        return likelihood.refit_sigma(
-            model.decode_mean(params, own),
-            x[rows],
-            key,
-            latent_dim=model.latent_dim,
-            encode=None if model.encode is None else model.encode(params, own),
-            num_steps=config.refit_steps,
-            floor=_FLOOR,
-            prior=model.prior,
-        ).sigma
+        return refits.fit(config, model, params, own, x[rows], key)
 
     found = _map(model, one, rows, x, _key(config, 1))
-    return np.where(model.alive, found, np.nan)
+    return refits.only_alive(model, found)
 
 
 def _map(model: Model, function: Callable[..., Any], rows: jax.Array, *rest: Any) -> Any:
@@ -158,13 +147,17 @@ def _map(model: Model, function: Callable[..., Any], rows: jax.Array, *rest: Any
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(model.numbers)], found)
 
 
-def _sigmas(model: Model, sigma: Callable[[], np.ndarray]) -> Iterator[dict[str, Any]]:
-    for number, value in zip(model.numbers, sigma(), strict=True):
+def _placed(model: Model, refit: likelihood.Refit) -> likelihood.Refit:
+    return model.engine.place(jax.tree.map(jnp.asarray, refit))
+
+
+def _sigmas(model: Model, refit: Callable[[], likelihood.Refit]) -> Iterator[dict[str, Any]]:
+    for number, value in zip(model.numbers, refits.size(refit()), strict=True):
         yield _row(number, "refitted_sigma", "refitted", model.weights, "", float(value), np.nan)
 
 
 def _scores(
-    config: EvaluateConfig, plan: Plan, model: Model, sigma: Callable[[], np.ndarray]
+    config: EvaluateConfig, plan: Plan, model: Model, refit: Callable[[], likelihood.Refit]
 ) -> Iterator[dict[str, Any]]:
     """Every metric of mean, x, and mean with the refitted sigma."""
     source, see = plan.source, plan.features.function or (lambda rows: rows)
@@ -180,14 +173,14 @@ def _scores(
         for seed in dict.fromkeys(model.seeds)
     }
     each = model.engine.place(jnp.stack([bandwidths[seed] for seed in model.seeds]))
-    sigmas = model.engine.place(jnp.asarray(sigma(), jnp.float32))
-    rest = (held_out, train, each, sigmas)
+    rest = (held_out, train, each, _placed(model, refit()))
 
     def one(both: Any, own: Any, x: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        params, (held_out, train, bandwidths, sigma) = both
+        params, (held_out, train, bandwidths, refit) = both
         key_draw, key_eps, key_halves, key_metric = jax.random.split(key, 4)
         mean, made = model.draw(params, own, key_draw, config.num_samples)
-        refitted = mean + sigma * jax.random.normal(key_eps, mean.shape)
+        decode = refits.decoder(config, model, params, own, refit)
+        refitted = refits.noised(decode, refit, model, mean, key_eps)
         context = Reference(x, bandwidths, key_metric, None, see(x[train]))
         real = see(x[held_out])
         judge = functools.partial(_with_error, config, context, real, key_halves)
@@ -217,7 +210,7 @@ def _likelihoods(
     config: EvaluateConfig,
     plan: Plan,
     model: Model,
-    sigma: Callable[[], np.ndarray],
+    refit: Callable[[], likelihood.Refit],
     method: str,
 ) -> Iterator[dict[str, Any]]:
     """Mean log-likelihood of held-out examples, with sigma as trained and refitted."""
@@ -225,21 +218,18 @@ def _likelihoods(
     most = config.num_samples if method == "parzen" else config.num_examples
     held_out = _rows_of(config, plan, model, config.held_out, most)
     validation = _rows_of(config, plan, model, "validation", config.num_samples)
-    sigmas = model.engine.place(jnp.asarray(sigma(), jnp.float32))
+    refit_of_all = _placed(model, refit())
     estimate = functools.partial(_METHODS[method], config, model)
 
     def one(both: Any, own: Any, x: jax.Array, key: jax.Array) -> jax.Array:
-        params, (rows, validation, sigma) = both
-        mean = model.decode_mean(params, own)
+        params, (rows, validation, refit) = both
         known = _Known(params, own, x[rows], x[validation], key)
-        return jnp.stack(
-            [
-                estimate(known, model.decode(params, own), None),
-                estimate(known, lambda z: Isotropic(mean(z), sigma), sigma),
-            ]
-        )
+        decode = refits.decoder(config, model, params, own, refit)
+        as_trained = estimate(known, model.decode(params, own), None)
+        return jnp.stack([as_trained, estimate(known, decode, refit)])
 
-    found = _map(model, one, (held_out, validation, sigmas), x, _key(config, 3))  # pyright: ignore
+    rest = (held_out, validation, refit_of_all)
+    found = _map(model, one, rest, x, _key(config, 3))  # pyright: ignore
     for row, number in enumerate(model.numbers):
         for place, of in enumerate(("x", "refitted")):
             value, error = (float(one) for one in found[row, place])
@@ -263,25 +253,37 @@ class _Known(NamedTuple):
     key: jax.Array
 
 
-def _ais(config: EvaluateConfig, model: Model, known: _Known, decode: Any, sigma: Any) -> jax.Array:
-    del sigma
-    found = likelihood.ais(
-        decode,
-        known.x,
-        known.key,
-        latent_dim=model.latent_dim,
-        num_chains=config.num_chains,
-        num_temperatures=config.num_temperatures,
-        schedule=config.schedule,
-        prior=model.prior,
-    )
+def _ais(config: EvaluateConfig, model: Model, known: _Known, decode: Any, refit: Any) -> jax.Array:
+    del refit
+    found = likelihood.ais(decode, known.x, known.key, **_annealing(config, model))
     return _mean(found.log_prob)
 
 
-def _iwae(
-    config: EvaluateConfig, model: Model, known: _Known, decode: Any, sigma: Any
+def _bdmc(
+    config: EvaluateConfig, model: Model, known: _Known, decode: Any, refit: Any
 ) -> jax.Array:
-    del sigma
+    """By how much `_ais` may be too small: upper less lower bound, on the model's own examples."""
+    del refit
+    options = _annealing(config, model)
+    found = likelihood.bdmc(decode, known.key, num_examples=config.num_examples, **options)
+    return _mean(found.upper - found.lower)
+
+
+def _annealing(config: EvaluateConfig, model: Model) -> dict[str, Any]:
+    """Options that both directions have in common."""
+    return {
+        "latent_dim": model.latent_dim,
+        "num_chains": config.num_chains,
+        "num_temperatures": config.num_temperatures,
+        "schedule": config.schedule,
+        "prior": model.prior,
+    }
+
+
+def _iwae(
+    config: EvaluateConfig, model: Model, known: _Known, decode: Any, refit: Any
+) -> jax.Array:
+    del refit
     assert model.encode is not None
     found = likelihood.iwae(
         decode,
@@ -295,19 +297,23 @@ def _iwae(
 
 
 def _parzen(
-    config: EvaluateConfig, model: Model, known: _Known, decode: Any, sigma: Any
+    config: EvaluateConfig, model: Model, known: _Known, decode: Any, refit: Any
 ) -> jax.Array:
     """A window around examples, drawn with sigma as trained where none is given."""
-    del decode
     key_draw, key_eps = jax.random.split(known.key)
     mean, x = model.draw(known.params, known.own, key_draw, config.num_samples)
-    if sigma is not None:
-        x = mean + sigma * jax.random.normal(key_eps, mean.shape)
+    if refit is not None:
+        x = refits.noised(decode, refit, model, mean, key_eps)
     found = likelihood.parzen(x, known.x, known.validation)
     return jnp.stack([found.log_prob, found.standard_error])
 
 
-_METHODS: dict[str, Callable[..., Any]] = {"ais": _ais, "iwae": _iwae, "parzen": _parzen}
+_METHODS: dict[str, Callable[..., Any]] = {
+    "ais": _ais,
+    "bdmc": _bdmc,
+    "iwae": _iwae,
+    "parzen": _parzen,
+}
 
 
 def _real(config: EvaluateConfig, plan: Plan) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,8 @@
     python -m sigmaprop.experiments.metrics.table RUN... > lib/sigmaprop/metrics/registered.json
 
 The table that it prints goes into the package: reports show a metric's numbers beside its name.
-With ``--markdown`` it prints the same for people, as docs/metrics.md has it.
+With ``--markdown`` it prints the same for people, as docs/metrics.md has it. With ``--figure``
+instead of runs it draws what is registered into docs/figures.
 """
 
 import json
@@ -16,7 +17,10 @@ from typing import Any
 import numpy as np
 
 from sigmaprop.metrics.records import METRICS
+from sigmaprop.reporting import style
 from sigmaprop.reporting.frame import load
+from sigmaprop.reporting.metrics.figures import REGISTERED
+from sigmaprop.runs.files import write_atomic
 
 _QUANTITIES = ("preferred", "change")
 
@@ -56,6 +60,16 @@ def markdown(table: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"| `{name}` | {' | '.join(cells)} |"
 
 
+def draw(folder: Path) -> Path:
+    """Draws the preferred scales that are registered, as a PNG."""
+    with style.style():
+        drawing = REGISTERED.draw()
+        assert drawing is not None
+        path = folder / f"{drawing.name}.png"
+        write_atomic(path, style.png(drawing.figure))
+    return path
+
+
 def _empty(one: dict[str, Any]) -> dict[str, Any]:
     about = {name: one[name] for name in ("metric", "data", "features")}
     sizes = {name: int(one[name]) for name in ("dim", "num_samples")}
@@ -85,6 +99,9 @@ def _cell(row: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     named = [Path(word) for word in sys.argv[1:] if not word.startswith("--")]
+    if "--figure" in sys.argv:
+        print(draw(Path("docs/figures")))
+        sys.exit()
     made = rows(named)
     if "--markdown" in sys.argv:
         print("\n".join(markdown(made)))

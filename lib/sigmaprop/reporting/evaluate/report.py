@@ -29,8 +29,11 @@ COLUMNS = (
 )
 METRIC_ROWS = (
     *((name, f"{metric.meaning}; {metric.good}") for name, metric in METRICS.items()),
-    *((name, f"{text}, nats an example; larger is better") for name, text in LIKELIHOODS.items()),
-    ("refitted_sigma", "the one sigma under which validation examples are likeliest"),
+    *(
+        (name, f"{text}, nats an example; {'smaller' if name == 'bdmc' else 'larger'} is better")
+        for name, text in LIKELIHOODS.items()
+    ),
+    ("refitted_sigma", "that validation examples like best; of several the root mean square"),
 )
 QUESTION = "What do further metrics and the likelihood say of each treatment of sigma?"
 READING = (

@@ -14,6 +14,7 @@ OF = {"mean": "its mean", "x": "x, sigma as trained", "refitted": "x, sigma refi
 """What is scored, in words."""
 LIKELIHOODS = {
     "ais": "log-likelihood (AIS)",
+    "bdmc": "gap of AIS (BDMC)",
     "iwae": "log-likelihood (IWAE bound)",
     "parzen": "Parzen window",
 }

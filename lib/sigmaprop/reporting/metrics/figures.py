@@ -1,10 +1,13 @@
 """The figures of `sigmaprop metrics`."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sigmaprop.metrics import registered
 from sigmaprop.metrics.gates import ALLOWED, LARGEST_CHANGE
 from sigmaprop.metrics.records import METRICS
 from sigmaprop.metrics.sensitivities import POWER
@@ -17,6 +20,9 @@ from sigmaprop.reporting.style import MUTED, SKY
 
 SCALE = "scale of the samples over the right one"
 _SMALLEST, _LARGEST = 0.45, 2.2
+_NUMBERS = ("value", "low", "high")
+_FEW = 3
+"""Metrics that data must be registered for to have a panel."""
 _DIRECTIONS = {"grown": "noise added", "shrunk": "drawn together"}
 
 
@@ -40,22 +46,39 @@ def cases(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _preferred(runs: Sequence[Run]) -> pd.DataFrame | None:
     """The preferred scale of every metric, a panel for each case."""
-    rows = []
+    tables = []
     for panel, table in cases(runs[0]):
-        own = table[table["quantity"] == "preferred"].set_index("metric")
+        own = table[table["quantity"] == "preferred"]
+        tables.append((panel, list(own[["metric", *_NUMBERS]].itertuples(index=False, name=None))))
+    return _scales(tables)
+
+
+def _registered() -> pd.DataFrame | None:
+    """What is registered, a panel for each size of Gaussian data and each data set."""
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for one in registered.table():
+        panel = f"Gaussian, {one.num_samples} rows, {one.dim} dimensions"
+        panel = panel if one.data == "gaussian" else f"{one.data}, {one.features}"
+        tables.setdefault(panel, []).append((one.metric, one.value, one.low, one.high))
+    return _scales([(panel, rows) for panel, rows in tables.items() if len(rows) >= _FEW])
+
+
+def _scales(tables: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> pd.DataFrame | None:
+    """Dots of (metric, value, low, high), by panel."""
+    rows = []
+    for panel, numbers in tables:
         band = {"kind": "band", "look": Mark(SKY), "low": ALLOWED[0], "high": ALLOWED[1]}
         legend = "what a primary metric may prefer"
-        for name in own.index:
-            one = own.loc[name]
-            value, low, high = (float(one[column]) for column in ("value", "low", "high"))
+        for name, *three in numbers:
+            value, low, high = map(float, three)
             inside = low >= ALLOWED[0] and high <= ALLOWED[1]
             rows.append(
                 {
-                    **{"panel": panel, "row": METRICS[name].title, "value": value},
+                    **{"panel": panel, "row": METRICS[str(name)].title, "value": value},
                     **{"low": low, "high": high, "hollow": not inside, "look": nth(0)},
                 }
             )
-        if len(own):
+        if numbers:
             rows.append(band | {"panel": panel, "legend": legend})
     return pd.DataFrame(rows) if rows else None
 
@@ -112,6 +135,8 @@ PREFERRED = Intervals(
     x=SCALE,
     row=0.2,
 )
+REGISTERED = dataclasses.replace(PREFERRED, name="metrics_preferred", rows=_registered)
+"""The same of what is registered: docs/metrics.md shows it."""
 FIGURES = (
     Lines(
         name="curves",

@@ -34,6 +34,7 @@ from .. import progress as bars
 from ..options import own_functions
 from ..terminal import Terminal
 from ..training.records import total_work
+from . import frozen
 from .config import GAN_PRESETS, GanConfig
 from .plan import prepare
 from .run import run
@@ -149,7 +150,7 @@ def _train(
     with contextlib.ExitStack() as stack:
         for kind in ("generator", "discriminator"):
             own[kind] = stack.enter_context(named_network(kind, own[kind]))
-        config = _config(str(_write_examples(directory, x)), own, options)
+        config = frozen.resolved(_config(str(_write_examples(directory, x)), own, options))
         plan = prepare(config)
         states: list[State] = []
         record = stack.enter_context(runs.create(directory, "gan", config))

@@ -91,10 +91,10 @@ def compile_group(
     root = jax.random.key(config.seed)
     own = config.redraw_split
     each, held_out = [], []
-    for replica in group.replicas:
+    for replica, given in zip(group.replicas, group.given, strict=True):
         split = plan.splits[replica.seed]
         rows = split.train if own else None
-        each.append(hypers(replica, group.spec, config.steps, root, rows))
+        each.append(hypers(replica, group.spec, config.steps, root, rows, given))
         held_out.append(
             HeldOut(
                 jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),

@@ -32,6 +32,7 @@ from ..forecast import COMPILING, DRAWING, FLOPS, Forecast
 from ..terminal import Terminal, counted
 from ..training import records
 from ..training.loop import Progress, Silent
+from . import frozen
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -226,4 +227,5 @@ EXPERIMENT = Experiment(
     forecast=forecast,
     unit="replica-steps",
     concluded=gan_comparison.compare,
+    resolved=frozen.resolved,
 )

@@ -109,13 +109,9 @@ def _cell(directory: Path, cells: Sequence[Cell], label: str | None) -> Cell:
 def _arrays(directory: Path, cell: Cell, number: int) -> np.ndarray:
     """The scale of each coordinate, then the factor's rows, of one replica; flat."""
     config = runs.load_config(directory, GanConfig, command="gan")
-    for index, group in enumerate(prepare(config).groups):
-        numbers = [replica.number for replica in group.replicas]
-        if number in numbers:
-            break
-    else:
-        raise ValueError(f"{directory} has no replica {number}; choose another run")
-    arrays, row = read_arrays(directory / model_name(index)), numbers.index(number)
+    groups = [[one.number for one in group.replicas] for group in prepare(config).groups]
+    index = next(index for index, numbers in enumerate(groups) if number in numbers)
+    arrays, row = read_arrays(directory / model_name(index)), groups[index].index(number)
     kept = (f"['{weights}'].noise['{cell.arm}']" for weights in ("average", "last"))
     names = next(found for prefix in kept if (found := [n for n in arrays if n.startswith(prefix)]))
     own = [arrays[name][row] for name in names]

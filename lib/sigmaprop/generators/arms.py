@@ -27,6 +27,11 @@ class Arm(NamedTuple):
         """Whether sigma is learned."""
         return self.component is not None
 
+    @property
+    def borrows(self) -> bool:
+        """Whether the data or another run give its noise, and not the options alone."""
+        return self.given in ("data", "run")
+
 
 ARMS = Registry(
     "arm",

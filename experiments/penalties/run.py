@@ -169,7 +169,7 @@ def _differences(
     ):
         own = about | {"treatment": "approximate", "quantity": quantity, "sigma": np.nan}
         yield own | exact(end)._asdict()
-    # The stopped branch of a linear discriminator leaves no gradient: only the direction of rounding.
+    # The stopped branch of a linear discriminator leaves no gradient but that of rounding.
     treatments = ("approximate", "stopped")[: 1 if kind == penalties.LINEAR else 2]
     for number, treatment in enumerate(treatments):
         matches = [one[1][number] for one in each]

@@ -49,6 +49,8 @@ class Experiment(NamedTuple):
             when it ends.
         warning: ``config -> str``, what the run cannot show, told before it begins; empty if
             nothing.
+        resolved: ``config -> config`` that holds what other runs are read for, so that it can be
+            repeated without them; a ValueError is a mistake in the options.
     """
 
     command: str
@@ -67,6 +69,7 @@ class Experiment(NamedTuple):
     root: Callable[[Any], Path] = lambda config: Path("runs")
     concluded: Callable[[Path], list[Any]] | None = None
     warning: Callable[[Any], str] = lambda config: ""
+    resolved: Callable[[Any], Any] = lambda config: config
 
 
 def launch(
@@ -84,7 +87,7 @@ def launch(
         origin: the options that the config was made from, and their file.
     """
     terminal = Terminal()
-    plan = _prepared(experiment, config)
+    config, plan = _resolved(experiment, config)
     if origin is not None:
         base, file = origin
         changed, total = configs.changes(config, base)
@@ -104,7 +107,7 @@ def _fresh(experiment: Experiment, config: Any, run_dir: Path | None) -> runs.Ru
 def forecast(experiment: Experiment, config: Any) -> int:
     """``--dry-run``: says what a run would take; 0, the exit status."""
     terminal = Terminal()
-    plan = _prepared(experiment, config)
+    config, plan = _resolved(experiment, config)
     terminal.say(experiment.forecast(config, plan).sentence)
     _warn(experiment, config, terminal)
     return 0
@@ -235,6 +238,15 @@ def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
     if not experiment.timed or "metric" not in table.column_names:
         return table
     return table.filter(~pc.field("metric").isin(list(experiment.timed)))
+
+
+def _resolved(experiment: Experiment, config: Any) -> tuple[Any, Any]:
+    """The options of a new run with what they need of others, and their plan."""
+    try:
+        config = experiment.resolved(config)
+    except ValueError as error:
+        raise runs.RunError(str(error)) from error
+    return config, _prepared(experiment, config)
 
 
 def _prepared(experiment: Experiment, config: Any) -> Any:

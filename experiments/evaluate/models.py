@@ -125,7 +125,10 @@ def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
         spec: GanSpec = group.spec
         engine = replicas.engine(gan_model(spec), len(group.replicas))
         root = jax.random.key(config.seed)
-        each = [gan_hypers(one, spec, config.steps, root) for one in group.replicas]
+        each = [
+            gan_hypers(one, spec, config.steps, root, given=given)
+            for one, given in zip(group.replicas, group.given, strict=True)
+        ]
         hypers = engine.place(replicas.stack(each))
         state = jax.eval_shape(engine.init, hypers)
         like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}

@@ -35,6 +35,7 @@ from ..options import own_functions
 from ..terminal import Terminal
 from ..training.cells import parse
 from ..training.records import total_work
+from . import frozen
 from .config import GanConfig
 from .plan import Group, prepare
 from .presets import GAN_PRESETS
@@ -199,7 +200,7 @@ def _train(
     with contextlib.ExitStack() as stack:
         for kind in ("generator", "discriminator"):
             own[kind] = stack.enter_context(named_network(kind, own[kind]))
-        config = _config(str(_write_examples(directory, x)), own, options)
+        config = frozen.resolved(_config(str(_write_examples(directory, x)), own, options))
         plan = prepare(config)
         states: list[State] = []
         record = stack.enter_context(runs.create(directory, "gan", config))

@@ -5,6 +5,7 @@ experiment is prepared.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -33,7 +34,8 @@ class GanOptions:
     arm: Arm = option("global", group="sigma")
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
-    (sigma(z)), low_rank (per pixel and a factor of --rank columns)."""
+    (sigma(z)), low_rank (per pixel and a factor of --rank columns). Given: oracle (the noise that
+    --data.noise-std added to the data), frozen (what --frozen-from learned)."""
     placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
     another game: it has no level of sigma to settle at."""
@@ -81,6 +83,15 @@ class GanOptions:
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
     rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
+    frozen_from: Path | None = option(None, group="sigma", sweepable=False)
+    """Finished run whose learned noise is the constant of the arm frozen, seed by seed: a number
+    (the mean over the last fifth of its steps), per pixel or with a factor (those it ended with, of
+    the moving average where it keeps one)."""
+    frozen_cell: str | None = option(None, group="sigma", sweepable=False)
+    """Label of that run's cell. None: its only one that learned."""
+    frozen_values: tuple[float, ...] = option((), group="sigma", sweepable=False)
+    """Those constants, which the command reads of --frozen-from and records: of every seed in turn
+    one sigma, or one for each coordinate, or these and then a factor's rows."""
     entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients", arms=("noisy",))
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
     entropy_burn_in: int = option(

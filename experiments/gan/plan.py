@@ -39,6 +39,7 @@ from ..training.cells import cells
 from ..training.groups import grouped, in_order, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
 from .config import GanConfig, GanOptions
+from .given import Noise, check_options, noises
 
 _CONVOLUTIONAL = ("dcgan", "resnet")
 _SHAPED = ("mlp", "residual", *_CONVOLUTIONAL)
@@ -47,10 +48,11 @@ _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metad
 
 
 class Group(NamedTuple):
-    """Replicas of one spec."""
+    """Replicas of one spec, and what each is given that its options do not hold."""
 
     spec: GanSpec
     replicas: tuple[Replica, ...]
+    given: tuple[Noise | None, ...] = ()
 
     @property
     def firsts(self) -> list[int]:
@@ -92,18 +94,36 @@ def prepare(config: GanConfig) -> Plan:
     for cell in found:  # before anything is loaded
         with cell.blamed():
             _check_cell(cell.options)
+    check_options(config, found)
     dataset = _load(config)
+    given = {}
     for cell in found:
         with cell.blamed():
             _check_against(cell.options, dataset)
-    shared = grouped(found, seed_numbers(config), operator.attrgetter(*_STATIC))
-    groups = (Group(make_spec(own, dataset), own) for own in shared)
+            given[cell.options] = noises(cell.options, dataset, config.seeds)
+    static = operator.attrgetter(*_STATIC)
+    numbers = seed_numbers(config)
+    shared = grouped(found, numbers, lambda one: (static(one), _columns(given[one][0])))
+    groups = []
+    for own in shared:
+        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
+        groups.append(Group(make_spec(own, dataset, _columns(each[0])), own, each))
     splits = tuple(training_rows(config, dataset))
     return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
 
 
-def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
-    """What these replicas share; whatever one of them needs is in the program."""
+def _columns(noise: Noise | None) -> int | None:
+    """Of the factor that a replica is given, 0 without one; None where no arrays are given."""
+    return None if noise is None else noise.columns
+
+
+def make_spec(
+    replicas: tuple[Replica, ...], dataset: data.Dataset, columns: int | None = None
+) -> GanSpec:
+    """What these replicas share; whatever one of them needs is in the program.
+
+    ``columns`` are those of the factor that all of them are given, see `_columns`.
+    """
     every = [replica.cell.options for replica in replicas]
     options = every[0]
     generator = _generator(options, dataset.shape)
@@ -116,7 +136,8 @@ def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
             generator.feature_dim,
             components,
             parameterisation.get(options.parameterisation),
-            options.rank,
+            columns or options.rank,
+            given_factor=bool(columns),
         ),
         loss=losses.get(options.loss),
         optimizer=_optimizer(options, options.optimizer),
@@ -147,18 +168,24 @@ def make_spec(replicas: tuple[Replica, ...], dataset: data.Dataset) -> GanSpec:
 
 
 def hypers(
-    replica: Replica, spec: GanSpec, steps: int, root: jax.Array, rows: np.ndarray | None = None
+    replica: Replica,
+    spec: GanSpec,
+    steps: int,
+    root: jax.Array,
+    rows: np.ndarray | None = None,
+    given: Noise | None = None,
 ) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
     options = replica.cell.options
     noise = NoiseHypers(
-        _sigma_schedule(options, steps),
+        _sigma_schedule(options, steps, given),
         {
             name: jnp.asarray(gate)
             for name, gate in observation.gates(options.arm, spec.observation.components).items()
         },
         _number(options.sigma_start),
         Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
+        None if given is None else given.arrays(),
     )
     return Hypers(
         key=jax.random.fold_in(root, replica.seed),
@@ -358,16 +385,17 @@ def _rates(options: GanOptions) -> Rates:
     )
 
 
-def _sigma_schedule(options: GanOptions, steps: int) -> schedule.SigmaSchedule:
-    """Sigma by step, 0 for the arms that learn it or have none."""
+def _sigma_schedule(options: GanOptions, steps: int, noise: Noise | None) -> schedule.SigmaSchedule:
+    """Sigma by step, 0 for the arms that learn it, have none, or are given arrays."""
     given = ARMS[options.arm].given
     if given == "schedule":
         return schedule.sigma_schedule(
             options.sigma_schedule, options.sigma, options.sigma_last, steps
         )
-    return schedule.sigma_schedule(
-        "constant", options.sigma if given == "sigma" else 0.0, 0.0, steps
-    )
+    sigma = options.sigma if given == "sigma" else 0.0
+    if noise is not None and noise.columns is None:
+        sigma = float(noise.scale)
+    return schedule.sigma_schedule("constant", sigma, 0.0, steps)
 
 
 def _number(value: float) -> jax.Array:

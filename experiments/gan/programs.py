@@ -44,6 +44,7 @@ class CompiledGroup(NamedTuple):
         data: training data, or all of it where replicas have rows of their own.
         held_out: what each replica is scored by, padded.
         reference: what all are scored against.
+        clean: the same examples before noise was added to them, None where none was.
         score: ``(state, held_out, hypers, reference, t) -> [R, weights, of, name]``.
         pictures: ``(state, hypers, t) -> {name: [R, SHOWN, D]}``.
         gap: ``(state, hypers, t) ->`` the gap at ``group.firsts`` and each of the sigmas.
@@ -55,6 +56,7 @@ class CompiledGroup(NamedTuple):
     data: jax.Array
     held_out: HeldOut
     reference: Reference
+    clean: Reference | None
     score: Callable[..., jax.Array]
     pictures: Callable[..., dict[str, jax.Array]]
     gap: Callable[[State, Hypers, int], gap.Gap]
@@ -91,10 +93,10 @@ def compile_group(
     root = jax.random.key(config.seed)
     own = config.redraw_split
     each, held_out = [], []
-    for replica in group.replicas:
+    for replica, given in zip(group.replicas, group.given, strict=True):
         split = plan.splits[replica.seed - config.first_seed]
         rows = split.train if own else None
-        each.append(hypers(replica, group.spec, config.steps, root, rows))
+        each.append(hypers(replica, group.spec, config.steps, root, rows, given))
         held_out.append(
             HeldOut(
                 jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
@@ -109,10 +111,18 @@ def compile_group(
         engine.replicate(jnp.asarray(train)),
         engine.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *held_out)),
         engine.replicate(reference),
+        _clean(plan.dataset, reference, engine),
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
         _gap(config, group, train),
     )
+
+
+def _clean(dataset: data.Dataset, reference: Reference, engine: Engine) -> Reference | None:
+    """The reference whose examples have no noise; the truth of a mixture holds it, so none here."""
+    if dataset.clean is None:
+        return None
+    return engine.replicate(reference._replace(data=jnp.asarray(dataset.clean), mixture=None))
 
 
 def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any]:

@@ -33,6 +33,7 @@ from ..terminal import Terminal, counted
 from ..training import records
 from ..training.groups import seed_numbers
 from ..training.loop import Progress, Silent
+from . import frozen
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -230,4 +231,5 @@ EXPERIMENT = Experiment(
     unit="replica-steps",
     concluded=gan_comparison.compare,
     warning=records.cannot_settle,
+    resolved=frozen.resolved,
 )

@@ -11,12 +11,18 @@ from .programs import CompiledGroup
 __all__ = ["KEYS", "SCHEMA", "VALUES", "rows", "scores"]
 
 
-def scores(work: CompiledGroup, found: np.ndarray, step: int) -> pa.Table:
+def scores(
+    work: CompiledGroup,
+    found: np.ndarray,
+    step: int,
+    what: tuple[str, ...] = evaluation.OF,
+) -> pa.Table:
     """Scores [R, weights, of, name], as `evaluation.score` gives them for each replica."""
-    names = evaluation.names(work.reference)
+    reference = work.clean if what == evaluation.TO_CLEAN and work.clean else work.reference
+    names = evaluation.names(reference)
     tables = [
         rows(work.numbers, [step], names, found[:, None, w, o], of=of, weights=weights)
         for w, weights in enumerate(evaluation.WEIGHTS[: found.shape[1]])
-        for o, of in enumerate(evaluation.OF)
+        for o, of in enumerate(what)
     ]
     return pa.concat_tables(tables)

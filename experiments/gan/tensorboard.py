@@ -105,7 +105,7 @@ def _tag(row: dict[str, Any]) -> str:
     """A metric's name, in a group of its own where it is a score."""
     if not row["of"]:
         return row["metric"]
-    return f"{row['metric']}_of_{row['of']}/{row['weights']}"
+    return f"{row['metric']}_of_{row['of'].replace(' ', '_')}/{row['weights']}"
 
 
 def _name(replica: Replica) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmaprop import runs
+from sigmaprop.generators import evaluation
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.gan import State
 from sigmaprop.runs import signals
@@ -87,6 +88,10 @@ def _measured(
         progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
         found = work.score(state, work.held_out, work.hypers, work.reference, jnp.asarray(step))
         rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
+        if work.clean is not None:
+            found = work.score(state, work.held_out, work.hypers, work.clean, jnp.asarray(step))
+            own = np.asarray(found)[: len(work.numbers)]
+            rows.append(gan_tables.scores(work, own, step, evaluation.TO_CLEAN))
     if step in (steps := gap_steps(config)):
         progress(f"step {step:,}: the gap, {steps.index(step) + 1} of {len(steps)}")
         rows.append(gap_rows(config, work, state, step))

@@ -8,10 +8,11 @@ from sigmaprop.experiments.gan import plan as gan_plan
 from sigmaprop.experiments.gan import programs as gan_work
 from sigmaprop.experiments.gan.config import GanConfig, GanOptions, GanSweep
 
+from sigmaprop.generators import arms
 from sigmaprop.generators.gan import METRICS
-from sigmaprop.generators.observation import ARMS
 
 STEPS = 30
+ARMS = [name for name, arm in arms.ARMS.items() if not arm.borrows]
 ALL = {"arm": tuple(ARMS)}
 LEARNED = {"arm": ("fixed", "global", "per_pixel", "heteroscedastic", "low_rank")}
 SMALL = GanConfig(

@@ -17,10 +17,11 @@ from sigmaprop.experiments.gan.presets import GAN_PRESETS
 from sigmaprop.experiments.training.sweep import swept
 
 from sigmaprop.data import store
-from sigmaprop.generators import entropy
-from sigmaprop.generators.observation import ARMS
+from sigmaprop.generators import arms, entropy
 from sigmaprop.metrics import distances, mmd
 from sigmaprop.runs import configs
+
+ARMS = [name for name, arm in arms.ARMS.items() if not arm.borrows]
 
 
 def config(**options) -> GanConfig:

@@ -101,7 +101,7 @@ def test_sigma_zero_is_no_arm_of_a_likelihood(sigmaprop):
 def test_arms_and_parameterisations_are_options():
     assert get_args(VaeArm) == tuple(VAE_ARMS)
     assert set(VAE_ARMS) - set(ARMS) == {"unit", "optimal"}
-    assert set(ARMS) - set(VAE_ARMS) == {"zero", "scheduled"}
+    assert set(ARMS) - set(VAE_ARMS) == {"zero", "scheduled", "oracle", "frozen"}
     kind = VaeOptions.__annotations__["parameterisation"]
     assert get_args(kind) == tuple(LIKELIHOOD_PARAMETERISATIONS)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import observation, parameterisation, schedule
-from sigmaprop.generators.observation import ARMS, NoiseHypers, Observation
+from sigmaprop.generators.observation import Given, NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 
+ARMS = {name: arm for name, arm in observation.ARMS.items() if not arm.borrows}
 DIM, FEATURES, RANK, BATCH = 5, 3, 2, 4
 START, SIGMA = 0.3, 0.2
 FLOOR, CEILING = 0.01, 2.0
@@ -190,3 +191,33 @@ def test_bad_arms_and_ranks_are_refused():
         with pytest.raises(ValueError, match=f"--rank is {rank}; it must be between 1 and {DIM}"):
             observation.check_rank(rank, DIM)
     observation.check_rank(DIM, DIM)
+
+
+@pytest.mark.parametrize("columns", [0, RANK])
+def test_given_arrays_are_the_noise_and_no_gradient_moves_them(columns):
+    spec = make(())._replace(given_factor=columns > 0)
+    scale, factor = jnp.abs(normal(5, DIM)), normal(6, DIM, columns) if columns else None
+    hypers = make_hypers(spec, "zero")._replace(given=Given(scale, factor))
+    noise = observation.noise_scale(spec, {}, normal(1, BATCH, FEATURES), jnp.zeros(()), hypers)
+    mean, eps, zeta = normal(4, BATCH, DIM), normal(2, BATCH, DIM), normal(3, BATCH, RANK)
+    exact = np.asarray(mean, np.float64) + np.asarray(scale, np.float64) * eps
+    if columns:
+        exact = exact + np.asarray(zeta, np.float64) @ np.asarray(factor, np.float64).T
+    found = noise.add_to(mean, eps, zeta if spec.has_factor else None)
+    np.testing.assert_allclose(found, exact, atol=32 * 2.0**-24)
+    assert spec.has_factor == (columns > 0)
+    assert not observation.learns(hypers)
+
+
+def test_an_equal_scale_for_each_coordinate_has_the_bits_of_the_number():
+    spec = make(())
+    numbers = make_hypers(spec, "fixed")
+    arrays = make_hypers(spec, "zero")._replace(given=Given(jnp.full(DIM, SIGMA, jnp.float32)))
+    mean, eps = normal(4, BATCH, DIM), normal(2, BATCH, DIM)
+    found = [
+        observation.noise_scale(
+            spec, {}, normal(1, BATCH, FEATURES), own.schedule.first, own
+        ).add_to(mean, eps, None)
+        for own in (numbers, arrays)
+    ]
+    np.testing.assert_array_equal(*found)

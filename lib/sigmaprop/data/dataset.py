@@ -34,6 +34,7 @@ class Dataset(NamedTuple):
         noise_std: std of the noise that `load` added, in units of x; 0 for none.
         finest: std of the finest structure where it is known, in units of x: of a mixture's
             components, of a curve, of the noise around a plane. None where it is not.
+        clean: the same rows before that noise, None where there is none. float32 [N, D]
     """
 
     name: str
@@ -45,6 +46,7 @@ class Dataset(NamedTuple):
     labels: Int[np.ndarray, " N"] | None = None
     noise_std: float = 0.0
     finest: float | None = None
+    clean: Float[np.ndarray, "N D"] | None = None
 
     @property
     def dim(self) -> int:
@@ -87,6 +89,7 @@ def synthetic(
         labels=None if labels is None else labels.astype(np.int32),
         noise_std=noise_std,
         finest=None if finest is None else float(np.hypot(finest, noise_std)),
+        clean=clean.astype(np.float32) if noise_std else None,
     )
 
 

@@ -66,9 +66,10 @@ def _transformed(
         x, bounds = 2 * x - 1, (-1.0, 1.0)
     if options.logit is not None:
         x, bounds = transforms.to_logit(x, options.logit), None
-    noise_std = options.noise_std or 0.0
+    noise_std, clean = options.noise_std or 0.0, None
     if noise_std:
-        rng = generator(name, "noise")
+        clean, rng = x, generator(name, "noise")
         x = x + transforms.noise(len(x), shape, noise_std, options.noise_length, rng)
     assert x.shape[1] == math.prod(shape)
-    return Dataset(name, x, splits, shape, bounds, None, labels.astype(np.int32), noise_std)
+    labels = labels.astype(np.int32)
+    return Dataset(name, x, splits, shape, bounds, None, labels, noise_std, clean=clean)

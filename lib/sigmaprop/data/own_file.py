@@ -43,8 +43,9 @@ def own_file(spec: str, options: DataOptions) -> Dataset:
     given = arrays["x"]
     x, shape = _examples(spec, given), given.shape[1:]
     low, high = float(x.min()), float(x.max())
-    noise_std = options.noise_std or 0.0
+    noise_std, clean = options.noise_std or 0.0, None
     if noise_std:
+        clean = x.astype(np.float32)
         noise = generator("own file", "noise").standard_normal(x.shape)
         x = (x + noise_std * noise).astype(np.float32)
     return Dataset(
@@ -54,6 +55,7 @@ def own_file(spec: str, options: DataOptions) -> Dataset:
         shape=shape,
         range=(0.0, 1.0) if len(shape) > 1 and low >= 0.0 and high <= 1.0 else None,
         noise_std=noise_std,
+        clean=clean,
     )
 
 

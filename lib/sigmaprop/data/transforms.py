@@ -113,6 +113,19 @@ def noise_covariance(
     return std**2 * np.kron(np.kron(rows, columns), channels)
 
 
+def noise_factor(shape: tuple[int, ...], std: float, length: float) -> Float[np.ndarray, "D D"]:
+    """F with F F' = `noise_covariance`: `noise` is F applied to standard normal draws.
+
+    Args:
+        shape: of one image, (H, W) or (H, W, C).
+        std: of every pixel, in units of x.
+        length: correlation length in pixels.
+    """
+    rows, columns = (_root(size, length) for size in shape[:2])
+    channels = np.eye(int(np.prod(shape[2:])), dtype=np.float32)
+    return np.float32(std) * np.kron(np.kron(rows, columns), channels)
+
+
 def _correlation(size: int, length: float) -> Float[np.ndarray, "S S"]:
     """Correlations along one side."""
     pixel = np.arange(size)

@@ -11,13 +11,14 @@ class Arm(NamedTuple):
     Attributes:
         text: what it is, in one line.
         given: what an arm that does not learn is given: nothing, the number one, one sigma, one
-            for each step, or what fits the batch best.
+            for each step, what fits the batch best, the noise that the data were given, or what
+            another run learned.
         component: the entry of `observation.COMPONENTS` that it learns, None where sigma is given.
         maps: whether it learns a sigma for each coordinate, which can be drawn as an image.
     """
 
     text: str
-    given: Literal["nothing", "one", "sigma", "schedule", "batch"] = "nothing"
+    given: Literal["nothing", "one", "sigma", "schedule", "batch", "data", "run"] = "nothing"
     component: str | None = None
     maps: bool = False
 
@@ -25,6 +26,11 @@ class Arm(NamedTuple):
     def learns(self) -> bool:
         """Whether sigma is learned."""
         return self.component is not None
+
+    @property
+    def borrows(self) -> bool:
+        """Whether the data or another run give its noise, and not the options alone."""
+        return self.given in ("data", "run")
 
 
 ARMS = Registry(
@@ -47,6 +53,8 @@ ARMS = Registry(
             component="low_rank",
             maps=True,
         ),
+        "oracle": Arm("the noise that --data.noise-std added to the data", given="data"),
+        "frozen": Arm("what --frozen-from learned, seed by seed, as constants", given="run"),
     },
 )
 

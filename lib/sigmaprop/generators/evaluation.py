@@ -14,10 +14,23 @@ from sigmaprop.generators.step import Fakes, generate
 from sigmaprop.metrics import distances, tracked
 from sigmaprop.metrics.scoring import Reference, scores
 
-__all__ = ["OF", "WEIGHTS", "Reference", "generators", "names", "sample", "score", "scores"]
+__all__ = [
+    "OF",
+    "TO_CLEAN",
+    "WEIGHTS",
+    "Reference",
+    "generators",
+    "names",
+    "sample",
+    "score",
+    "scores",
+]
 
 OF = ("mean", "x")
 """What is scored: mu(z), and the sample mu(z) + noise."""
+
+TO_CLEAN = ("mean to clean", "x to clean")
+"""What they are called where held-out examples are those before noise was added to the data."""
 
 WEIGHTS = ("last", "average")
 """Whose parameters: the last iterate's, and their moving average's."""

@@ -1,7 +1,8 @@
 """The noise at the end of a generator: x = mean + scale eps + factor zeta.
 
 An arm says where scale comes from (`arms.ARMS`): some are given a number for each step, the others
-learn a component of `COMPONENTS`. Replicas of all arms run in one program: each learned component
+learn a component of `COMPONENTS`. What is given may be arrays too (`Given`), in programs of their
+own: those of numbers do not change. Replicas of all arms run in one program: each learned component
 of the program is computed for every replica, and a replica's gates select the one that its samples
 see. Components that no replica needs are left out of the program.
 """
@@ -18,7 +19,7 @@ from sigmaprop.generators.arms import ARMS, get
 from sigmaprop.generators.parameterisation import Bounds, Parameterisation
 from sigmaprop.generators.schedule import SigmaSchedule
 
-__all__ = ["ARMS", "COMPONENTS", "Component", "NoiseHypers", "NoiseScale", "Observation"]
+__all__ = ["ARMS", "COMPONENTS", "Component", "Given", "NoiseHypers", "NoiseScale", "Observation"]
 
 _FACTOR_SHARE = 0.5
 """Share of the noise's standard deviation that the factor has at the start, each column alike."""
@@ -33,6 +34,7 @@ class Observation(NamedTuple):
         components: the learned ones that the program holds, in the order of `COMPONENTS`.
         parameterisation: how a learned scale is made of its raw parameter.
         rank: columns of the factor, R.
+        given_factor: whether the replicas are given a factor; then they learn none.
     """
 
     dim: int
@@ -40,11 +42,26 @@ class Observation(NamedTuple):
     components: tuple[str, ...]
     parameterisation: Parameterisation
     rank: int = 1
+    given_factor: bool = False
 
     @property
     def has_factor(self) -> bool:
-        """Whether some component of the program has a factor, so that zeta is drawn."""
-        return any(COMPONENTS[name].factor is not None for name in self.components)
+        """Whether the noise of some replica has a factor, so that zeta is drawn."""
+        return self.given_factor or any(
+            COMPONENTS[name].factor is not None for name in self.components
+        )
+
+
+class Given(NamedTuple):
+    """Noise that an arm is given and that no step changes.
+
+    Attributes:
+        scale: of each coordinate, in units of x.
+        factor: in units of x, None where there is none.
+    """
+
+    scale: Float[Array, " D"]
+    factor: Float[Array, "D R"] | None = None
 
 
 class NoiseHypers(NamedTuple):
@@ -55,12 +72,14 @@ class NoiseHypers(NamedTuple):
         gates: for each component of the program whether this replica uses it.
         start: scale at the start, for what is learned, in units of x, [].
         bounds: floor and ceiling of what is learned.
+        given: what stands for the schedule where it is no number; None in a program of numbers.
     """
 
     schedule: SigmaSchedule
     gates: dict[str, Bool[Array, ""]]
     start: Float[Array, ""]
     bounds: Bounds
+    given: Given | None = None
 
 
 class NoiseScale(NamedTuple):
@@ -161,8 +180,8 @@ def noise_scale(
         sigma: of this step, for the arms that do not learn; 0 for the others.
         hypers: the replica's.
     """
-    scale, factor = sigma, None
-    parts = [(sigma, jnp.asarray(True))]
+    scale, factor = (sigma, None) if hypers.given is None else hypers.given
+    parts = [(scale, jnp.asarray(True))]
     for name in observation.components:
         raw, gate, component = params[name], hypers.gates[name], COMPONENTS[name]
         learned = component.scale(observation, raw, features, gate, hypers.bounds)

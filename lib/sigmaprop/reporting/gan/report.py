@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sigmaprop.generators.evaluation import TO_CLEAN
 from sigmaprop.generators.results import Measured, measured
 from sigmaprop.generators.scores import PRIMARY, Comparison, Score
 from sigmaprop.metrics import METRICS as SCORES
@@ -25,7 +26,11 @@ COLUMNS = (
     ("step", "steps of the generator taken"),
     ("replica", "number of a training run, described in replicas.json"),
     ("metric", "one of those below"),
-    ("of", '"mean" or "x" for scores of examples, else empty'),
+    (
+        "of",
+        '"mean" or "x" for scores of examples; "mean to clean" and "x to clean" where the held-out '
+        "examples are those before noise was added to the data; else empty",
+    ),
     ("weights", '"last" iterate or moving "average" for scores, else empty'),
     ("sigma", "of the measurements of the gap, in units of x; else 0"),
     ("batch_size", "of the measurements of the gap; else 0"),
@@ -163,6 +168,7 @@ def _tables(
                 headings = list(_headings(found, metrics, judged))
                 shown = weights == "last" and (judged or len(metrics) > 1)
                 yield Table(caption, headings, rows, shown)
+        yield from _to_clean(found, before, weights, text)
     real = [
         [
             Cell(SCORES[metric].title),
@@ -172,6 +178,28 @@ def _tables(
     ]
     if real and found:
         yield Table(f"{before}Real examples against other real ones", ["metric", *_OF_REAL], real)
+
+
+def _to_clean(found: Sequence[Comparison], before: str, weights: str, text: str) -> Iterator[Table]:
+    """Distances to the data before noise was added, where it was."""
+    against = next((one.against for one in found if one.against), None)
+    for metric in distances():
+        each = [[one.score(metric, of, weights) for of in TO_CLEAN] for one in found]
+        if not any(score for pair in each for score in pair):
+            continue
+        title = SCORES[metric].title
+        headings = ["cell", *(f"{title}: {of}" for of in TO_CLEAN)]
+        if against is not None:
+            how = "ratio" if metric == "mmd2" else "difference"
+            headings += [f"{of}: {how} to {against}, 95% interval" for of in TO_CLEAN]
+        rows = []
+        for one, pair in zip(found, each, strict=True):
+            cells = [_level(score) for score in pair]
+            if against is not None:
+                cells += [_against(one, score) for score in pair]
+            rows.append([Cell(one.label), *cells])
+        caption = f"{before}{title} to the data before noise was added, {text}: means over seeds"
+        yield Table(caption, headings, rows, weights == "last" and metric == "mmd2")
 
 
 _OF_REAL = ("median", "mean", "percentile_95")

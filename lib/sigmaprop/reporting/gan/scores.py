@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from sigmaprop.generators.results import Measured, measured
+from sigmaprop.generators.results import Key, Measured, measured
 from sigmaprop.metrics import METRICS as SCORES
 from sigmaprop.metrics import distances, mixture_scores
 from sigmaprop.reporting.charts import Lines
@@ -62,6 +62,11 @@ def _along(runs: Sequence[Run]) -> pd.DataFrame | None:
     return rows if rows is not None and (rows.get("kind") != "level").any() else None
 
 
+def _in_figure(key: Key, metric: str, weights: str) -> bool:
+    """Whether a score stands in the figure of a metric; those to clean data are in the table."""
+    return (key.metric, key.weights) == (metric, weights) and key.of in ("mean", "x")
+
+
 def _scores(runs: Sequence[Run], metrics: Sequence[str], weights: str) -> pd.DataFrame | None:
     """Scores of every cell: of the mean and of x, with seeds and interval, the real or the "
     "truth."""
@@ -73,7 +78,7 @@ def _scores(runs: Sequence[Run], metrics: Sequence[str], weights: str) -> pd.Dat
         panel = {"panel": SCORES[metric].title}
         low = lowest(run, metric) if metric in distances() else -np.inf
         for one, cell in zip(found, run.cells, strict=False):
-            for key in (k for k in run.scores() if (k.metric, k.weights) == (metric, weights)):
+            for key in (k for k in run.scores() if _in_figure(k, metric, weights)):
                 score = one.score(*key)
                 if score is None:
                     continue

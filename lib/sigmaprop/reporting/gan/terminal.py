@@ -77,8 +77,8 @@ def _table(title: str, found: Sequence[Comparison]) -> Table:
 def _row(one: Comparison) -> Iterator[str | Text]:
     yield one.label + (f" ({one.diverged} of {one.seeds} diverged)" if one.diverged else "")
     yield f"{short(one.sigma.value)}\n{one.direction}" if one.direction else short(one.sigma.value)
-    yield "mean\nx"
-    yield _both(one, "mmd2")
+    yield "\n".join(_of(one))
+    yield _all(one, "mmd2")
     primary = one.primary
     yield (
         ""
@@ -86,7 +86,18 @@ def _row(one: Comparison) -> Iterator[str | Text]:
         else ratio(primary).replace(" [", "\n[").replace(" (", "\n(")
     )
     yield _verdict(primary)
-    yield _both(one, "sliced_wasserstein")
+    yield _all(one, "sliced_wasserstein")
+
+
+def _of(one: Comparison) -> tuple[str, ...]:
+    """What of a cell has distances."""
+    clean = any(score.of == "mean to clean" for score in one.scores)
+    return ("mean", "x", "mean to clean", "x to clean") if clean else ("mean", "x")
+
+
+def _all(one: Comparison, metric: str) -> str:
+    """Of the mean, below it of x, and of both to clean data where there is noise on it."""
+    return "\n".join(level(one, metric, of) for of in _of(one))
 
 
 def _both(one: Comparison, metric: str) -> str:

@@ -96,6 +96,7 @@ def test_oracle_is_given_the_covariance_of_the_noise_on_images():
 @pytest.mark.parametrize("name", ["digits", "ring", "linear_gaussian"])
 def test_noised_data_keep_their_clean_copy(name):
     noised = data.load(name, DataOptions(noise_std=0.25))
+    assert noised.clean is not None
     added = np.asarray(noised.x, np.float64) - noised.clean
     # A variance of n normal numbers has the relative standard error sqrt(2 / n).
     assert abs(added.var() / 0.25**2 - 1) < 5 * np.sqrt(2 / added.size)

@@ -275,6 +275,8 @@ class GanConfig(GanOptions):
     """Bandwidths of MMD²'s kernels. finest: down to the data's finest scale where that is known (of
     a mixture's components, say). coarse: from the median distance alone, which does not see how
     wide the components of a mixture are."""
+    clean_scores: bool = option(True, group="measurements", missing=False)
+    """Whether to score against the data before --data.noise-std as well, where it has noise."""
     held_out: Literal["validation", "test"] = option("validation", group="data")
     """Real examples to score against; keep the test set for the last word."""
     gap_evaluations: int = option(2, within=(0, 100), group="measurements")

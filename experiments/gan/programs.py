@@ -111,7 +111,7 @@ def compile_group(
         engine.replicate(jnp.asarray(train)),
         engine.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *held_out)),
         engine.replicate(reference),
-        _clean(plan.dataset, reference, engine),
+        _clean(plan.dataset, reference, engine) if config.clean_scores else None,
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
         _gap(config, group, train),

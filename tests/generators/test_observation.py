@@ -214,10 +214,10 @@ def test_an_equal_scale_for_each_coordinate_has_the_bits_of_the_number():
     numbers = make_hypers(spec, "fixed")
     arrays = make_hypers(spec, "zero")._replace(given=Given(jnp.full(DIM, SIGMA, jnp.float32)))
     mean, eps = normal(4, BATCH, DIM), normal(2, BATCH, DIM)
-    found = [
+    first, second = (
         observation.noise_scale(
             spec, {}, normal(1, BATCH, FEATURES), own.schedule.first, own
         ).add_to(mean, eps, None)
         for own in (numbers, arrays)
-    ]
-    np.testing.assert_array_equal(*found)
+    )
+    np.testing.assert_array_equal(first, second)

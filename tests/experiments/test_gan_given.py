@@ -140,7 +140,7 @@ def source(tmp_path_factory):
 
 
 def test_a_number_is_the_mean_over_the_last_fifth_of_the_steps(source):
-    found = frozen.constants(source.run.directory, "global", 2)
+    found = frozen.constants(source.run.directory, "global", range(2))
     rows = source.frame.query("metric == 'sigma' and arm == 'global'")
     last = rows[rows["step"] > 16].groupby("seed")["value"].mean()
     np.testing.assert_array_equal(found, last)
@@ -156,7 +156,7 @@ def test_arrays_are_those_that_the_run_ended_with(source):
         expected = np.exp(np.float64(scale[rows]))
         if factor is not None:
             expected = np.concatenate([expected, factor[rows].reshape(2, -1)], axis=1)
-        found = np.reshape(frozen.constants(source.run.directory, arm, 2), (2, -1))
+        found = np.reshape(frozen.constants(source.run.directory, arm, range(2)), (2, -1))
         np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-24)
         noise = given._split(found.ravel(), 2, 3)[1]
         assert noise.columns == (1 if arm == "low_rank" else 0)
@@ -165,7 +165,7 @@ def test_arrays_are_those_that_the_run_ended_with(source):
 def test_the_config_records_the_constants_and_needs_the_run_no_longer(source):
     asked = config("frozen", frozen_from=source.run.directory, frozen_cell="global")
     known = frozen.resolved(asked)
-    assert known.frozen_values == frozen.constants(source.run.directory, "global", 2)
+    assert known.frozen_values == frozen.constants(source.run.directory, "global", range(2))
     assert frozen.resolved(known) == known
     gone = dataclasses.replace(known, frozen_from=source.run.directory / "gone")
     assert frozen.resolved(gone) == gone
@@ -176,13 +176,13 @@ def test_the_config_records_the_constants_and_needs_the_run_no_longer(source):
 def test_runs_and_cells_that_cannot_be_frozen_are_refused(source, tmp_path):
     directory = source.run.directory
     with pytest.raises(ValueError, match="'global', 'per_pixel', 'low_rank'"):
-        frozen.constants(directory, None, 2)
+        frozen.constants(directory, None, range(2))
     with pytest.raises(ValueError, match="--frozen-cell is 'zero'"):
-        frozen.constants(directory, "zero", 2)
+        frozen.constants(directory, "zero", range(2))
     with pytest.raises(ValueError, match="has no seed 2"):
-        frozen.constants(directory, "global", 3)
+        frozen.constants(directory, "global", range(3))
     with pytest.raises(library.runs.RunError):
-        frozen.constants(tmp_path, None, 2)
+        frozen.constants(tmp_path, None, range(2))
 
 
 @pytest.mark.slow

@@ -53,6 +53,10 @@ class GanOptions:
         "pathwise", group="gradients", static=True, arms=("noisy",)
     )
     """Estimator of the gradient to sigma. bonnet_price needs a discriminator without kinks."""
+    mean_gradient: Literal["joint", "detached"] = option(
+        "joint", group="gradients", static=True, arms=("heteroscedastic",)
+    )
+    """Whether the gradient to sigma(z) moves the network of the mean too, or its head alone."""
     noise_samples: int = option(1, within=(1, 4096), group="gradients", static=True)
     """Draws of the noise for each latent of a generator step, 1 to 4096."""
     sigma: float = option(

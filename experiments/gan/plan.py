@@ -161,6 +161,7 @@ def make_spec(
         random_level=any(one.instance_level != "constant" for one in every),
         told=options.tell_level,
         adaptive=any(one.instance_target > 0 for one in every),
+        mean_gradient=options.mean_gradient,
         sigma_player=options.sigma_player,
         average=any(one.ema_decay > 0 for one in every),
         annealed=any(_anneals(one) for one in every),

@@ -70,6 +70,10 @@ CASES = {
         {"instance_noise": 0.3, "tell_level": True},
     ),
     "adaptive noise": ({"instance_target": (0.0, 0.6)}, {"instance_noise": 0.3}),
+    "detached": (
+        {"arm": ("global", "heteroscedastic"), "mean_gradient": ("joint", "detached")},
+        {"sigma_learning_rate": 0.01},
+    ),
     "the discriminator's noise": (
         {"arm": ("global", "per_pixel", "low_rank")},
         {"placement": "shared", "sigma_player": "discriminator"},

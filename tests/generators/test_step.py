@@ -222,3 +222,47 @@ def test_an_entropy_weight_pushes_sigma_up():
     pushed = np.asarray(found, np.float64)
     pushed = pushed[1] - pushed[0]
     assert abs(pushed.mean() - DIM) < 5 * pushed.std(ddof=1) / np.sqrt(pushed.size)
+
+
+def test_a_detached_mean_is_not_moved_by_the_gradient_to_sigma():
+    """The discriminator is psi x, so the gradient to the mean does not depend on sigma(z) at all:
+    what joint gradients add to the network is the head's, and without it the network moves as that
+    of the arm fixed, while the head has the same gradient either way.
+    """
+    kept = {}
+    for choice in ("joint", "detached"):
+        spec = small_games.make(
+            networks.mlp_generator(2, DIM, widths=(4,), activation="tanh"),
+            networks.bilinear_discriminator(DIM, init=PSI),
+            ("fixed", "heteroscedastic"),
+            loss="wasserstein",
+            optimizer=optimizers.get("sgd"),
+            batch_size=BATCH,
+            mean_gradient=choice,
+        )
+        for arm in ("fixed", "heteroscedastic"):
+            own = small_games.hypers(spec, arm, sigma=SIGMA, rate=RATE)
+            state, keys = gan.init(spec, own), gan.streams(own.key)
+            # A head of zeros passes no gradient on to what it reads.
+            head = state.player.noise["heteroscedastic"]
+            head = head | {"kernel": jnp.full_like(head["kernel"], 0.5)}
+            player = state.player._replace(noise={"heteroscedastic": head})
+            state = state._replace(player=player)
+            moved = steps.move_generator(
+                spec, own, state, state, jnp.asarray(DATA), keys, jnp.asarray(T)
+            )[1]
+            kept[choice, arm] = moved.grads
+    plain = kept["detached", "fixed"].network
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+        plain,
+        kept["detached", "heteroscedastic"].network,
+    )
+    joint = kept["joint", "heteroscedastic"]
+    first = (joint.network["hidden_0"]["kernel"], plain["hidden_0"]["kernel"])
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+        joint.noise,
+        kept["detached", "heteroscedastic"].noise,
+    )

@@ -101,6 +101,8 @@ class GanSpec(NamedTuple):
         random_level: whether some replica draws the level of that noise for each example.
         told: whether the discriminator is told the level; its ``apply`` then takes one.
         adaptive: whether some replica's largest level follows the discriminator's outputs.
+        mean_gradient: whether the gradient to sigma(z) moves the network of the mean too, through
+            the features that its head reads ("joint"), or the head alone ("detached").
         sigma_player: who moves what makes the noise, where it is shared: the generator, against
             the discriminator's loss, or the discriminator, with its own.
         entropy: whether some replica's generator is paid for its entropy.
@@ -135,6 +137,7 @@ class GanSpec(NamedTuple):
     random_level: bool = False
     told: bool = False
     adaptive: bool = False
+    mean_gradient: Literal["joint", "detached"] = "joint"
     sigma_player: Literal["generator", "discriminator"] = "generator"
 
     @property

@@ -147,9 +147,10 @@ def generate(
     """Examples of given latents and noise, [B, D], with the sigma of step ``t``."""
     output = spec.generator.apply(params.network, z)
     sigma = select_sigma(hypers.noise.schedule, t)
-    scale = observation.noise_scale(
-        spec.observation, params.noise, output.features, sigma, hypers.noise
-    )
+    features = output.features
+    if spec.mean_gradient == "detached":
+        features = jax.lax.stop_gradient(features)
+    scale = observation.noise_scale(spec.observation, params.noise, features, sigma, hypers.noise)
     return Fakes(output.mean, scale.add_to(output.mean, *noise), scale, z)
 
 

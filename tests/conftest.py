@@ -88,20 +88,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--once``, for a second version of Python and JAX."""
-    text = "run each test with its first parameters alone, those of estimators with all"
-    parser.addoption("--once", action="store_true", help=text)
+    """``--half``, for a second version of Python and JAX."""
+    text = "run every second test of a module, with its first parameters; estimators in full"
+    parser.addoption("--half", action="store_true", help=text)
 
 
 @pytest.hookimpl(trylast=True)  # behind the choice by markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out further parameters of a test if so asked."""
-    if not config.getoption("--once"):
+    """Leaves out every second test and further parameters of the others if so asked."""
+    if not config.getoption("--half"):
         return
-    first: dict[object, pytest.Item] = {}
+    first: dict[Path, dict[object, pytest.Item]] = {}
     for item in items:
-        first.setdefault(getattr(item, "function", item), item)
-    chosen = {*first.values(), *(one for one in items if one.path.is_relative_to(_IN_FULL))}
+        first.setdefault(item.path, {}).setdefault(getattr(item, "function", item), item)
+    half = {one for own in first.values() for one in list(own.values())[::2]}
+    chosen = {*half, *(one for one in items if one.path.is_relative_to(_IN_FULL))}
     config.hook.pytest_deselected(items=[one for one in items if one not in chosen])
     items[:] = [one for one in items if one in chosen]
 

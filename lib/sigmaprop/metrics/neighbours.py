@@ -1,7 +1,8 @@
 """Nearest rows, without a matrix of all distances.
 
-Candidates are found by products, which lose what is small beside the norms; the distances that are
-returned are then computed from differences, so that a copy has distance 0 exactly.
+Of more than a few coordinates candidates are found by products, which lose what is small beside the
+norms; the distances that are returned are computed from differences, so that a copy has distance 0
+exactly.
 """
 
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sigmaprop.metrics.pairs import CHUNK, squared_distances
+from sigmaprop.metrics.pairs import CHUNK, near_distances
 
 _SPARE = 4
 """Candidates beyond those asked for, whose order products may get wrong."""
@@ -60,7 +61,7 @@ def nearest(
     candidates = min(k + _SPARE, most)
 
     def row(index: Array, point: Array) -> tuple[Array, Array]:
-        distances = squared_distances(point, y, squares)
+        distances = near_distances(point, y, squares)
         if exclude_self:
             distances = jnp.where(jnp.arange(len(y)) == index, jnp.inf, distances)
         _, near = jax.lax.top_k(-jnp.where(jnp.isnan(distances), jnp.inf, distances), candidates)

@@ -35,6 +35,22 @@ def squared_distances(
     return jnp.maximum(jnp.sum(point**2) + squares - 2 * product, 0)
 
 
+_FEW = 8
+"""Coordinates up to which differences cost no more than products."""
+
+
+def near_distances(
+    point: Float[Array, " D"], y: Float[Array, "M D"], squares: Float[Array, " M"]
+) -> Float[Array, " M"]:
+    """The same where small ones count: of few coordinates from differences.
+
+    Products lose what is small beside the norms, such as distances within a mixture's components.
+    """
+    if y.shape[1] <= _FEW:
+        return jnp.sum((y - point) ** 2, axis=1)
+    return squared_distances(point, y, squares)
+
+
 def mean(
     function: Pairwise,
     x: Float[Array, "N D"],

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sigmaprop.metrics.neighbours import nearest
-from sigmaprop.metrics.pairs import CHUNK, check_samples, squared_distances
+from sigmaprop.metrics.pairs import CHUNK, check_samples, near_distances
 
 NEAREST = 3
 """Neighbours of precision and recall (Kynkaanniemi et al. 2019)."""
@@ -89,7 +89,7 @@ def _inside(points: Array, centres: Array, radii: Array, chunk: int) -> Array:
     squares = jnp.sum(centres**2, axis=1)
 
     def row(point: Array) -> Array:
-        return jnp.sum(squared_distances(point, centres, squares) < radii**2)
+        return jnp.sum(near_distances(point, centres, squares) < radii**2)
 
     return jax.lax.map(row, points, batch_size=chunk)
 

@@ -29,22 +29,26 @@ def score(name, x, y, train):
     return float(getattr(result, name) if isinstance(result, tuple) else result)
 
 
-@pytest.mark.parametrize("name", METRICS)
+DEAR = ("fld", "fld_gap", "c_t", "ndb", "bins_js", "sinkhorn", "entropic_transport", "c2st")
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in METRICS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_good_samples_give_a_number(name):
     assert np.isfinite(score(name, rows(0), rows(1), rows(2)))
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_samples_equal_to_the_held_out_data_give_a_number(name):
     assert np.isfinite(score(name, rows(1), rows(1), rows(2)))
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_constant_samples_give_a_number(name):
     assert np.isfinite(score(name, jnp.ones((NUM, DIM)), rows(1), rows(2)))
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_row_that_is_not_a_number_does_not_pass_for_a_good_score(name):
     """NaN, or a score that says how bad the other rows' company is; never an exception."""
     bad = score(name, rows(0).at[3, 1].set(jnp.nan), rows(1), rows(2))
@@ -54,7 +58,7 @@ def test_a_row_that_is_not_a_number_does_not_pass_for_a_good_score(name):
         assert np.isnan(bad)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_samples_far_out_are_no_better_than_good_ones(name):
     far = score(name, 1e15 * rows(0), rows(1), rows(2))
     good = score(name, rows(0), rows(1), rows(2))
@@ -69,7 +73,7 @@ def test_samples_far_out_are_no_better_than_good_ones(name):
         assert abs(far) >= abs(good)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_one_row_is_a_number_or_a_sentence(name):
     if name in NEED_MORE:
         with pytest.raises(ValueError, match=r"at least \d rows on each side, not 1 and 60"):

@@ -15,6 +15,7 @@ from sigmaprop import runs
 from sigmaprop.reporting import unfinished
 from sigmaprop.runs import configs, own_sources
 from sigmaprop.runs.environment import environment, environment_differences
+from sigmaprop.runs.files import exists
 
 from .. import progress, streams
 from ..forecast import Forecast
@@ -144,6 +145,24 @@ def resume(experiment: Experiment, directory: Path) -> int:
         claims = _measure(experiment, run.config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
     return 0
+
+
+def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Terminal) -> None:
+    """Measures into a directory, or goes on with the run that was stopped there; draws nothing.
+
+    Raises:
+        RunError: the options have a mistake, or the directory holds something else.
+    """
+    if exists(directory / "config.json"):
+        found = runs.resume(directory, experiment.command, experiment.config).run
+        if found is None:  # it is complete
+            return
+        config, plan = found.config, _prepared(experiment, found.config)
+    else:
+        config, plan = _resolved(experiment, config)
+        found = _fresh(experiment, config, directory)
+    with _run(experiment, found) as run:
+        _measure(experiment, config, plan, run, terminal)
 
 
 def _draw_missing(experiment: Experiment, directory: Path, terminal: Terminal) -> int:

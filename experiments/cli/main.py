@@ -24,7 +24,7 @@ from ..options import flag, own_functions
 from ..training import cells
 from ..training.sweep import swept
 from . import arguments as words
-from . import bench_commands, benching, commands
+from . import bench_commands, benching, commands, study_commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
 from .presets import ENTRIES
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
@@ -371,6 +371,15 @@ def _bench(arguments: list[str]) -> int:
     return report_user_errors(lambda: benching.run(command))
 
 
+def _study(arguments: list[str]) -> int:
+    command = words.parse(study_commands.StudyCommand, arguments, name="study")
+    start_jax()
+    from . import studying
+
+    refuse(lambda: studying.check(command))
+    return report_user_errors(lambda: studying.show(command))
+
+
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMPLETIONS = {"--tyro-print-completion": 1, "--tyro-write-completion": 2}
 """Options of the parser's own, and how many words each takes."""
@@ -397,6 +406,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "evaluate": (commands.EvaluateCommand, functools.partial(_experiment, "evaluate")),
     "metrics": (commands.MetricsCommand, functools.partial(_experiment, "metrics")),
     "penalties": (commands.PenaltiesCommand, functools.partial(_experiment, "penalties")),
+    "study": (study_commands.StudyCommand, _study),
     "resume": (commands.ResumeCommand, _resume),
     "data": (commands.DataCommand, _data),
     "advise": (commands.AdviseCommand, _advise),

@@ -1,6 +1,7 @@
 """Frozen dataclasses as JSON and back, checked against their type hints.
 
-An option is a str, int, float, bool, None, Path, Literal, tuple or dataclass, or a union of them.
+An option is a str, int, float, bool, None, Path, Literal, tuple or dataclass, or a union of them; a
+dict holds options that another type checks.
 """
 
 import dataclasses
@@ -163,6 +164,8 @@ def _decode(value: Any, kind: Any, option: str) -> Any:
         return _decode_tuple(value, kind, option)
     if dataclasses.is_dataclass(kind):
         return _decode_fields(value, kind, option)
+    if origin is dict and isinstance(value, dict):
+        return value
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and type(value) in (int, float) and _is_float(value):
@@ -244,6 +247,8 @@ def _allowed(kind: Any) -> str:
         return "the options " + ", ".join(field.name for field in dataclasses.fields(kind))
     members = typing.get_args(kind)
     match typing.get_origin(kind):
+        case origin if origin is dict:
+            return "an object"
         case typing.Union | types.UnionType:
             return " or ".join(_allowed(member) for member in members)
         case typing.Literal:

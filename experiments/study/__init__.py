@@ -1,0 +1,1 @@
+"""`sigmaprop study`: the registered comparison, from gates to verdicts."""

@@ -1,0 +1,72 @@
+"""What a study will take, told before it begins."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..cli import registry
+from ..terminal import counted
+from . import gates, stages
+from .registration import Block, Preset, Registration
+
+_OF_METRIC = 60.0
+"""Seconds that the gate of a metric takes, about."""
+
+
+class Load(NamedTuple):
+    """A block's share."""
+
+    replicas: int
+    steps: int
+    seconds: float
+    mebibytes: float
+
+
+def lines(registration: Registration, preset: Preset) -> Iterator[str]:
+    """A line a block, then the sum: cells, minutes, memory.
+
+    Raises:
+        ValueError: the registration has options that no command takes.
+    """
+    stages.checked(registration, preset)
+    loads = []
+    for name in preset.blocks:
+        block = registration.block(name)
+        load = _load(registration, preset, block)
+        loads.append(load)
+        yield (
+            f"{name}: {counted(len(block.arms), 'arm')}, {counted(load.replicas, 'replica')} x "
+            f"{load.steps:,} steps, about {load.seconds / 60:.0f} minutes"
+        )
+    total = sum(one.replicas * one.steps for one in loads)
+    minutes = sum(one.seconds for one in loads) / 60
+    most = max(one.mebibytes for one in loads)
+    yield (
+        f"{preset.name}: {total:,} replica-steps, about {minutes:.0f} minutes on two cores and "
+        f"{most:.0f} MiB of arrays (an estimate; nothing was run or written)"
+    )
+
+
+def _load(registration: Registration, preset: Preset, block: Block) -> Load:
+    """All stages of a block; what is frozen counts as the arm that it is taken from."""
+    about = registration, preset, block
+    experiment = registry.get("gan")
+    configs, seconds = [], 0.0
+    if gates.compares(*about):
+        configs.append(stages.baseline_config(*about))
+        if stages.needs_pilot(*about):
+            configs.append(stages.baseline_config(*about, pilot=True))
+        seconds += _OF_METRIC
+    if stages.has_search(preset, block):
+        configs.append(stages.search_config(*about))
+    first = {arm.name: dict(arm.options) for arm in block.arms}
+    configs.append(stages.test_config(*about, first))
+    replicas = sum(len(config.cells) * config.seeds for config in configs)
+    found = [experiment.forecast(one, experiment.prepare(one)) for one in configs]
+    frozen = sum(bool(arm.frozen) for arm in block.arms) * preset.test_seeds
+    share = 1 + frozen / replicas
+    return Load(
+        replicas + frozen,
+        configs[-1].steps,
+        seconds + share * sum(one.seconds for one in found),
+        max(one.mebibytes for one in found),
+    )

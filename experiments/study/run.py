@@ -1,0 +1,319 @@
+"""Does learning the variance of a generator help? The registered comparison.
+
+    sigmaprop study                          # the preset quick, under 15 minutes on 2 cores
+    sigmaprop study --preset digits --run-dir runs/study --minutes 60       # a slice of hours
+    sigmaprop study gate --preset digits --run-dir runs/study               # what may be asked
+
+Every stage is an ordinary run of `sigmaprop metrics` or `sigmaprop gan` in a directory of its own
+below the study's. What is finished is never run again; a study that was stopped goes on where it
+stood, to the same tables.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sigmaprop import runs
+from sigmaprop.runs import configs, files
+from sigmaprop.runs.environment import environment
+from sigmaprop.runs.files import RunError, exists, read_json, write_json
+from sigmaprop.runs.signals import sigterm_raises
+
+from ..cli import launch, registry
+from ..terminal import Terminal
+from . import conclusion, gates, ledger, registration, selection, stages
+from .registration import Block, Preset, Registration
+from .stages import Stage
+
+RESULT = "study.json"
+_REGISTRATION = "registration.json"
+
+
+class Study(NamedTuple):
+    """A study in its directory.
+
+    Attributes:
+        directory: of the study.
+        registration: what was registered last.
+        preset: how much of it is run.
+        terminal: to tell on.
+    """
+
+    directory: Path
+    registration: Registration
+    preset: Preset
+    terminal: Terminal
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Those of the preset."""
+        return [self.registration.block(name) for name in self.preset.blocks]
+
+
+class SliceOver(Exception):
+    """The minutes that were given are used up; everything is saved."""
+
+
+@contextmanager
+def opened(directory: Path, path: Path, preset: str | None, terminal: Terminal) -> Iterator[Study]:
+    """A study's directory, made or gone on with, that no other process writes into meanwhile.
+
+    Args:
+        directory: new or empty, or that of a study.
+        path: the registration.
+        preset: of the registration; None: what the study was begun with, else its first.
+        terminal: to tell on.
+
+    Raises:
+        RunError: the registration is none, is not committed, or is another than the study's.
+    """
+    found, sha256 = _read(path)
+    lines = ledger.read(directory)
+    if not lines:
+        if why := gates.uncommitted(path):
+            raise RunError(why)
+        name = preset or found.presets[0].name
+        _checked(found, name)
+        runs.new_directory(directory, "study")
+    with _locked(directory):
+        if not lines:
+            _begin(directory, path, sha256, name)
+        else:
+            name = _begun_with(directory, lines, path, sha256, preset)
+        yield Study(directory, found, _checked(found, name), terminal)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """The lock of a directory, for as long as the work takes."""
+    lock = files.take_lock(directory)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _read(path: Path) -> tuple[Registration, str]:
+    try:
+        return registration.read(path)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+
+
+def _checked(found: Registration, name: str) -> Preset:
+    """The preset, once it is known that its commands would take it."""
+    try:
+        preset = found.preset(name)
+        stages.checked(found, preset)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    return preset
+
+
+def _begin(directory: Path, path: Path, sha256: str, preset: str) -> None:
+    write_json(directory / _REGISTRATION, read_json(path))
+    found = environment(None)
+    write_json(directory / "environment.json", found)
+    ledger.add(directory, "registered", registration=sha256, preset=preset, git=found["git"])
+
+
+def _begun_with(
+    directory: Path, lines: Sequence[dict[str, Any]], path: Path, sha256: str, preset: str | None
+) -> str:
+    """The preset that a study goes on with."""
+    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
+    if last["registration"] != sha256:
+        raise RunError(
+            f"{directory} was registered as {last['registration'][:12]} and {path} is "
+            f"{sha256[:12]}; choose another --run-dir, or record the change with `sigmaprop study "
+            f"amend --run-dir {directory} --reason WHY`"
+        )
+    if preset not in (None, last["preset"]):
+        raise RunError(
+            f"{directory} was registered with --preset {last['preset']}, not {preset}; choose "
+            "another --run-dir"
+        )
+    return last["preset"]
+
+
+def amend(directory: Path, path: Path, reason: str, terminal: Terminal) -> int:
+    """Records that the registration has changed, and why; 0, the exit status.
+
+    Raises:
+        RunError: the directory holds no study, the registration has not changed or is none.
+    """
+    lines = ledger.read(directory)
+    if not lines:
+        raise RunError(f"{directory} holds no study; name the --run-dir of one")
+    found, sha256 = _read(path)
+    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
+    if last["registration"] == sha256:
+        raise RunError(f"{path} is what {directory} was registered as; there is nothing to amend")
+    _checked(found, last["preset"])
+    with _locked(directory):
+        before = read_json(directory / _REGISTRATION)
+        write_json(directory / f"registration-{last['registration'][:12]}.json", before)
+        write_json(directory / _REGISTRATION, read_json(path))
+        ledger.add(
+            directory,
+            "amended",
+            registration=sha256,
+            preset=last["preset"],
+            reason=reason,
+            git=environment(None)["git"],
+        )
+    touched = conclusion.deviating(directory, found)
+    terminal.say(f"{directory}: registration {last['registration'][:12]} is now {sha256[:12]}")
+    if touched:
+        terminal.say(f"after data, so reported as DEVIATED: {', '.join(touched)}")
+    return 0
+
+
+def measure_gates(study: Study) -> list[gates.Admission]:
+    """Runs what the gates go by where it has not run, and judges every test."""
+    found = {}
+    for block in study.blocks:
+        if not gates.compares(study.registration, study.preset, block):
+            continue
+        about = study.registration, study.preset, block
+        metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
+        baseline = pilot = _done(
+            study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about))
+        )
+        if stages.needs_pilot(*about):
+            pilot = _done(
+                study,
+                Stage(block, "pilot", "gan", lambda: stages.baseline_config(*about, pilot=True)),
+            )
+        found[block.name] = gates.Measurements(metric, baseline, pilot)
+    return gates.admissions(study.registration, study.preset, found)
+
+
+def run(study: Study, minutes: float | None = None) -> bool:
+    """Runs what is left of a study, and concludes.
+
+    Args:
+        study: from `opened`.
+        minutes: after which it stops, everything saved; None: when it is finished.
+
+    Returns:
+        Whether it is finished.
+
+    Raises:
+        RunError: a run of the ledger is gone or altered.
+    """
+    _audited(study)
+    try:
+        with _slice(minutes):
+            admitted = measure_gates(study)
+            for block in study.blocks:
+                _run_block(study, block, admitted)
+    except SliceOver:
+        _conclude(study, None)
+        return False
+    _conclude(study, admitted)
+    return True
+
+
+def result(directory: Path) -> dict[str, Any]:
+    """What a finished study says.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    return read_json(directory / RESULT)
+
+
+def _run_block(study: Study, block: Block, admitted: Sequence[gates.Admission]) -> None:
+    """The search, the comparison and what is frozen, where any test of the block may be asked."""
+    own = [one for one in admitted if one.test.block == block.name]
+    if not any(one.passes for one in own):
+        study.terminal.say(f"{block.name}: no test may be asked, so none of its arms runs")
+        return
+    about = study.registration, study.preset, block
+    chosen = selection.as_registered(block)
+    if stages.has_search(study.preset, block):
+        search = _done(study, Stage(block, "search", "gan", lambda: stages.search_config(*about)))
+        chosen = selection.choose(*about, search)
+    test = _done(study, Stage(block, "test", "gan", lambda: stages.test_config(*about, chosen)))
+    for arm in block.arms:
+        if arm.frozen:
+            config = stages.frozen_config(*about, arm, chosen[arm.frozen], test)
+            _done(study, Stage(block, "frozen", "gan", lambda config=config: config, arm.name))
+
+
+def _done(study: Study, stage: Stage) -> Path:
+    """The directory of a stage's finished run, which is run where it has not been."""
+    experiment = registry.get(stage.command)
+    config = stage.config()
+    name = _place(study, stage, experiment, config)
+    directory = study.directory / name
+    finished = {line["run"] for line in ledger.of(ledger.read(study.directory), "finished")}
+    if name in finished:
+        return directory
+    if not any(line["run"] == name for line in ledger.of(ledger.read(study.directory), "started")):
+        ledger.add(study.directory, "started", run=name, command=stage.command)
+    study.terminal.say(f"{stage.name}")
+    launch.carry_out(experiment, config, directory, study.terminal)
+    ledger.add(study.directory, "finished", run=name, manifest=ledger.seal_of(directory))
+    return directory
+
+
+def _place(study: Study, stage: Stage, experiment: launch.Experiment, config: Any) -> str:
+    """The name of the stage's run: another where an amendment changed what is run."""
+    number = 1
+    while True:
+        name = stage.name if number == 1 else f"{stage.name}-{number}"
+        path = study.directory / name / "config.json"
+        if not exists(path):
+            return name
+        before = configs.load_config(path, experiment.config, command=experiment.command)
+        if conclusion.same(before, config):
+            return name
+        number += 1
+
+
+def _audited(study: Study) -> None:
+    """Refuses to go on beside runs that are not what the ledger says."""
+    if found := ledger.audit(study.directory):
+        raise RunError(f"{found[0]}; restore it, or begin anew in another --run-dir")
+
+
+def _conclude(study: Study, admitted: Sequence[gates.Admission] | None) -> None:
+    """Writes what the study says so far."""
+    if admitted is None:
+        return
+    found = conclusion.conclude(study.directory, study.registration, study.preset, admitted)
+    write_json(study.directory / RESULT, found)
+    ledger.add(study.directory, "concluded", result=registration.digest(found))
+
+
+@contextmanager
+def _slice(minutes: float | None) -> Iterator[None]:
+    """Inside, SIGTERM comes after so many minutes, and what it ends is no failure."""
+    if minutes is None:
+        yield
+        return
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(60 * minutes, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        with sigterm_raises():  # between two runs, too
+            yield
+    except runs.Terminated as error:
+        if not over.is_set():
+            raise
+        raise SliceOver from error
+    finally:
+        timer.cancel()
+

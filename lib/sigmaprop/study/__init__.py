@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sigmaprop import lazy
 
 if TYPE_CHECKING:
+    from sigmaprop.study import power
     from sigmaprop.study.judging import (
         Answer,
         Conclusion,
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
         conclude,
         judge_tests,
     )
+    from sigmaprop.study.power import smallest_effect, smallest_margin
 
-__all__ = ["Answer", "Conclusion", "Expect", "Judged", "Test", "conclude", "judge_tests"]
+__all__ = [
+    "Answer",
+    "Conclusion",
+    "Expect",
+    "Judged",
+    "Test",
+    "conclude",
+    "judge_tests",
+    "power",
+    "smallest_effect",
+    "smallest_margin",
+]
 
 _HOMES = {
     "Answer": "judging",
@@ -31,6 +44,9 @@ _HOMES = {
     "Test": "judging",
     "conclude": "judging",
     "judge_tests": "judging",
+    "power": "power",
+    "smallest_effect": "power",
+    "smallest_margin": "power",
 }
 
 __getattr__, __dir__ = lazy.attach(__name__, _HOMES)

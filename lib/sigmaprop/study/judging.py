@@ -13,7 +13,7 @@ probability alpha at most one in which nothing lies within its margin or range s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -119,19 +119,24 @@ class Judged(NamedTuple):
     detectable: float
 
 
-def judge_tests(tests: Sequence[Test], alpha: float = ALPHA) -> list[Judged]:
+def judge_tests(
+    tests: Sequence[Test], alpha: float = ALPHA, *, sizes: Mapping[str, int] | None = None
+) -> list[Judged]:
     """Judges all tests, each family at once.
 
     Args:
         tests: of one or many families and hypotheses.
         alpha: the level of each family.
+        sizes: members of families of which not all are given, by the family's name; the others
+            count as not decided.
 
     Returns:
         In the given order.
 
     Raises:
         ValueError: an unknown expectation, a test without what it is about, a range that is none,
-            values of a ratio that are not positive, or as in `statistics.compare`.
+            values of a ratio that are not positive, a size below the number of tests, or
+            as in `statistics.compare`.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure"; Schuirmann 1987,
         "A comparison of the two one-sided tests procedure and the power approach", for
@@ -142,13 +147,16 @@ def judge_tests(tests: Sequence[Test], alpha: float = ALPHA) -> list[Judged]:
     found: dict[int, Judged] = {}
     for family in dict.fromkeys(test.family for test in tests):
         places = [place for place, test in enumerate(tests) if test.family == family]
+        size = (sizes or {}).get(family, len(places))
+        if size < len(places):
+            raise ValueError(f"family {family!r} of size {size} has {len(places)} tests; count all")
         pairs = {place: pair for place in places if (pair := tests[place].pair) is not None}
-        compared = compare(list(pairs.values()), alpha, size=len(places))
+        compared = compare(list(pairs.values()), alpha, size=size)
         for place, one in zip(pairs, compared, strict=True):
             found[place] = _of_pair(tests[place], one)
         for place in places:
             if place not in found:
-                found[place] = _of_range(tests[place], len(places), alpha)
+                found[place] = _of_range(tests[place], size, alpha)
     return [found[place] for place in range(len(tests))]
 
 

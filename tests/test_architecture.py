@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     *({"names", "lazy"}, {"counts", "extras"}, {"statistics", "runs"}, {"noise"}, {"gaussians"}),
     *({"estimators", "likelihood"}, {"data", "metrics"}, {"objectives"}, {"limit"}, {"comparison"}),
-    *({"generators"}, {"reporting"}, {"experiments"}),
+    *({"generators"}, {"study"}, {"reporting"}, {"experiments"}),
 )
 """Packages and modules below ``sigmaprop``, the lowest first; each may import those before it."""
 MOST_LINES, MOST_OF_A_FUNCTION = 450, 60

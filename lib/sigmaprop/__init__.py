@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         objectives,
         runs,
         statistics,
+        study,
     )
     from sigmaprop.comparison.advice import Advice, advise
     from sigmaprop.estimators.control_variates import MovingAverage
@@ -67,6 +68,7 @@ _HOMES = {
     "schedules": "noise.schedules",
     "smooth": "estimators.smoothing",
     "statistics": "statistics",
+    "study": "study",
     "train": "experiments.gan.api",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "schedules",
     "smooth",
     "statistics",
+    "study",
     "train",
 ]
 

@@ -2,6 +2,7 @@
 
 * `intervals`: jackknives, means and slopes of independent groups.
 * `paired`: differences and ratios of runs of equal seed, their tests, and what they can find.
+* `aggregates`: the middle of many seeds, their profile, and how often one arm beats another.
 * `claims`: what theory expects beside what was measured, with its verdict.
 * `verdicts`: the only place that says holds, better, worse, equivalent or not resolved.
 
@@ -13,6 +14,11 @@ from typing import TYPE_CHECKING
 from sigmaprop import lazy
 
 if TYPE_CHECKING:
+    from sigmaprop.statistics.aggregates import (
+        interquartile_mean,
+        performance_profile,
+        probability_better,
+    )
     from sigmaprop.statistics.claims import UNKNOWN, Claim, as_json, claim, exact
     from sigmaprop.statistics.intervals import (
         LEVEL,
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
         ALPHA,
         FEWEST,
         Comparison,
+        Harm,
         Outcome,
         Pair,
         Verdict,
@@ -62,6 +69,7 @@ __all__ = [
     "UNKNOWN",
     "Claim",
     "Comparison",
+    "Harm",
     "Interval",
     "Method",
     "Outcome",
@@ -80,6 +88,7 @@ __all__ = [
     "exact",
     "fewest_seeds",
     "holm",
+    "interquartile_mean",
     "interval",
     "jackknife",
     "jackknife_interval",
@@ -91,6 +100,8 @@ __all__ = [
     "norm_of_mean",
     "paired_difference",
     "paired_p_value",
+    "performance_profile",
+    "probability_better",
     "signed_rank_p_value",
     "smallest_detectable",
     "spread_limit",
@@ -102,6 +113,7 @@ _HOMES = {
     "Claim": "claims",
     "Comparison": "verdicts",
     "FEWEST": "verdicts",
+    "Harm": "verdicts",
     "Interval": "intervals",
     "LEVEL": "intervals",
     "MARGIN": "scales",
@@ -123,6 +135,7 @@ _HOMES = {
     "exact": "claims",
     "fewest_seeds": "verdicts",
     "holm": "paired",
+    "interquartile_mean": "aggregates",
     "interval": "intervals",
     "jackknife": "intervals",
     "jackknife_interval": "intervals",
@@ -134,6 +147,8 @@ _HOMES = {
     "norm_of_mean": "intervals",
     "paired_difference": "paired",
     "paired_p_value": "paired",
+    "performance_profile": "aggregates",
+    "probability_better": "aggregates",
     "signed_rank_p_value": "paired",
     "smallest_detectable": "paired",
     "spread_limit": "paired",

@@ -46,6 +46,7 @@ FEWEST = 3
 
 Verdict = Literal["holds", "fails", "not resolved"]
 Outcome = Literal["better", "worse", "equivalent", "non-inferior", "not resolved", "too few seeds"]
+Harm = Literal["none", "small", "unknown"]
 
 
 def judge(measured: Interval, lowest: float, highest: float) -> Verdict:
@@ -98,6 +99,9 @@ class Comparison(NamedTuple):
         missed: upper limit (95%) of the smallest difference, or factor, that a t test of so many
             seeds at level 1 - ALPHA / k finds 4 times of 5; NaN without a t test, and where values
             lie below the floor.
+        harm: what the margin alone allows to say, whatever Holm's method decided: by the interval
+            at level 1 - ALPHA / k, which is wider than the one at ``level`` of a later step.
+            "none" within the margin, "small" not worse by more than it, else "unknown".
     """
 
     measured: Interval
@@ -110,6 +114,7 @@ class Comparison(NamedTuple):
     diverged: tuple[int, int]
     floored: tuple[int, int]
     missed: float
+    harm: Harm
 
     @property
     def bound(self) -> str:
@@ -146,23 +151,32 @@ def central(values: Runs, scale: Scale) -> float:
     return float(np.where(ended, values, np.inf)[both].mean())
 
 
-def compare(pairs: Sequence[Pair], alpha: float = ALPHA) -> list[Comparison]:
+def compare(
+    pairs: Sequence[Pair], alpha: float = ALPHA, *, size: int | None = None
+) -> list[Comparison]:
     """Judges a family of comparisons: all that one kind of sentence is made of.
 
     Args:
         pairs: the arms of each; of one arm alone, against zeros.
         alpha: the level of the family.
+        size: members of the family, where it has others than these pairs: they are judged
+            elsewhere at 1 / size of the level each, and count here as not decided.
 
     Returns:
         In the given order.
 
     Raises:
-        ValueError: arms that are no pairs, a floor or a margin that is none, an unknown end.
+        ValueError: arms that are no pairs, a floor or a margin that is none, an unknown end, a
+            size below the number of pairs.
     """
+    size = len(pairs) if size is None else size
+    if size < len(pairs):
+        raise ValueError(f"size = {size} is too small for {len(pairs)} pairs; count them all")
     if not pairs:
         return []
     found = [_measure(pair) for pair in pairs]
-    p_values = np.array([one.p_value for one in found])
+    p_values = np.full(size, np.nan)
+    p_values[: len(pairs)] = [one.p_value for one in found]
     adjusted = holm(p_values)
     return [
         _judged(pair, one, _Family(p_values, place, float(adjusted[place]), alpha))
@@ -248,7 +262,12 @@ def _judged(pair: Pair, one: _Found, family: _Family) -> Comparison:
         limit = spread_limit(float(one.difference.std(ddof=1)), num)
         missed = smallest_detectable(limit, num, family.level)
     near, harmless = _within(measured, scale, one.floored)
-    verdict = _verdict(one, scale, family, near, harmless)
+    harm: Harm = "none" if near else "small" if harmless else "unknown"
+    if level != family.level:
+        wider = paired_difference(one.a, one.b, family.level, worst=scale.worst)
+        both = _within(wider, scale, one.floored)
+        harm = "none" if both[0] else "small" if both[1] else "unknown"
+    verdict = _verdict(one, scale, family, harm)
     if scale.by == "ratio":
         with np.errstate(over="ignore"):
             value, low, high, missed = np.exp([measured.value, measured.low, measured.high, missed])
@@ -264,6 +283,7 @@ def _judged(pair: Pair, one: _Found, family: _Family) -> Comparison:
         one.diverged,
         one.floored,
         float(missed),
+        harm,
     )
 
 
@@ -285,12 +305,12 @@ def _within(measured: Interval, scale: Scale, floored: tuple[int, int]) -> tuple
     return near, harmless
 
 
-def _verdict(one: _Found, scale: Scale, family: _Family, near: bool, harmless: bool) -> Outcome:
+def _verdict(one: _Found, scale: Scale, family: _Family, harm: Harm) -> Outcome:
     if family.decided:
         side = lean(one.difference) if one.test == "signed_rank" else one.difference.mean()
         return "better" if (side < 0) != (scale.better == "larger") else "worse"
-    if near or harmless:
-        return "equivalent" if near else "non-inferior"
+    if harm != "unknown":
+        return "equivalent" if harm == "none" else "non-inferior"
     smallest = 2.0 ** (1 - len(one.difference)) if one.test == "signed_rank" else 0.0
     ties = one.test == "signed_rank" and not any(one.diverged) and not np.any(one.difference)
     if len(one.difference) < FEWEST or (not ties and not family.could_decide(smallest)):

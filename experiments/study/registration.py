@@ -123,7 +123,9 @@ class Preset:
     test_seeds: int
     """Of the comparison."""
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Options of a block, by its name, in place of the registered ones."""
+    """Options of a block, by its name, in place of the registered ones; of "*" those of all."""
+    gate: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of `sigmaprop metrics`, where the primary metric's gate is measured."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,7 @@ from sigmaprop.runs.files import RunError, exists, read_json, write_json
 from sigmaprop.runs.signals import sigterm_raises
 
 from ..cli import launch, registry
+from ..cli.tiny import cut
 from ..terminal import Terminal
 from . import conclusion, gates, ledger, registration, selection, stages
 from .registration import Block, Preset, Registration
@@ -107,7 +108,7 @@ def _read(path: Path) -> tuple[Registration, str]:
 def _checked(found: Registration, name: str) -> Preset:
     """The preset, once it is known that its commands would take it."""
     try:
-        preset = found.preset(name)
+        preset = cut("study", found.preset(name))
         stages.checked(found, preset)
     except ValueError as error:
         raise RunError(str(error)) from error

@@ -51,13 +51,14 @@ class Stage(NamedTuple):
 def metric_config(registration: Registration, preset: Preset, block: Block) -> MetricsConfig:
     """The primary metric at the block's own sizes and data."""
     base = options(preset, block)
-    return MetricsConfig(
-        metrics=(registration.metric,),
-        sizes=(),
-        dataset=base.dataset,
-        data=base.data,
-        num_samples=base.eval_samples,
-    )
+    own = {
+        "metrics": [registration.metric],
+        "sizes": [],
+        "dataset": base.dataset,
+        "data": base.data,
+        "num_samples": base.eval_samples,
+    }
+    return configs.from_values(MetricsConfig, own | preset.gate)
 
 
 def baseline_config(
@@ -154,8 +155,10 @@ def options(preset: Preset, block: Block) -> GanConfig:
         ValueError: naming the option, its value and what is allowed.
     """
     base = GAN_PRESETS[block.preset]
-    own = block.options | preset.overrides.get(block.name, {})
-    own["data"] = dataclasses.asdict(base.data) | own.get("data", {})
+    own = block.options
+    for name in ("*", block.name):
+        own = own | preset.overrides.get(name, {})
+    own = own | {"data": dataclasses.asdict(base.data) | own.get("data", {})}
     values = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     return configs.from_values(GanConfig, values | {"sweep": {}, "cells": []} | own)
 

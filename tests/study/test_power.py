@@ -19,7 +19,7 @@ from sigmaprop.study.detectable import detectable
 from sigmaprop.study.power import power
 
 PLAIN, RATIO = Scale("smaller"), Scale("smaller", "ratio", margin=1.25)
-DRAWS = 1000
+DRAWS = 500
 
 
 def of_t(num, shift, level):

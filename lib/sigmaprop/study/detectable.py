@@ -43,4 +43,5 @@ def detectable(pair: Pair, level: float, side: int = 0) -> float:
         signs = [side * harmful] if side else [-1, 1]
         counts = [(int((lost * sign > 0).sum()), int((lost * sign < 0).sum())) for sign in signs]
         found = max(smallest_detectable_by_ranks(limit, num, one, level) for one in counts)
-    return math.exp(found) if pair.scale.by == "ratio" else found
+    with np.errstate(over="ignore"):
+        return float(np.exp(found)) if pair.scale.by == "ratio" else found

@@ -8,8 +8,9 @@ may span runs. `judge_tests` judges each family at once, at level alpha for all 
   decide what lies within the margin;
 * ranges (within, outside) go by an interval at level 1 - alpha / k.
 
-So with probability alpha at most a family in which no arm differs shows some difference, and with
-probability alpha at most one in which nothing lies within its margin or range shows that it does.
+So a family in which no arm differs and every mean lies at an end of its range answers anything
+about a difference or a range with probability alpha at most, and one in which no arm lies within
+its margin says so of any with probability alpha at most.
 """
 
 import math
@@ -99,8 +100,8 @@ class Judged(NamedTuple):
             * "contrary": better or worse: the opposite difference is so by Holm's method.
               equivalent: some difference is, and was not shown to lie within the margin.
               non_inferior: worse is, and the harm was not shown to be smaller than the margin
-              (neither has to lie beyond it). within: the interval lies wholly outside the range;
-              outside: inside.
+              (neither has to lie beyond it: refuted is only that they do not differ). within:
+              the interval lies wholly outside the range; outside: inside.
             * "equivalent": better or worse was expected, no difference was found, and the
               interval lies within the margin.
             * "too few seeds": whatever these seeds had shown, it could not have been decided.
@@ -257,9 +258,9 @@ def _of_range(test: Test, size: int, alpha: float) -> Judged:
         smallest = smallest_detectable(limit, len(values), level)
     answer = _answer_of_range(measured, low, high, test.expect) if enough else "too few seeds"
     if test.by == "ratio":
-        value, *ends, smallest = np.exp(
-            [measured.value, measured.low, measured.high, smallest]
-        ).tolist()
+        with np.errstate(over="ignore"):
+            numbers = np.exp([measured.value, measured.low, measured.high, smallest]).tolist()
+        value, *ends, smallest = numbers
         measured = Interval(value, measured.error, *ends)
     return Judged(test, measured, level, p_value, adjusted, answer, smallest)
 

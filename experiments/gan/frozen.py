@@ -1,25 +1,24 @@
 """What another run learned, as the constants of the arm frozen."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sigmaprop import runs
-from sigmaprop.generators import parameterisation
 from sigmaprop.generators.arms import ARMS
 from sigmaprop.generators.results import Cell, Key, measured
 from sigmaprop.runs.arrays import read_arrays
 
 from ..training.groups import seed_numbers
 from ..training.loop import model_name
+from . import late
 from .config import GanConfig
-from .plan import prepare
+from .plan import Group, prepare
 
 MOST = 2**20
 """Constants that a config takes."""
-_ARRAYS = ("per_pixel", "low_rank")
 
 
 def resolved(config: GanConfig) -> GanConfig:
@@ -48,7 +47,10 @@ def constants(directory: Path, label: str | None, seeds: range) -> tuple[float, 
     """The noise of one cell of a finished run, seed by seed.
 
     Of each seed one sigma, the mean over the last fifth of the steps; or one for each coordinate,
-    and a factor's rows after them: those of the last step, of the moving average where one is kept.
+    and a factor's rows after them. Those are means over the last fifth too, see `late`; of a factor
+    the std that it gives each coordinate is: its rows are those of the last step, of the moving
+    average where one is kept, scaled to that std, for F and F R are the same noise and a mean of
+    factors may be none. A run that kept no such means gives the scales of the last step.
 
     Args:
         directory: a complete run of `gan`.
@@ -78,8 +80,8 @@ def constants(directory: Path, label: str | None, seeds: range) -> tuple[float, 
         raise ValueError(
             f"seed {stopped[0]} of --frozen-from {directory} diverged; choose another run"
         )
-    if ARMS[cell.arm].component in _ARRAYS:
-        found = np.stack([_arrays(directory, cell, cell.replicas[row]) for row in rows])
+    if ARMS[cell.arm].component in late.ARRAYS:
+        found = _arrays(directory, cell, rows)
     else:
         found = run.late(Key("sigma"), cell)[rows]
     if found.size > MOST:
@@ -109,16 +111,48 @@ def _cell(directory: Path, cells: Sequence[Cell], label: str | None) -> Cell:
     raise ValueError(f"--frozen-cell is {label!r}; {directory} has: {named}")
 
 
-def _arrays(directory: Path, cell: Cell, number: int) -> np.ndarray:
-    """The scale of each coordinate, then the factor's rows, of one replica; flat."""
+def _arrays(directory: Path, cell: Cell, rows: Sequence[int]) -> np.ndarray:
+    """The scale of each coordinate, then the factor's rows, of some seeds of a cell, [S, N]."""
     config = runs.load_config(directory, GanConfig, command="gan")
-    groups = [[one.number for one in group.replicas] for group in prepare(config).groups]
-    index = next(index for index, numbers in enumerate(groups) if number in numbers)
-    arrays, row = read_arrays(directory / model_name(index)), groups[index].index(number)
-    kept = (f"['{weights}'].noise['{cell.arm}']" for weights in ("average", "last"))
+    groups = prepare(config).groups
+    found = []
+    for index, place in _places(groups, cell.replicas[rows]):
+        raw, factor = _ended_with(directory, index, place, cell.arm)
+        scale_of = groups[index].spec.observation.parameterisation.scale
+        scale = np.abs(np.asarray(scale_of(raw), np.float64))
+        averages = directory / late.file_name(index)
+        if averages.is_file():
+            known = read_arrays(averages)
+            scale = known[late.entry(cell.arm, "scale")][place]
+            if factor is not None:
+                factor = _of_size(factor, known[late.entry(cell.arm, "factor")][place])
+        found.append(np.concatenate([scale, *([] if factor is None else [factor.ravel()])]))
+    return np.stack(found)
+
+
+def _places(groups: Sequence[Group], numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The group of each replica, and its place there."""
+    found = {
+        one.number: (index, place)
+        for index, group in enumerate(groups)
+        for place, one in enumerate(group.replicas)
+    }
+    return (found[number] for number in numbers)
+
+
+def _ended_with(
+    directory: Path, group: int, place: int, component: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Raw scale and factor of a replica, told by its place, after the last step."""
+    arrays = read_arrays(directory / model_name(group))
+    kept = (f"['{weights}'].noise['{component}']" for weights in ("average", "last"))
     names = next(found for prefix in kept if (found := [n for n in arrays if n.startswith(prefix)]))
-    own = [arrays[name][row] for name in names]
-    scale_of = parameterisation.get(config.parameterisation).scale
-    raw = next(array for array in own if array.ndim == 1)
-    factor = [array.ravel() for array in own if array.ndim == 2]
-    return np.concatenate([np.abs(np.asarray(scale_of(raw))), *factor])
+    own = [arrays[name][place] for name in names]
+    factors = [array.astype(np.float64) for array in own if array.ndim == 2]
+    return next(array for array in own if array.ndim == 1), factors[0] if factors else None
+
+
+def _of_size(factor: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """The factor, [D, R], whose rows are scaled so that it gives each coordinate this std, [D]."""
+    own = np.linalg.norm(factor, axis=1)
+    return factor * np.divide(std, own, out=np.zeros_like(own), where=own > 0)[:, None]

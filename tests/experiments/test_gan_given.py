@@ -1,12 +1,13 @@
 """Arms whose noise is given: that of the data, and what another run learned."""
 
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sigmaprop.experiments.gan import frozen, given, plan, programs
+from sigmaprop.experiments.gan import frozen, given, late, plan, programs
 from sigmaprop.experiments.gan.config import GanConfig, GanSweep
 
 import sigmaprop as library
@@ -135,7 +136,7 @@ def source(tmp_path_factory):
     small = {name: value for name, value in SMALL.items() if name not in ("dataset", "seeds")}
     arms = ("zero", "global", "per_pixel", "low_rank")
     directory = tmp_path_factory.mktemp("source") / "A"
-    options = small | {"rank": 1, "sigma_learning_rate": 0.1, "ema_decay": 0.0}
+    options = small | {"rank": 1, "sigma_learning_rate": 0.1, "ema_decay": 0.0, "evaluations": 3}
     return library.train(x, arms=arms, seeds=2, run_dir=directory, verbose=False, **options)
 
 
@@ -147,19 +148,62 @@ def test_a_number_is_the_mean_over_the_last_fifth_of_the_steps(source):
     assert not np.allclose(found, rows.groupby("seed")["value"].mean(), rtol=1e-3)
 
 
-def test_arrays_are_those_that_the_run_ended_with(source):
+def scales(raw):
+    """The scale of each coordinate and its std by the factor, if there is one, [S, D]."""
+    own = raw if isinstance(raw, dict) else {"raw": raw}
+    factor = np.float64(own["factor"]) if "factor" in own else None
+    size = None if factor is None else np.sqrt(np.sum(factor**2, axis=-1))
+    return np.exp(np.float64(own["raw"])), size, factor
+
+
+def looked_at(source, arm, steps):
+    """What `scales` says of the arm's replicas after each of these steps, of a training anew."""
+    directory = source.run.directory
+    own = library.runs.load_config(directory, GanConfig, command="gan")
+    prepared = plan.prepare(own)
+    work = programs.compile_group(
+        own, prepared, prepared.groups[0], programs.make_reference(own, prepared)
+    )
+    rows = [row for row, one in enumerate(work.group.replicas) if one.cell.options.arm == arm]
+    state, now, found = work.engine.init(work.hypers), 0, []
+    for step in steps:
+        state, _ = work.engine.run(state, work.hypers, work.data, now, step)
+        now = step
+        raw = jax.device_get(state.player.noise[arm])
+        found.append(scales(jax.tree.map(lambda leaf: leaf[rows], raw)))
+    return found
+
+
+@pytest.mark.parametrize("arm", ["per_pixel", "low_rank"])
+def test_arrays_are_means_over_the_last_fifth(source, arm):
+    looks = looked_at(source, arm, (17, 19, 20))  # thirds of the steps 16 to 20
+    expected = np.mean([scale for scale, *_ in looks], axis=0)
+    found = np.reshape(frozen.constants(source.run.directory, arm, range(2)), (2, -1))
+    noise = given._split(found.ravel(), 2, 3)[1]
+    assert noise.columns == (1 if arm == "low_rank" else 0)
+    # exp in float32, of a raw parameter of 24 bits and size up to 4: 4 + 2 units of 2^-24.
+    np.testing.assert_allclose(found[:, :3], expected, rtol=8 * 2.0**-24)
+    assert np.max(np.abs(found[:, :3] / looks[-1][0] - 1)) > 1e-3  # not those of the last step
+    if arm == "low_rank":
+        factor, size = found[:, 3:].reshape(2, 3, 1), np.mean([size for _, size, _ in looks], 0)
+        np.testing.assert_allclose(np.linalg.norm(factor, axis=-1), size, rtol=8 * 2.0**-24)
+        last = looks[-1][2] / looks[-1][1][..., None]
+        np.testing.assert_allclose(factor / size[..., None], last, rtol=8 * 2.0**-24)
+
+
+def test_a_run_without_means_gives_the_arrays_that_it_ended_with(source, tmp_path):
+    older = tmp_path / "A"
+    shutil.copytree(source.run.directory, older)
+    (older / late.file_name(0)).unlink()
     replicas = source.run.replicas.reset_index()
     for arm in ("per_pixel", "low_rank"):
         rows = replicas.query("arm == @arm").sort_values("seed")["replica"].to_numpy()
-        raw = jax.tree.map(lambda leaf: np.asarray(leaf), source.state.player.noise[arm])
-        scale, factor = (raw["raw"], raw["factor"]) if arm == "low_rank" else (raw, None)
-        expected = np.exp(np.float64(scale[rows]))
+        raw = jax.tree.map(lambda leaf, rows=rows: leaf[rows], source.state.player.noise[arm])
+        expected, _, factor = scales(raw)
         if factor is not None:
-            expected = np.concatenate([expected, factor[rows].reshape(2, -1)], axis=1)
-        found = np.reshape(frozen.constants(source.run.directory, arm, range(2)), (2, -1))
+            expected = np.concatenate([expected, factor.reshape(2, -1)], axis=1)
+        found = np.reshape(frozen.constants(older, arm, range(2)), (2, -1))
         np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-24)
-        noise = given._split(found.ravel(), 2, 3)[1]
-        assert noise.columns == (1 if arm == "low_rank" else 0)
 
 
 def test_the_config_records_the_constants_and_needs_the_run_no_longer(source):

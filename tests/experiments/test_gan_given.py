@@ -141,11 +141,18 @@ def source(tmp_path_factory):
 
 
 def test_a_number_is_the_mean_over_the_last_fifth_of_the_steps(source):
-    found = frozen.constants(source.run.directory, "global", range(2))
+    found = numbers(source.run.directory, "global").ravel()
     rows = source.frame.query("metric == 'sigma' and arm == 'global'")
     last = rows[rows["step"] > 16].groupby("seed")["value"].mean()
     np.testing.assert_array_equal(found, last)
     assert not np.allclose(found, rows.groupby("seed")["value"].mean(), rtol=1e-3)
+
+
+def numbers(directory, label):
+    """What a cell of the run learned, [S, N]."""
+    found = frozen.learned(directory, label, range(2)).values
+    assert found is not None
+    return found
 
 
 def scales(raw):
@@ -178,7 +185,7 @@ def looked_at(source, arm, steps):
 def test_arrays_are_means_over_the_last_fifth(source, arm):
     looks = looked_at(source, arm, (17, 19, 20))  # thirds of the steps 16 to 20
     expected = np.mean([scale for scale, *_ in looks], axis=0)
-    found = np.reshape(frozen.constants(source.run.directory, arm, range(2)), (2, -1))
+    found = numbers(source.run.directory, arm)
     noise = given._split(found.ravel(), 2, 3)[1]
     assert noise.columns == (1 if arm == "low_rank" else 0)
     # exp in float32, of a raw parameter of 24 bits and size up to 4: 4 + 2 units of 2^-24.
@@ -202,31 +209,31 @@ def test_a_run_without_means_gives_the_arrays_that_it_ended_with(source, tmp_pat
         expected, _, factor = scales(raw)
         if factor is not None:
             expected = np.concatenate([expected, factor.reshape(2, -1)], axis=1)
-        found = np.reshape(frozen.constants(older, arm, range(2)), (2, -1))
+        found = numbers(older, arm)
         np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-24)
 
 
 def test_the_config_records_the_constants_and_needs_the_run_no_longer(source):
     asked = config("frozen", frozen_from=source.run.directory, frozen_cell="global")
     known = frozen.resolved(asked)
-    assert known.frozen_values == frozen.constants(source.run.directory, "global", range(2))
+    assert known.frozen_values == tuple(numbers(source.run.directory, "global").ravel())
     assert frozen.resolved(known) == known
     gone = dataclasses.replace(known, frozen_from=source.run.directory / "gone")
     assert frozen.resolved(gone) == gone
-    with pytest.raises(ValueError, match="are not what --frozen-from"):
+    with pytest.raises(ValueError, match="is not what --frozen-from"):
         frozen.resolved(dataclasses.replace(asked, frozen_values=(0.1, 0.2)))
 
 
 def test_runs_and_cells_that_cannot_be_frozen_are_refused(source, tmp_path):
     directory = source.run.directory
     with pytest.raises(ValueError, match="'global', 'per_pixel', 'low_rank'"):
-        frozen.constants(directory, None, range(2))
+        frozen.learned(directory, None, range(2))
     with pytest.raises(ValueError, match="--frozen-cell is 'zero'"):
-        frozen.constants(directory, "zero", range(2))
+        frozen.learned(directory, "zero", range(2))
     with pytest.raises(ValueError, match="has no seed 2"):
-        frozen.constants(directory, "global", range(3))
+        frozen.learned(directory, "global", range(3))
     with pytest.raises(library.runs.RunError):
-        frozen.constants(tmp_path, None, range(2))
+        frozen.learned(tmp_path, None, range(2))
 
 
 @pytest.mark.slow

@@ -44,9 +44,17 @@ def load_tree(path: Path, like: Tree) -> Tree:
     Raises:
         RunError: the file is missing, damaged, or holds another tree.
     """
+    return tree_of(read_arrays(path), like, path)
+
+
+def tree_of(found: Mapping[str, np.ndarray], like: Tree, path: Path) -> Tree:
+    """The tree of arrays that are named as `save_tree` does; ``path``, of the file, is for messages.
+
+    Raises:
+        RunError: they are another tree.
+    """
     import jax
 
-    found = read_arrays(path)
     wanted = _named(like)
     odd = [
         name

@@ -155,6 +155,12 @@ def numbers(directory, label):
     return found
 
 
+def of_arm(source, arm):
+    """Its replicas, by seed."""
+    replicas = source.run.replicas.reset_index()
+    return replicas.query("arm == @arm").sort_values("seed")["replica"].to_numpy()
+
+
 def scales(raw):
     """The scale of each coordinate and its std by the factor, if there is one, [S, D]."""
     own = raw if isinstance(raw, dict) else {"raw": raw}
@@ -163,38 +169,37 @@ def scales(raw):
     return np.exp(np.float64(own["raw"])), size, factor
 
 
-def looked_at(source, arm, steps):
-    """What `scales` says of the arm's replicas after each of these steps, of a training anew."""
-    directory = source.run.directory
-    own = library.runs.load_config(directory, GanConfig, command="gan")
+@pytest.fixture(scope="module")
+def looks(source):
+    """The raw parameters of every replica after thirds of the last fifth, of a training anew."""
+    own = library.runs.load_config(source.run.directory, GanConfig, command="gan")
     prepared = plan.prepare(own)
     work = programs.compile_group(
         own, prepared, prepared.groups[0], programs.make_reference(own, prepared)
     )
-    rows = [row for row, one in enumerate(work.group.replicas) if one.cell.options.arm == arm]
     state, now, found = work.engine.init(work.hypers), 0, []
-    for step in steps:
+    for step in (17, 19, 20):
         state, _ = work.engine.run(state, work.hypers, work.data, now, step)
         now = step
-        raw = jax.device_get(state.player.noise[arm])
-        found.append(scales(jax.tree.map(lambda leaf: leaf[rows], raw)))
+        found.append(jax.device_get(state.player.noise))
     return found
 
 
 @pytest.mark.parametrize("arm", ["per_pixel", "low_rank"])
-def test_arrays_are_means_over_the_last_fifth(source, arm):
-    looks = looked_at(source, arm, (17, 19, 20))  # thirds of the steps 16 to 20
-    expected = np.mean([scale for scale, *_ in looks], axis=0)
+def test_arrays_are_means_over_the_last_fifth(source, looks, arm):
+    rows = of_arm(source, arm)
+    each = [scales(jax.tree.map(lambda leaf: leaf[rows], look[arm])) for look in looks]
+    expected = np.mean([scale for scale, *_ in each], axis=0)
     found = numbers(source.run.directory, arm)
     noise = given._split(found.ravel(), 2, 3)[1]
     assert noise.columns == (1 if arm == "low_rank" else 0)
     # exp in float32, of a raw parameter of 24 bits and size up to 4: 4 + 2 units of 2^-24.
     np.testing.assert_allclose(found[:, :3], expected, rtol=8 * 2.0**-24)
-    assert np.max(np.abs(found[:, :3] / looks[-1][0] - 1)) > 1e-3  # not those of the last step
+    assert np.max(np.abs(found[:, :3] / each[-1][0] - 1)) > 1e-3  # not those of the last step
     if arm == "low_rank":
-        factor, size = found[:, 3:].reshape(2, 3, 1), np.mean([size for _, size, _ in looks], 0)
+        factor, size = found[:, 3:].reshape(2, 3, 1), np.mean([size for _, size, _ in each], 0)
         np.testing.assert_allclose(np.linalg.norm(factor, axis=-1), size, rtol=8 * 2.0**-24)
-        last = looks[-1][2] / looks[-1][1][..., None]
+        last = each[-1][2] / each[-1][1][..., None]
         np.testing.assert_allclose(factor / size[..., None], last, rtol=8 * 2.0**-24)
 
 
@@ -202,9 +207,8 @@ def test_a_run_without_means_gives_the_arrays_that_it_ended_with(source, tmp_pat
     older = tmp_path / "A"
     shutil.copytree(source.run.directory, older)
     (older / late.file_name(0)).unlink()
-    replicas = source.run.replicas.reset_index()
     for arm in ("per_pixel", "low_rank"):
-        rows = replicas.query("arm == @arm").sort_values("seed")["replica"].to_numpy()
+        rows = of_arm(source, arm)
         raw = jax.tree.map(lambda leaf, rows=rows: leaf[rows], source.state.player.noise[arm])
         expected, _, factor = scales(raw)
         if factor is not None:

@@ -66,7 +66,7 @@ class Copied(NamedTuple):
     Attributes:
         options: those that made it.
         copier: what is static about it.
-        copy: its parameters, on the host.
+        copy: its parameters.
     """
 
     options: GanOptions
@@ -142,7 +142,8 @@ def copied(
     named = {name: leaf for name, leaf in constants.arrays.items() if name != _MAKER}
     trees: dict[str, Any] = tree_of(named, like, Path(FILE))
     copier = Copier(network, parameterisation.get(options.parameterisation))
-    bounds = Bounds(*(np.float32(one) for one in (options.sigma_floor, options.sigma_ceiling)))
+    ends = options.sigma_floor, options.sigma_ceiling
+    bounds = Bounds(*(jnp.asarray(end, jnp.float32) for end in ends))
     seeds = len(trees["head"]["bias"])
     rows = [jax.tree.map(lambda leaf, row=row: leaf[row], trees) for row in range(seeds)]
     return [Copied(options, copier, Copy(row["network"], row["head"], bounds)) for row in rows]

@@ -35,16 +35,18 @@ def resolved(config: GanConfig) -> GanConfig:
     if config.frozen_from is None or (any(known) and not config.frozen_from.exists()):
         return config
     constants = learned(config.frozen_from, config.frozen_cell, seed_numbers(config))
-    small = constants.values is not None and constants.values.size <= MOST
-    values = tuple(constants.values.ravel().tolist()) if small else ()
-    found = values, None if small else constants.digest
-    if any(known) and found != known:
+    values, digest = (), None
+    if constants.values is not None and constants.values.size <= MOST:
+        values = tuple(constants.values.ravel().tolist())
+    else:
+        digest = constants.digest
+    if any(known) and (values, digest) != known:
         flag = "values" if config.frozen_values else "sha256"
         raise ValueError(
             f"--frozen-{flag} is not what --frozen-from {config.frozen_from} learned; leave one of "
             "them out"
         )
-    return dataclasses.replace(config, frozen_values=values, frozen_sha256=found[1])
+    return dataclasses.replace(config, frozen_values=values, frozen_sha256=digest)
 
 
 def stored(config: GanConfig, directory: Path | None = None) -> Constants | None:

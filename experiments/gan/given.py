@@ -95,7 +95,8 @@ def _check_copies(options: GanOptions, copies: Sequence[Copied], seeds: int) -> 
     """Refuses copies of other latents, or of another number of seeds."""
     if len(copies) != seeds:
         raise ValueError(
-            f"the constants of the arm frozen are of {len(copies)} seeds; give --seeds {len(copies)}"
+            f"the arm frozen has constants of {len(copies)} seeds, not of {seeds}; give --seeds "
+            f"{len(copies)}"
         )
     for flag, name in (("--latent-dim", "latent_dim"), ("--latent", "latent")):
         known, own = (getattr(one, name) for one in (copies[0].options, options))

@@ -8,6 +8,7 @@ after it again, to the same bits. No step computes anything for it.
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import runs
@@ -46,7 +47,7 @@ def learned(spec: GanSpec, noise: dict[str, Any], num: int) -> dict[str, np.ndar
     found = {}
     for name in (name for name in ARRAYS if name in noise):
         own = noise[name] if isinstance(noise[name], dict) else {"raw": noise[name]}
-        raw = np.asarray(own["raw"])[:num]
+        raw = jnp.asarray(np.asarray(own["raw"])[:num])  # on one device, however many trained
         found[entry(name, "scale")] = np.abs(spec.observation.parameterisation.scale(raw))
         if "factor" in own:
             factor = np.asarray(own["factor"], np.float64)[:num]

@@ -3,9 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import shutil
-import signal
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +129,7 @@ def test_what_does_not_fit_the_copies_is_refused_in_one_sentence(source, student
     for changes, told in (
         ({"latent_dim": 3}, "--latent-dim is 3, and --frozen-from learned sigma"),
         ({"latent": "uniform"}, "--latent is uniform"),
-        ({"seeds": 3}, "are of 2 seeds; give --seeds 2"),
+        ({"seeds": 3}, "of 2 seeds, not of 3; give --seeds 2"),
         ({"dataset": "ring"}, r"of shape \(3,\), and these have \(2,\)"),
         ({"frozen_values": (0.1, 0.1)}, "--frozen-values and --frozen-sha256 exclude"),
     ):

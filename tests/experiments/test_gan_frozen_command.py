@@ -1,4 +1,4 @@
-"""Frozen noise from the command line: stopped, resumed, replayed and evaluated without its source."""
+"""Frozen noise by the command: stopped, resumed, replayed and evaluated without its source."""
 
 import contextlib
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sigmaprop.experiments.cli import launch
 from sigmaprop.experiments.gan import constants, late
 from sigmaprop.experiments.training import loop
 
@@ -19,7 +20,10 @@ OPTIONS = (
     *("--metrics-every", "5", "--evaluations", "4", "--gap-evaluations", "0"),
     *("--ema-decay", "0.9", "--checkpoint-seconds", "0.001"),
 )
-LEARNED = ("--sweep.arm", "heteroscedastic", "per_pixel", "low_rank", "--sigma-learning-rate", "0.1")
+LEARNED = (
+    *("--sweep.arm", "heteroscedastic", "per_pixel", "low_rank"),
+    *("--sigma-learning-rate", "0.1"),
+)
 FROZEN = ("--sweep.arm", "zero", "frozen", "--frozen-from", "A", "--frozen-cell", "heteroscedastic")
 
 
@@ -36,6 +40,14 @@ def stopped(after):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop.checkpoints, "save", interrupted)
+        yield
+
+
+@contextlib.contextmanager
+def no_pages():
+    """Commands in this process draw none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "_write_report", lambda *arguments: None)
         yield
 
 
@@ -70,6 +82,14 @@ def test_a_stopped_run_has_the_same_means_over_its_last_fifth(sigmaprop):
 
 @pytest.mark.slow
 def test_a_frozen_sigma_of_z_needs_its_source_no_longer(sigmaprop):
+    with no_pages():
+        trained_evaluated_and_replayed(sigmaprop)
+    assert sigmaprop("report", "B", "--out", "page").status == 0
+    assert "frozen" in Path("page", "report.html").read_text()
+
+
+def trained_evaluated_and_replayed(sigmaprop):
+    """B is a run whose source is gone."""
     assert sigmaprop(*OPTIONS, *LEARNED, "--run-dir", "A").status == 0
     ended = sigmaprop(*OPTIONS, *FROZEN, "--run-dir", "B")
     assert ended.status == 0, ended.err
@@ -92,8 +112,6 @@ def test_a_frozen_sigma_of_z_needs_its_source_no_longer(sigmaprop):
     own = frame[(frame["arm"] == "frozen") & frame["metric"].isin(["energy", "ais"])]
     assert set(own["metric"]) == {"energy", "ais"}
     assert np.isfinite(own["value"].to_numpy()).all()
-    assert sigmaprop("report", "B", "--out", "page").status == 0
-    assert "frozen" in Path("page", "report.html").read_text()
     ended = sigmaprop("gan", "--config", "B", "--run-dir", "anew")
     assert ended.status == 2
     assert "give --frozen-from RUN" in ended.err

@@ -162,11 +162,13 @@ def of_arm(source, arm):
 
 
 def scales(raw):
-    """The scale of each coordinate and its std by the factor, if there is one, [S, D]."""
-    own = raw if isinstance(raw, dict) else {"raw": raw}
-    factor = np.float64(own["factor"]) if "factor" in own else None
-    size = None if factor is None else np.sqrt(np.sum(factor**2, axis=-1))
-    return np.exp(np.float64(own["raw"])), size, factor
+    """The scale of each coordinate and its std by the factor, [S, D], and the factor.
+
+    Of no factor one of no columns.
+    """
+    own = raw if isinstance(raw, dict) else {"raw": raw, "factor": np.zeros((*raw.shape, 0))}
+    factor = np.float64(own["factor"])
+    return np.exp(np.float64(own["raw"])), np.sqrt(np.sum(factor**2, axis=-1)), factor
 
 
 @pytest.fixture(scope="module")
@@ -210,9 +212,8 @@ def test_a_run_without_means_gives_the_arrays_that_it_ended_with(source, tmp_pat
     for arm in ("per_pixel", "low_rank"):
         rows = of_arm(source, arm)
         raw = jax.tree.map(lambda leaf, rows=rows: leaf[rows], source.state.player.noise[arm])
-        expected, _, factor = scales(raw)
-        if factor is not None:
-            expected = np.concatenate([expected, factor.reshape(2, -1)], axis=1)
+        scale, _, factor = scales(raw)
+        expected = np.concatenate([scale, factor.reshape(2, -1)], axis=1)
         found = numbers(older, arm)
         np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-24)
 

@@ -1,4 +1,4 @@
-"""Averages over the last fifth as files of a run: made once, sealed, found again by a resumed run."""
+"""Averages over the last fifth as files of a run: made once, sealed, found by a resumed run."""
 
 import contextlib
 

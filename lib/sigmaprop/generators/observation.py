@@ -1,10 +1,11 @@
 """The noise at the end of a generator: x = mean + scale eps + factor zeta.
 
 An arm says where scale comes from (`arms.ARMS`): some are given a number for each step, the others
-learn a component of `COMPONENTS`. What is given may be arrays too (`Given`), or sigma(z) by a copy of
-another generator (`Copy`), in programs of their own: those of numbers do not change. Replicas of all arms run in one program: each learned component
-of the program is computed for every replica, and a replica's gates select the one that its samples
-see. Components that no replica needs are left out of the program.
+learn a component of `COMPONENTS`. What is given may be arrays too (`Given`), or sigma(z) by a copy
+of another generator (`Copy`), in programs of their own: those of numbers do not change. Replicas of
+all arms run in one program: each learned component of the program is computed for every replica,
+and a replica's gates select the one that its samples see. Components that no replica needs are left
+out of the program.
 """
 
 import functools

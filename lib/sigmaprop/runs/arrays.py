@@ -48,7 +48,12 @@ def load_tree(path: Path, like: Tree) -> Tree:
 
 
 def tree_of(found: Mapping[str, np.ndarray], like: Tree, path: Path) -> Tree:
-    """The tree of arrays that are named as `save_tree` does; ``path``, of the file, is for messages.
+    """The tree of arrays that have the names which `save_tree` gives; else as `load_tree`.
+
+    Args:
+        found: the arrays.
+        like: see `load_tree`.
+        path: of the file that they are of, for messages.
 
     Raises:
         RunError: they are another tree.

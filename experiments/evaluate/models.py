@@ -21,6 +21,7 @@ from sigmaprop.generators.step import model as gan_model
 from sigmaprop.generators.vae import VaeSpec
 from sigmaprop.runs.arrays import load_tree
 
+from ..gan import frozen
 from ..gan.config import GanConfig
 from ..gan.plan import hypers as gan_hypers
 from ..gan.plan import prepare as prepare_gan
@@ -107,7 +108,7 @@ def load(directory: Path) -> Source:
             f"{directory} is not complete; go on with `sigmaprop resume {directory}` first"
         )
     config = runs.load_config(directory, COMMANDS[command], command=command)
-    plan: Any = prepare_gan(config) if command == "gan" else prepare_vae(config)
+    plan: Any = _prepare_gan(config, directory) if command == "gan" else prepare_vae(config)
     for index in range(len(plan.groups)):
         if not (directory / model_name(index)).is_file():
             raise ValueError(
@@ -118,6 +119,10 @@ def load(directory: Path) -> Source:
     groups = functools.partial(make, directory, config, plan)
     splits = dict(zip(seed_numbers(config), plan.splits, strict=True))
     return Source(directory, config, plan.dataset, splits, groups, len(plan.groups))
+
+
+def _prepare_gan(config: GanConfig, directory: Path) -> Any:
+    return prepare_gan(config, frozen.stored(config, directory))
 
 
 def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:

@@ -7,6 +7,7 @@ differ in networks, loss or batch size fall into different groups, which run one
 
 import dataclasses
 import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -39,6 +40,7 @@ from ..training.cells import cells
 from ..training.groups import grouped, in_order, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
 from .config import GanConfig, GanOptions
+from .constants import Constants, Copied, copied
 from .given import Noise, check_options, noises
 
 _CONVOLUTIONAL = ("dcgan", "resnet")
@@ -52,7 +54,7 @@ class Group(NamedTuple):
 
     spec: GanSpec
     replicas: tuple[Replica, ...]
-    given: tuple[Noise | None, ...] = ()
+    given: tuple[Noise | Copied | None, ...] = ()
 
     @property
     def firsts(self) -> list[int]:
@@ -70,6 +72,7 @@ class Plan(NamedTuple):
         groups: one program each.
         splits: of each seed; one and the same where they are not redrawn.
         squared_bandwidths: of the MMD's kernels, from the training rows of each split, [S, J].
+        constants: those of the arm frozen that no config holds; None where there are none.
     """
 
     dataset: data.Dataset
@@ -77,6 +80,7 @@ class Plan(NamedTuple):
     groups: tuple[Group, ...]
     splits: tuple[data.Splits, ...]
     squared_bandwidths: np.ndarray
+    constants: Constants | None = None
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
@@ -84,8 +88,12 @@ class Plan(NamedTuple):
         return in_order(self.groups)
 
 
-def prepare(config: GanConfig) -> Plan:
+def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
     """Looks every name up, loads the data and checks what the options mean together.
+
+    Args:
+        config: the options.
+        constants: what ``frozen_sha256`` stands for, see `frozen.stored`; None where it is None.
 
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
@@ -96,34 +104,50 @@ def prepare(config: GanConfig) -> Plan:
             _check_cell(cell.options)
     check_options(config, found)
     dataset = _load(config)
+    values, copies = _known(config, constants, dataset.shape)
     given = {}
     for cell in found:
         with cell.blamed():
             _check_against(cell.options, dataset)
-            given[cell.options] = noises(cell.options, dataset, config.seeds)
+            given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
     static = operator.attrgetter(*_STATIC)
     numbers = seed_numbers(config)
-    shared = grouped(found, numbers, lambda one: (static(one), _columns(given[one][0])))
+    shared = grouped(found, numbers, lambda one: (static(one), _kind(given[one][0])))
     groups = []
     for own in shared:
         each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
-        groups.append(Group(make_spec(own, dataset, _columns(each[0])), own, each))
+        groups.append(Group(make_spec(own, dataset, each[0]), own, each))
     splits = tuple(training_rows(config, dataset))
-    return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
+    bandwidths = _bandwidths(config, dataset, splits)
+    return Plan(dataset, found, tuple(groups), splits, bandwidths, constants)
 
 
-def _columns(noise: Noise | None) -> int | None:
-    """Of the factor that a replica is given, 0 without one; None where no arrays are given."""
-    return None if noise is None else noise.columns
+def _known(
+    config: GanConfig, constants: Constants | None, shape: tuple[int, ...]
+) -> tuple[Sequence[float] | np.ndarray, Sequence[Copied]]:
+    """Numbers that another run learned, or what computes its sigma(z)."""
+    if constants is None:
+        return config.frozen_values, ()
+    if constants.values is not None:
+        return constants.values.ravel(), ()
+    return (), copied(constants, shape, _generator)
+
+
+def _kind(given: Noise | Copied | None) -> int | str | None:
+    """What programs differ by: columns of a factor that is given, 0 without one, or a copy."""
+    if isinstance(given, Copied):
+        return "copy"
+    return None if given is None else given.columns
 
 
 def make_spec(
-    replicas: tuple[Replica, ...], dataset: data.Dataset, columns: int | None = None
+    replicas: tuple[Replica, ...], dataset: data.Dataset, given: Noise | Copied | None = None
 ) -> GanSpec:
     """What these replicas share; whatever one of them needs is in the program.
 
-    ``columns`` are those of the factor that all of them are given, see `_columns`.
+    ``given`` is what one of them is given, and the others are given the like of.
     """
+    columns = given.columns if isinstance(given, Noise) else None
     every = [replica.cell.options for replica in replicas]
     options = every[0]
     generator = _generator(options, dataset.shape)
@@ -138,6 +162,7 @@ def make_spec(
             parameterisation.get(options.parameterisation),
             columns or options.rank,
             given_factor=bool(columns),
+            copier=given.copier if isinstance(given, Copied) else None,
         ),
         loss=losses.get(options.loss),
         optimizer=_optimizer(options, options.optimizer),
@@ -174,7 +199,7 @@ def hypers(
     steps: int,
     root: jax.Array,
     rows: np.ndarray | None = None,
-    given: Noise | None = None,
+    given: Noise | Copied | None = None,
 ) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
     options = replica.cell.options
@@ -386,7 +411,9 @@ def _rates(options: GanOptions) -> Rates:
     )
 
 
-def _sigma_schedule(options: GanOptions, steps: int, noise: Noise | None) -> schedule.SigmaSchedule:
+def _sigma_schedule(
+    options: GanOptions, steps: int, noise: Noise | Copied | None
+) -> schedule.SigmaSchedule:
     """Sigma by step, 0 for the arms that learn it, have none, or are given arrays."""
     given = ARMS[options.arm].given
     if given == "schedule":
@@ -394,7 +421,7 @@ def _sigma_schedule(options: GanOptions, steps: int, noise: Noise | None) -> sch
             options.sigma_schedule, options.sigma, options.sigma_last, steps
         )
     sigma = options.sigma if given == "sigma" else 0.0
-    if noise is not None and noise.columns is None:
+    if isinstance(noise, Noise) and noise.columns is None:
         sigma = float(noise.scale)
     return schedule.sigma_schedule("constant", sigma, 0.0, steps)
 

@@ -14,6 +14,7 @@ from sigmaprop.runs import signals
 
 from ..training import loop
 from ..training.loop import Progress, evaluation_steps
+from . import late
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -50,6 +51,13 @@ def train(
     """
     work = compile_group(config, plan, plan.groups[index], reference)
     replicas = work.group.replicas
+
+    def measured(state: State, step: int) -> list[pa.Table]:
+        if step in late.steps(config):
+            noise = late.learned(work.group.spec, state.player.noise, len(replicas))
+            late.keep(directory, index, step, noise)
+        return _measured(config, work, state, step, progress)
+
     board = gan_tensorboard.writer(directory.directory, replicas)
     job = loop.Job(
         index,
@@ -59,8 +67,8 @@ def train(
         work.hypers,
         work.data,
         work.group.spec.metrics,
-        (*evaluation_steps(config), *gap_steps(config)),
-        lambda state, step: _measured(config, work, state, step, progress),
+        (*evaluation_steps(config), *gap_steps(config), *late.steps(config)),
+        measured,
         lambda last: _tell(work, last),
         lambda state, step: work.pictures(state, work.hypers, jnp.asarray(step)),
         lambda state: {
@@ -70,7 +78,9 @@ def train(
         },
         board if config.tensorboard else contextlib.nullcontext(),
     )
-    return loop.train(config, job, directory, progress, stop)
+    state = loop.train(config, job, directory, progress, stop)
+    late.finish(directory, index, config)
+    return state
 
 
 def gap_steps(config: GanConfig) -> tuple[int, ...]:

@@ -54,7 +54,10 @@ ARMS = Registry(
             maps=True,
         ),
         "oracle": Arm("the noise that --data.noise-std added to the data", given="data"),
-        "frozen": Arm("what --frozen-from learned, seed by seed, as constants", given="run"),
+        "frozen": Arm(
+            "what --frozen-from learned, seed by seed, as constants; a sigma(z) by a copy",
+            given="run",
+        ),
     },
 )
 

@@ -150,7 +150,9 @@ def generate(
     features = output.features
     if spec.mean_gradient == "detached":
         features = jax.lax.stop_gradient(features)
-    scale = observation.noise_scale(spec.observation, params.noise, features, sigma, hypers.noise)
+    scale = observation.noise_scale(
+        spec.observation, params.noise, features, sigma, hypers.noise, z
+    )
     return Fakes(output.mean, scale.add_to(output.mean, *noise), scale, z)
 
 

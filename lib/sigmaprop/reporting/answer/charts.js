@@ -43,7 +43,7 @@ const logTicks = ([low, high], every) => {
   return Array.from({ length: count }, (_, i) => 10 ** (from + i * every));
 };
 
-const MARGIN = { left: 50, right: 10, top: 10, bottom: 38 };
+const MARGIN = { left: 56, right: 10, top: 10, bottom: 38 };
 
 // An axis: data to points of the drawing and back.
 const scale = ([low, high], from, to, log) => {
@@ -79,7 +79,7 @@ const chart = (svg, { x, y, log = "", xLabel, yLabel, top = 0, yTicks = true }) 
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
   frame.append(shape("text", { x: middle, y: height - 5, "text-anchor": "middle", class: "label" }, xLabel));
   const centre = (high + low) / 2;
-  if (yLabel) frame.append(shape("text", { x: 12, y: centre, "text-anchor": "middle", class: "label", transform: `rotate(-90 12 ${centre})` }, yLabel));
+  if (yLabel) frame.append(shape("text", { x: 13, y: centre, "text-anchor": "middle", class: "label", transform: `rotate(-90 13 ${centre})` }, yLabel));
   svg.querySelector(".drawing").replaceChildren(clip, frame, inside);
   const add = (tag, attributes) => inside.append(shape(tag, attributes));
   const route = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${across.at(a).toFixed(2)} ${up.at(b).toFixed(2)}`).join("");
@@ -102,10 +102,10 @@ const arrow = (drawing, [a, b], [dx, dy], kind, faint = 1) => {
   drawing.add("path", { class: `line ${kind}`, d, opacity: faint });
 };
 
-// Level lines of g on a grid of the square [low, high]^2, by marching squares: one path a level.
-const levelLines = (g, [low, high], levels, size = 44) => {
-  const place = (i) => low + ((high - low) * i) / size;
-  const grid = Array.from({ length: size + 1 }, (_, i) => Array.from({ length: size + 1 }, (_, j) => g([place(i), place(j)])));
+// Level lines of g over a grid of a rectangle, by marching squares: segments of two points.
+const levelLines = (g, [x, y], levels, size = 44) => {
+  const place = (i, j) => [x[0] + ((x[1] - x[0]) * i) / size, y[0] + ((y[1] - y[0]) * j) / size];
+  const grid = Array.from({ length: size + 1 }, (_, i) => Array.from({ length: size + 1 }, (_, j) => g(place(i, j))));
   const corners = [[0, 0], [1, 0], [1, 1], [0, 1]];
   const segments = [];
   for (const level of levels) for (let i = 0; i < size; i += 1) for (let j = 0; j < size; j += 1) {
@@ -115,7 +115,7 @@ const levelLines = (g, [low, high], levels, size = 44) => {
       const [p, q] = [grid[i + a[0]][j + a[1]] - level, grid[i + b[0]][j + b[1]] - level];
       if (p > 0 === q > 0) continue;
       const share = p / (p - q);
-      cuts.push([place(i + a[0] + share * (b[0] - a[0])), place(j + a[1] + share * (b[1] - a[1]))]);
+      cuts.push(place(i + a[0] + share * (b[0] - a[0]), j + a[1] + share * (b[1] - a[1])));
     }
     for (let k = 0; k + 1 < cuts.length; k += 2) segments.push([cuts[k], cuts[k + 1]]);
   }

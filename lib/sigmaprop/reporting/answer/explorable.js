@@ -2,10 +2,16 @@
 // a state is drawn whole, at most once a frame. Nothing moves but in answer to the reader.
 
 const REPEATS = 200;
-const SPREAD_DRAWS = 1000;
-const SQUARE = [-2, 2];
+const SPREAD_DRAWS = 500;
+// What the first chart shows of x_1 and x_2: one unit is as long on both axes.
+const ACROSS = [-2, 2];
+const UP = [-1.4, 1.4];
+const between = ([low, high], count) => Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count);
 const SIGMAS = Array.from({ length: 36 }, (_, i) => 10 ** (-3 + i * 0.1));
-const NAMES = { pathwise: "pathwise", score: "score function", baseline: "score function less f(x)" };
+const ESTIMATE = {
+  pathwise: "pathwise estimate", score: "score function estimate",
+  baseline: "score function estimate with baseline",
+};
 
 // Controls bear data-name; `read` and `show` say how a slider's value stands for the state's.
 const KINDS = {
@@ -53,30 +59,31 @@ const picture = (root, name) => root.querySelector(`[data-chart="${name}"]`);
 
 // ---- Panel 1
 
-// The typical size of a component of grad f on the square: the scale of the cloud's picture.
-const typicalSlope = (f, dim) => {
-  const places = Array.from({ length: 17 }, (_, i) => SQUARE[0] + i / 4);
-  const points = dim === 1 ? places.map((a) => [a]) : places.flatMap((a) => places.map((b) => [a, b]));
-  const squares = points.map((x) => dot(f.gradient(x), f.gradient(x)) / dim);
-  return Math.sqrt(squares.reduce((a, b) => a + b, 0) / squares.length) || 1;
+// Points of the first chart, for typical values.
+const places = (dim) => between(ACROSS, 20).flatMap((a) => (dim === 1 ? [[a]] : between(UP, 14).map((b) => [a, b])));
+
+// The typical size of a component of grad f around x: the scale of the cloud's picture.
+const typicalSlope = (f, x) => {
+  const near = places(x.length).filter((place) => Math.hypot(...place.map((one, i) => one - x[i])) < 0.7);
+  const total = near.reduce((sum, place) => sum + dot(f.gradient(place), f.gradient(place)), 0);
+  return Math.sqrt(total / (near.length * x.length)) || 1;
 };
 
-const curve = (g, [low, high], count = 240) =>
-  Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count).map((u) => [u, g([u])]);
+const curve = (g) => between(ACROSS, 240).map((u) => [u, g([u])]);
 
 const drawCurves = (svg, f, x, sigma) => {
-  const plain = curve(f.value, SQUARE);
+  const plain = curve(f.value);
   const heights = plain.map(([, y]) => y);
   const [low, high] = [Math.min(...heights), Math.max(...heights)];
   const pad = 0.14 * (high - low || 1);
-  const drawing = chart(svg, { x: SQUARE, y: [low - pad, high + pad], xLabel: "x", yLabel: "f and E f" });
+  const drawing = chart(svg, { x: ACROSS, y: [low - pad, high + pad], xLabel: "x", yLabel: "f and E f" });
   const half = 0.7;
   const tangent = (value, slope, kind) =>
     drawing.line([-half, half].map((d) => [x[0] + d, value + d * slope]), kind);
-  const reach = [-1, 1].map((side) => drawing.across.at(clamp(x[0] + side * sigma, ...SQUARE)));
+  const reach = [-1, 1].map((side) => drawing.across.at(clamp(x[0] + side * sigma, ...ACROSS)));
   drawing.add("rect", { class: "reach", x: reach[0], width: reach[1] - reach[0], y: drawing.high, height: drawing.low - drawing.high });
   drawing.line(plain, "plain");
-  drawing.line(curve((u) => f.smoothed(u, sigma), SQUARE), "smoothed");
+  drawing.line(curve((u) => f.smoothed(u, sigma)), "smoothed");
   tangent(f.value(x), f.gradient(x)[0], "plain tangent");
   tangent(f.smoothed(x, sigma), f.smoothedGradient(x, sigma)[0], "smoothed tangent");
   drawing.dot([x[0], f.smoothed(x, sigma)], 4, "mark smoothed");
@@ -85,17 +92,17 @@ const drawCurves = (svg, f, x, sigma) => {
 };
 
 const drawLevels = (svg, f, x, sigma) => {
-  const drawing = chart(svg, { x: SQUARE, y: SQUARE, xLabel: "x₁", yLabel: "x₂" });
-  const heights = Array.from({ length: 441 }, (_, i) => f.value([-2 + (i % 21) / 5, -2 + Math.floor(i / 21) / 5]));
-  heights.sort((a, b) => a - b);
-  const levels = [...new Set([0.1, 0.25, 0.4, 0.55, 0.7, 0.85].map((share) => heights[Math.floor(share * 440)] + 1e-9))];
+  const drawing = chart(svg, { x: ACROSS, y: UP, xLabel: "x₁", yLabel: "x₂" });
+  const heights = places(2).map(f.value).sort((a, b) => a - b);
+  const shares = [0.1, 0.25, 0.4, 0.55, 0.7, 0.85];
+  const levels = new Set(shares.map((share) => heights[Math.floor(share * heights.length)] + 1e-9));
   const lines = (g, kind) => {
-    const d = levelLines(g, SQUARE, levels).map(([[a, b], [p, q]]) =>
+    const d = levelLines(g, [ACROSS, UP], levels).map(([[a, b], [p, q]]) =>
       `M${drawing.across.at(a).toFixed(1)} ${drawing.up.at(b).toFixed(1)}L${drawing.across.at(p).toFixed(1)} ${drawing.up.at(q).toFixed(1)}`);
     drawing.add("path", { class: `line thin ${kind}`, d: d.join("") });
   };
-  const round = drawing.across.at(sigma) - drawing.across.at(0);
-  drawing.add("ellipse", { class: "reach", cx: drawing.across.at(x[0]), cy: drawing.up.at(x[1]), rx: round, ry: drawing.up.at(0) - drawing.up.at(sigma) });
+  const r = drawing.across.at(sigma) - drawing.across.at(0);
+  drawing.add("circle", { class: "reach", cx: drawing.across.at(x[0]), cy: drawing.up.at(x[1]), r });
   lines(f.value, "plain");
   lines((u) => f.smoothed(u, sigma), "smoothed");
   const [plain, smoothed] = [f.gradient(x), f.smoothedGradient(x, sigma)];
@@ -170,8 +177,8 @@ const spreadsOf = (f, x, stream) =>
 const sentence = ({ sigma, draws, estimator, biasNow, spreadNow, outside }) => {
   const bias = biasNow ? `the bias of ∇f(x) is ${short(biasNow)}` : "∇f(x) has no bias";
   const scatter = spreadNow > 1e-12
-    ? `a ${NAMES[estimator]} estimate from ${draws} draw${draws > 1 ? "s" : ""} scatters by ${short(spreadNow)}`
-    : `the ${NAMES[estimator]} estimate does not scatter`;
+    ? `a ${ESTIMATE[estimator]} from ${draws} draw${draws > 1 ? "s" : ""} scatters by ${short(spreadNow)}`
+    : `the ${ESTIMATE[estimator]} does not scatter`;
   const gone = outside ? ` ${outside} of the ${REPEATS} estimates lie outside the picture.` : "";
   return `At σ = ${short(sigma)} ${bias}, and ${scatter}.${gone}`;
 };
@@ -195,7 +202,7 @@ const limitPanel = (root) => {
     const [value, mean, plain, smoothed] = values({ f: state.f, x, sigma });
     const found = estimates(estimator, f, x, sigma, REPEATS, draws, stream);
     last = (x.length === 1 ? drawCurves : drawLevels)(picture(root, "function"), f, x, sigma);
-    const outside = drawCloud(picture(root, "cloud"), found, plain, smoothed, typicalSlope(f, x.length), estimator);
+    const outside = drawCloud(picture(root, "cloud"), found, plain, smoothed, typicalSlope(f, x), estimator);
     const now = { ...state, biasNow: biasOf(f, x, sigma), spreadNow: spreadOf(found), outside };
     drawAgainstSigma(picture(root, "lines"), f, x, spreadsAt(f, x), now);
     const shown = { value: [value], mean: [mean], plain, smoothed, estimate: meanOf(found), bias: [now.biasNow], spread: [now.spreadNow] };
@@ -214,8 +221,8 @@ const limitPanel = (root) => {
   root.querySelector('[data-name="dim"]').addEventListener("input", () => showSecond(root, state.dim));
   showSecond(root, state.dim);
   draggable(picture(root, "function"), (a, b) => {
-    const place = (axis, point) => Math.round(100 * clamp(axis.of(point), ...SQUARE)) / 100;
-    set({ x1: place(last.across, a), ...(state.dim === "2" ? { x2: place(last.up, b) } : {}) });
+    const place = (axis, point, range) => Math.round(100 * clamp(axis.of(point), ...range)) / 100;
+    set({ x1: place(last.across, a, ACROSS), ...(state.dim === "2" ? { x2: place(last.up, b, UP) } : {}) });
   });
   root.querySelector("button").addEventListener("click", () => fall(state, set));
 };
@@ -267,7 +274,7 @@ const drawFlow = (svg, state, options, points) => {
   let next = 1;
   for (const [v, sigma, time] of points) {
     if (time < next) continue;
-    drawing.dot([v, sigma], 2.2, "tick");
+    drawing.dot([v, sigma], 3.4, "tick");
     next = Math.floor(time) + 1;
   }
   const [v, sigma] = points[points.length - 1];
@@ -276,7 +283,7 @@ const drawFlow = (svg, state, options, points) => {
   return drawing;
 };
 
-const verdictOf = (options, state, [v, sigma]) => {
+const verdictOf = (options, state, [, sigma]) => {
   if (!options.fixed) {
     const kept = options.log ? "log v + 1/(2σ²)" : "the ratio σ/v";
     if (sigma === Infinity) return `On the way ${kept} is kept. No noise level ends this path: σ grows without end.`;
@@ -284,10 +291,12 @@ const verdictOf = (options, state, [v, sigma]) => {
     return `On the way ${kept} is kept, so the start decides where the path ends ${where}: here at σ = ${short(sigma)}.`;
   }
   if (!options.shared) {
+    const slowly = options.log ? ", but ever slower, as 1/√time" : "";
     return sigma > 0
       ? `With v held, only one σ completes the spread of the data: √(s² − v²) = ${short(sigma)}, from every start.`
-      : "With v held at s or above, the mean alone is as wide as the data: σ falls to 0 from every start.";
+      : `With v held at s or above, the mean alone is as wide as the data: σ falls to 0 from every start${slowly}.`;
   }
+  const { v } = state;
   const way = v < 1 ? "σ rises without end" : v > 1 ? "σ falls to 0" : "every σ is at rest";
   return `With v held and noise on both sides, only the sign of s − v counts: ${way}.`;
 };

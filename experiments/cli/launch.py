@@ -160,7 +160,7 @@ def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Te
         found = runs.resume(directory, experiment.command, experiment.config).run
         if found is None:  # it is complete
             return
-        config, plan = found.config, _prepared(experiment, found.config)
+        config, plan = found.config, _prepared(experiment, found.config, directory)
     else:
         config, plan = _resolved(experiment, config)
         found = _fresh(experiment, config, directory)

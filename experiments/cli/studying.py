@@ -76,5 +76,3 @@ def _forecast(path: Path, preset: str | None, terminal: Terminal) -> int:
     except ValueError as error:
         raise RunError(str(error)) from error
     return 0
-
-

@@ -34,7 +34,8 @@ class GanOptions:
     arm: Arm = option("global", group="sigma")
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
-    (sigma(z)), low_rank (per pixel and a factor of --rank columns). Given: oracle (the noise that
+    (sigma(z)), low_rank (per pixel and a factor of --rank columns). more_latents: exactly 0, and
+    --more-latents more latents inside the generator. Given: oracle (the noise that
     --data.noise-std added to the data), frozen (what --frozen-from learned)."""
     placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
@@ -87,6 +88,11 @@ class GanOptions:
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
     rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
+    more_latents: int | None = option(
+        None, within=(1, 10**6), group="sigma", arms=("more_latents",)
+    )
+    """Latents that the generator of the arm more_latents has beside --latent-dim; they enter at its
+    last hidden layer, before the activation. None: as many as x has coordinates."""
     frozen_from: Path | None = option(None, group="sigma", sweepable=False)
     """Finished run whose learned noise is the constant of the arm frozen, seed by seed: a number,
     per pixel or with a factor (means over the last fifth of its steps), or sigma(z), computed by a

@@ -6,9 +6,11 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
+import functools
+import math
 import operator
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -112,11 +114,12 @@ def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
             given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
     static = operator.attrgetter(*_STATIC)
     numbers = seed_numbers(config)
-    shared = grouped(found, numbers, lambda one: (static(one), _kind(given[one][0])))
+    own = functools.partial(_program, dataset.dim)
+    shared = grouped(found, numbers, lambda one: (static(one), own(one), _kind(given[one][0])))
     groups = []
-    for own in shared:
-        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
-        groups.append(Group(make_spec(own, dataset, each[0]), own, each))
+    for members in shared:
+        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
+        groups.append(Group(make_spec(members, dataset, each[0]), members, each))
     splits = tuple(training_rows(config, dataset))
     bandwidths = _bandwidths(config, dataset, splits)
     return Plan(dataset, found, tuple(groups), splits, bandwidths, constants)
@@ -138,6 +141,18 @@ def _kind(given: Noise | Copied | None) -> int | str | None:
     if isinstance(given, Copied):
         return "copy"
     return None if given is None else given.columns
+
+
+def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
+    """What replicas of one program agree in beside the static options."""
+    return (_late(options, dim),)
+
+
+def _late(options: GanOptions, dim: int) -> int:
+    """Latents that enter at the generator's last hidden layer."""
+    if options.arm != "more_latents":
+        return 0
+    return dim if options.more_latents is None else options.more_latents
 
 
 def make_spec(
@@ -340,6 +355,11 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
     """What depends on the shape of an example."""
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
+    if options.arm == "more_latents" and options.generator not in ("mlp", "residual"):
+        raise ValueError(
+            f"--arm more_latents adds latents to the last hidden layer of the generator mlp or "
+            f"residual, not of {options.generator}; choose one of these, or another --arm"
+        )
     _generator(options, dataset.shape)
     _discriminator(options, dataset.shape)
 
@@ -355,6 +375,7 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
         activation=options.activation if options.generator in _SHAPED else None,
         waves=options.waves,
         output=None if options.generator == "linear" else options.output,
+        late_dim=_late(options, math.prod(shape)) or None,
         dtype=options.dtype,
     )
 

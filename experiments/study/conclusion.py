@@ -203,9 +203,7 @@ def _test(
     )
 
 
-def _hypothesis(
-    one: Hypothesis, asked: Sequence[_Asked], changed: Sequence[str]
-) -> dict[str, Any]:
+def _hypothesis(one: Hypothesis, asked: Sequence[_Asked], changed: Sequence[str]) -> dict[str, Any]:
     """A hypothesis with its verdict."""
     judged = [own.judged for own in asked if own.judged is not None]
     if not asked:

@@ -94,9 +94,7 @@ def admissions(
 
 def compares(registration: Registration, preset: Preset, block: Block) -> bool:
     """Whether a test of the preset compares arms of this block."""
-    return any(
-        test.compares and test.block == block.name for _, test in registration.asked(preset)
-    )
+    return any(test.compares and test.block == block.name for _, test in registration.asked(preset))
 
 
 def uncommitted(path: Path) -> str:
@@ -134,7 +132,9 @@ def _of_metric(found: Measurements) -> Iterator[str]:
     """The claims of the metric's two gates that do not hold."""
     for claim in read_json(found.metric / "conclusions.json"):
         if claim["verdict"] != "holds":
-            value, low, high = (number(claim["measured"][name]) for name in ("value", "low", "high"))
+            value, low, high = (
+                number(claim["measured"][name]) for name in ("value", "low", "high")
+            )
             told = f"{value} [{low}, {high}]" if claim["measured"]["error"] else value
             yield f"the metric's gate: {claim['claim']} is {told}: {claim['verdict']}"
 

@@ -223,7 +223,9 @@ def check(found: Registration) -> None:
     for kind in ("blocks", "hypotheses", "presets"):
         names = [one.name for one in getattr(found, kind)]
         if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-            raise ValueError(f"two {kind} are called {shown(twice[0])}; give each a name of its own")
+            raise ValueError(
+                f"two {kind} are called {shown(twice[0])}; give each a name of its own"
+            )
     for block in found.blocks:
         _check_block(block)
     for hypothesis in found.hypotheses:

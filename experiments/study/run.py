@@ -181,7 +181,9 @@ def measure_gates(study: Study) -> list[gates.Admission]:
         if not gates.compares(study.registration, study.preset, block):
             continue
         about = study.registration, study.preset, block
-        metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
+        metric = _done(
+            study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about))
+        )
         baseline = pilot = _done(
             study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about))
         )
@@ -317,4 +319,3 @@ def _slice(minutes: float | None) -> Iterator[None]:
         raise SliceOver from error
     finally:
         timer.cancel()
-

@@ -119,7 +119,9 @@ def test_every_test_and_arm_is_in_the_result(finished):
     found = result(finished)
     verdicts = {one["name"]: one["verdict"] for one in found["hypotheses"]}
     assert verdicts["H8"] in ("supported", "undecided", "refuted")
-    assert all(test["answer"] != "not asked" for one in found["hypotheses"] for test in one["tests"])
+    assert all(
+        test["answer"] != "not asked" for one in found["hypotheses"] for test in one["tests"]
+    )
     (arms,) = (one for one in found["blocks"] if one["name"] == "arms")
     assert [one["name"] for one in arms["arms"]] == ["zero", "fixed", "global", "frozen"]
     assert all(one["seeds"] == [100, 101, 102] for one in arms["arms"])

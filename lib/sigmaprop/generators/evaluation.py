@@ -32,6 +32,9 @@ OF = ("mean", "x")
 TO_CLEAN = ("mean to clean", "x to clean")
 """What they are called where held-out examples are those before noise was added to the data."""
 
+_LATE = 3
+"""Folded into a key of examples: what draws the latents that enter late."""
+
 WEIGHTS = ("last", "average")
 """Whose parameters: the last iterate's, and their moving average's."""
 
@@ -55,7 +58,7 @@ def sample(
     t: Int[Array, ""],
 ) -> Fakes:
     """``num`` examples of one replica with the sigma of step ``t``, [num, D]."""
-    z = gan.latent(spec, jax.random.fold_in(key, 1), num)
+    z = gan.latent(spec, jax.random.fold_in(key, 1), num, jax.random.fold_in(key, _LATE))
     noise = gan.draws(spec, jax.random.fold_in(key, 2), num)
     return generate(spec, params, hypers, z, noise, t)
 

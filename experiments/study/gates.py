@@ -177,7 +177,7 @@ def _power(
     effect = float(np.log(registration.effect)) if differs else 0.0
     share = power(
         test.expect,  # pyright: ignore[reportArgumentType]
-        preset.test_seeds,
+        preset.seeds_of(block.name),
         apart,
         effect,
         size,
@@ -191,8 +191,8 @@ def _power(
         else f"equality within {registration.margin:g} x"
     )
     return share, [
-        f"the power: {preset.test_seeds} seeds, whose log ratios have a standard deviation of "
-        f"{apart:.2g}, show {what} with probability {share:.2f} in a family of {size}, where "
+        f"the power: {preset.seeds_of(block.name)} seeds, whose log ratios have a standard "
+        f"deviation of {apart:.2g}, show {what} with probability {share:.2f} in a family of {size}, where "
         f"{registration.power:g} is asked"
     ]
 

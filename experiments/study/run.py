@@ -9,6 +9,7 @@ below the study's. What is finished is never run again; a study that was stopped
 stood, to the same tables.
 """
 
+import functools
 import os
 import signal
 import threading
@@ -176,24 +177,25 @@ def amend(directory: Path, path: Path, reason: str, terminal: Terminal) -> int:
 
 def measure_gates(study: Study) -> list[gates.Admission]:
     """Runs what the gates go by where it has not run, and judges every test."""
-    found = {}
-    for block in study.blocks:
-        if not gates.compares(study.registration, study.preset, block):
-            continue
-        about = study.registration, study.preset, block
-        metric = _done(
-            study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about))
-        )
-        baseline = pilot = _done(
-            study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about))
-        )
-        if stages.needs_pilot(*about):
-            pilot = _done(
-                study,
-                Stage(block, "pilot", "gan", lambda: stages.baseline_config(*about, pilot=True)),
-            )
-        found[block.name] = gates.Measurements(metric, baseline, pilot)
+    found = {
+        block.name: _measurements(study, block)
+        for block in study.blocks
+        if gates.compares(study.registration, study.preset, block)
+    }
     return gates.admissions(study.registration, study.preset, found)
+
+
+def _measurements(study: Study, block: Block) -> gates.Measurements:
+    """What the gates of a block go by."""
+    about = study.registration, study.preset, block
+    metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
+    baseline = _done(study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about)))
+    if not stages.needs_pilot(*about):
+        return gates.Measurements(metric, baseline, baseline)
+    of_pilot = functools.partial(stages.baseline_config, *about, pilot=True)
+    return gates.Measurements(
+        metric, baseline, _done(study, Stage(block, "pilot", "gan", of_pilot))
+    )
 
 
 def run(study: Study, minutes: float | None = None) -> bool:

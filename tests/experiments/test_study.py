@@ -129,7 +129,7 @@ def test_every_test_and_arm_is_in_the_result(finished):
     assert found["runs"]["used"] == [
         *("arms/frozen-frozen", "arms/search", "arms/test", "starts/test"),
     ]
-    assert not found["runs"]["superseded"] and not found["runs"]["unfinished"]
+    assert found["runs"]["superseded"] == found["runs"]["unfinished"] == []
 
 
 def test_seeds_that_select_do_not_test(finished):
@@ -139,7 +139,8 @@ def test_seeds_that_select_do_not_test(finished):
         seeds[stage] = {one["seed"] for one in replicas}
         config = json.loads((finished / "arms" / stage / "config.json").read_text())["config"]
         assert config["held_out"] == {"search": "validation", "test": "test"}[stage]
-    assert seeds["search"] == {0, 1} and not seeds["search"] & seeds["test"]
+    assert seeds["search"] == {0, 1}
+    assert not seeds["search"] & seeds["test"]
 
 
 def test_arms_have_equal_budgets_and_equal_draws(finished):
@@ -157,8 +158,8 @@ def test_the_best_on_validation_is_what_is_tested(finished):
     from sigmaprop.generators.results import Key, floor, measured
 
     search = measured(finished / "arms" / "search")
-    (arms,) = (one for one in result(finished)["blocks"] if one["name"] == "arms")
-    chosen = {one["name"]: one["options"]["learning_rate"] for one in arms["arms"]}
+    tested = measured(finished / "arms" / "test")
+    chosen = {cell.label: (tested.config | cell.swept)["learning_rate"] for cell in tested.cells}
     for arm in ("zero", "fixed", "global"):
         cells = [cell for cell in search.cells if cell.label.startswith(f"{arm}:")]
         scores = [
@@ -173,12 +174,10 @@ def test_the_best_on_validation_is_what_is_tested(finished):
 def test_a_study_that_was_stopped_ends_in_the_same_tables(finished, monkeypatch, open_gates):
     """Stopped in the middle of the comparison, and again between two runs."""
     from sigmaprop.experiments.cli.main import main
-    from sigmaprop.experiments.training import loop
 
     path = finished.parent / "registration.json"
     words = ["study", "--registration", str(path), "--run-dir", "again"]
-    count, saved = [0], loop.save if hasattr(loop, "save") else None
-    carry_out, add = run.launch.carry_out, ledger.add
+    count, add = [0], ledger.add
 
     def stopping(directory, event, **more):
         count[0] += 1
@@ -193,7 +192,6 @@ def test_a_study_that_was_stopped_ends_in_the_same_tables(finished, monkeypatch,
         with pytest.raises(SystemExit) as caught:
             main(words)
         statuses.append(caught.value.code)
-    del saved, carry_out
     assert statuses == [130, 130, 0]
     assert Path("again", run.RESULT).read_bytes() == (finished / run.RESULT).read_bytes()
 
@@ -204,7 +202,7 @@ def test_a_finished_study_runs_nothing_again(finished, sigmaprop, open_gates):
     path = finished.parent / "registration.json"
     ended = sigmaprop("study", "--registration", str(path), "--run-dir", str(finished))
     assert ended.status == 0
-    assert "not better" in ended.out or "Hypotheses" in ended.out
+    assert "Hypotheses" in ended.out
     assert [line["event"] for line in ledger.read(finished)[len(before) :]] == ["concluded"]
     assert (finished / run.RESULT).read_bytes() == text
 
@@ -257,7 +255,8 @@ def test_another_registration_is_refused_until_it_is_amended(
     path = write(what)
     words = ("--registration", str(path), "--run-dir", str(copied))
     ended = sigmaprop("study", *words)
-    assert ended.status == 2 and "sigmaprop study amend" in ended.err
+    assert ended.status == 2
+    assert "sigmaprop study amend" in ended.err
     ended = sigmaprop("study", "amend", *words, "--reason", "the range was too narrow")
     assert ended.status == 0
     assert "reported as DEVIATED: H8" in ended.out
@@ -315,7 +314,8 @@ def test_gates_of_travel_and_of_a_missing_bar():
     slow["blocks"][1]["options"]["sigma_learning_rate"] = 0.01
     found, _ = registration.read(write(slow))
     told = list(gates._of_travel(preset, found.block("starts"), test))
-    assert len(told) == 2 and told[0].startswith("sigma's travel: low: rate x steps is 0.3")
+    assert len(told) == 2
+    assert told[0].startswith("sigma's travel: low: rate x steps is 0.3")
 
 
 SPOILT = [

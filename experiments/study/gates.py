@@ -192,8 +192,8 @@ def _power(
     )
     return share, [
         f"the power: {preset.seeds_of(block.name)} seeds, whose log ratios have a standard "
-        f"deviation of {apart:.2g}, show {what} with probability {share:.2f} in a family of {size}, where "
-        f"{registration.power:g} is asked"
+        f"deviation of {apart:.2g}, show {what} with probability {share:.2f} in a family of "
+        f"{size}, where {registration.power:g} is asked"
     ]
 
 

@@ -40,6 +40,9 @@ def show(command: StudyCommand) -> int:
     """
     terminal = Terminal()
     path = command.registration or registration.OWN
+    if command.what == "show":
+        print(path.read_text(), end="")
+        return 0
     if command.dry_run:
         return _forecast(path, command.preset, terminal)
     directory = command.run_dir or _fresh(command.preset)

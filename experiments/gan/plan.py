@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 import operator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,12 @@ class Group(NamedTuple):
     spec: GanSpec
     replicas: tuple[Replica, ...]
     given: tuple[Noise | None, ...] = ()
+
+    @property
+    def fitted(self) -> Literal["isotropic", "diagonal"] | None:
+        """What is fitted behind the means where they are scored, None for nothing."""
+        options = self.replicas[0].cell.options
+        return options.post_hoc if options.arm == "post_hoc" else None
 
     @property
     def firsts(self) -> list[int]:
@@ -112,12 +118,15 @@ def prepare(config: GanConfig) -> Plan:
         each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
         groups.append(Group(make_spec(members, dataset, _columns(each[0])), members, each))
     splits = tuple(training_rows(config, dataset))
-    return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
+    fits = ("validation",) if any(group.fitted for group in groups) else ()
+    needed = ("train", config.held_out, *fits)
+    squared_bandwidths = _bandwidths(config, dataset, splits, needed)
+    return Plan(dataset, found, tuple(groups), splits, squared_bandwidths)
 
 
 def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
     """What replicas of one program agree in beside the static options."""
-    return (_late(options, dim),)
+    return (_late(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
 
 
 def _late(options: GanOptions, dim: int) -> int:
@@ -245,10 +254,13 @@ def _annealing(options: GanOptions, steps: int) -> Annealing:
 
 
 def _bandwidths(
-    config: GanConfig, dataset: data.Dataset, splits: tuple[data.Splits, ...]
+    config: GanConfig,
+    dataset: data.Dataset,
+    splits: tuple[data.Splits, ...],
+    needed: tuple[str, ...],
 ) -> np.ndarray:
     """The squared bandwidths of each seed's number, [S, J]."""
-    for name in ("train", config.held_out):
+    for name in needed:
         count = len(getattr(splits[0], name))
         if count < 2:
             raise ValueError(
@@ -306,9 +318,10 @@ def _check_cell(options: GanOptions) -> None:
             f"--tell-level has no meaning with the discriminator {options.discriminator}, which "
             "takes x alone; choose a --discriminator of `sigmaprop list`"
         )
-    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    without = ARMS[options.arm].noiseless
+    flat = without or (options.arm == "fixed" and options.sigma == 0)
     if options.entropy_weight > 0 and flat:
-        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
+        which = options.arm if without else "fixed with --sigma 0"
         raise ValueError(
             f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"

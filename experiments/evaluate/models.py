@@ -12,7 +12,7 @@ import numpy as np
 from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset, Splits
 from sigmaprop.gaussians import Diagonal, LowRank
-from sigmaprop.generators import evaluation, replicas, vae, vae_step
+from sigmaprop.generators import evaluation, post_hoc, replicas, vae, vae_step
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.gan import Draws, GanSpec
 from sigmaprop.generators.replicas import Engine
@@ -137,9 +137,17 @@ def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
         hypers = engine.place(replicas.stack(each))
         state = jax.eval_shape(engine.init, hypers)
         like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
+        if group.fitted is not None:
+            own = () if group.fitted == "isotropic" else (spec.observation.dim,)
+            num = len(evaluation.generators(state))
+            like["post_hoc"] = jax.ShapeDtypeStruct((len(each), num, *own), jnp.float32)
         found = load_tree(directory / model_name(index), like)
         t = jnp.asarray(config.steps)
-        for weights in evaluation.WEIGHTS:
+        for place, weights in enumerate(evaluation.WEIGHTS):
+            if group.fitted is not None and found[weights] is not None:
+                noise = jnp.asarray(found["post_hoc"][:, place])
+                own = [*map(post_hoc.with_sigma, each, noise)]
+                hypers = engine.place(replicas.stack(own))
             if found[weights] is not None:
                 yield Model(
                     weights,

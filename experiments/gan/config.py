@@ -35,7 +35,8 @@ class GanOptions:
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
     (sigma(z)), low_rank (per pixel and a factor of --rank columns). more_latents: exactly 0, and
-    --more-latents more latents inside the generator. Given: oracle (the noise that
+    --more-latents more latents inside the generator. post_hoc: trained as zero, with noise fitted
+    to validation examples where it is scored. Given: oracle (the noise that
     --data.noise-std added to the data), frozen (what --frozen-from learned)."""
     placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
@@ -93,6 +94,10 @@ class GanOptions:
     )
     """Latents that the generator of the arm more_latents has beside --latent-dim; they enter at its
     last hidden layer, before the activation. None: as many as x has coordinates."""
+    post_hoc: Literal["isotropic", "diagonal"] = option(
+        "isotropic", group="sigma", arms=("post_hoc",)
+    )
+    """What the arm post_hoc fits: one number, or one for each coordinate."""
     frozen_from: Path | None = option(None, group="sigma", sweepable=False)
     """Finished run whose learned noise is the constant of the arm frozen, seed by seed: a number,
     per pixel or with a factor (means over the last fifth of its steps), or sigma(z), computed by a

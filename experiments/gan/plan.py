@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,12 @@ class Group(NamedTuple):
     spec: GanSpec
     replicas: tuple[Replica, ...]
     given: tuple[Noise | Copied | None, ...] = ()
+
+    @property
+    def fitted(self) -> Literal["isotropic", "diagonal"] | None:
+        """What is fitted behind the means where they are scored, None for nothing."""
+        options = self.replicas[0].cell.options
+        return options.post_hoc if options.arm == "post_hoc" else None
 
     @property
     def firsts(self) -> list[int]:
@@ -121,7 +127,8 @@ def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
         each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
         groups.append(Group(make_spec(members, dataset, each[0]), members, each))
     splits = tuple(training_rows(config, dataset))
-    bandwidths = _bandwidths(config, dataset, splits)
+    fits = ("validation",) if any(group.fitted for group in groups) else ()
+    bandwidths = _bandwidths(config, dataset, splits, ("train", config.held_out, *fits))
     return Plan(dataset, found, tuple(groups), splits, bandwidths, constants)
 
 
@@ -145,7 +152,7 @@ def _kind(given: Noise | Copied | None) -> int | str | None:
 
 def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
     """What replicas of one program agree in beside the static options."""
-    return (_late(options, dim),)
+    return (_late(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
 
 
 def _late(options: GanOptions, dim: int) -> int:
@@ -270,10 +277,13 @@ def _annealing(options: GanOptions, steps: int) -> Annealing:
 
 
 def _bandwidths(
-    config: GanConfig, dataset: data.Dataset, splits: tuple[data.Splits, ...]
+    config: GanConfig,
+    dataset: data.Dataset,
+    splits: tuple[data.Splits, ...],
+    needed: tuple[str, ...],
 ) -> np.ndarray:
     """The squared bandwidths of each seed's number, [S, J]."""
-    for name in ("train", config.held_out):
+    for name in needed:
         count = len(getattr(splits[0], name))
         if count < 2:
             raise ValueError(
@@ -331,9 +341,10 @@ def _check_cell(options: GanOptions) -> None:
             f"--tell-level has no meaning with the discriminator {options.discriminator}, which "
             "takes x alone; choose a --discriminator of `sigmaprop list`"
         )
-    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    without = ARMS[options.arm].noiseless
+    flat = without or (options.arm == "fixed" and options.sigma == 0)
     if options.entropy_weight > 0 and flat:
-        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
+        which = options.arm if without else "fixed with --sigma 0"
         raise ValueError(
             f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"

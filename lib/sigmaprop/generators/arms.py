@@ -30,6 +30,11 @@ class Arm(NamedTuple):
         return self.component is not None
 
     @property
+    def noiseless(self) -> bool:
+        """Whether its players train on the means alone."""
+        return self.given == "nothing" and not self.learns
+
+    @property
     def borrows(self) -> bool:
         """Whether the data or another run give its noise, and not the options alone."""
         return self.given in ("data", "run")
@@ -62,6 +67,10 @@ ARMS = Registry(
         ),
         "more_latents": Arm(
             "exactly 0, and --more-latents latents more at the last hidden layer", alone=True
+        ),
+        "post_hoc": Arm(
+            "zero, with the noise behind it that suits validation examples best where it is scored",
+            alone=True,
         ),
         "oracle": Arm("the noise that --data.noise-std added to the data", given="data"),
         "frozen": Arm(

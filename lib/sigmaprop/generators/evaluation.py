@@ -4,6 +4,8 @@ Noise can help a mean and harm a sample, or the other way round, so nothing here
 scores compare with held-out examples; those of a mixture compare with the mixture itself.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -71,6 +73,7 @@ def score(
     hypers: Hypers,
     rows: Int[Array, " M"],
     t: Int[Array, ""],
+    by_weights: Sequence[Hypers] | None = None,
 ) -> Float[Array, "W 2 K"]:
     """Scores of one replica, [weights, of, name].
 
@@ -84,13 +87,16 @@ def score(
         hypers: of the replica.
         rows: held-out rows of ``reference.data``.
         t: step, for the sigma of a schedule.
+        by_weights: what each of the weights takes its noise from instead; see `post_hoc`.
     """
     key = jax.random.fold_in(gan.streams(hypers.key)["evaluation"], t)
     held_out = reference.data[rows]
 
-    def of_generator(params: GeneratorParams) -> Array:
-        fakes = sample(spec, params, hypers, key, num, t)
+    def of_generator(params: GeneratorParams, own: Hypers) -> Array:
+        fakes = sample(spec, params, own, key, num, t)
         both = (fakes.mean, fakes.x)
         return jnp.stack([scores(x, held_out, reference, names(reference)) for x in both])
 
-    return jnp.stack([of_generator(params) for params in generators(state)])
+    every = generators(state)
+    each = by_weights or (hypers,) * len(every)
+    return jnp.stack([*map(of_generator, every, each)])

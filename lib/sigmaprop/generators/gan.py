@@ -33,7 +33,7 @@ STREAMS = {
             *("penalty", "entropy", "evaluation", "data_generator", "noise_real_generator"),
             *("instance_real_generator", "dropout_real_generator"),
             *("level_discriminator", "level_generator", "penalty_noise"),
-            *("late_discriminator", "late_generator"),
+            *("late_discriminator", "late_generator", "post_hoc"),
         ),
         start=1,
     )

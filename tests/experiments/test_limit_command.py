@@ -276,7 +276,8 @@ def test_a_run_that_was_stopped_goes_on_behind_its_last_objective(
     ended = sigmaprop("resume", "part")
     assert ended.status == 0, ended.err
     assert measured == ["quartic", second, "stopped", "sine"]
-    for name in ("conclusions.json", "picture.json"):
+    pictured = ["picture.json"] if second == "digit_classifier" else []
+    for name in ("conclusions.json", *pictured):
         assert Path("part", name).read_bytes() == Path("whole", name).read_bytes()
     first, second = (runs.read_metrics(Path(name)) for name in ("whole", "part"))
     assert runs.compare_tables(first, second, keys=KEYS) == []

@@ -7,7 +7,6 @@ differ in networks, loss or batch size fall into different groups, which run one
 
 import dataclasses
 import functools
-import math
 import operator
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -44,10 +43,8 @@ from ..training.sweep import Cell, Replica
 from .config import GanConfig, GanOptions
 from .constants import Constants, Copied, copied
 from .given import Noise, check_options, noises
+from .players import discriminator_of, generator_of, late_latents
 
-_CONVOLUTIONAL = ("dcgan", "resnet")
-_SHAPED = ("mlp", "residual", *_CONVOLUTIONAL)
-"""Networks whose widths and activations are options."""
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
 
 
@@ -140,7 +137,7 @@ def _known(
         return config.frozen_values, ()
     if constants.values is not None:
         return constants.values.ravel(), ()
-    return (), copied(constants, shape, _generator)
+    return (), copied(constants, shape, generator_of)
 
 
 def _kind(given: Noise | Copied | None) -> int | str | None:
@@ -152,14 +149,7 @@ def _kind(given: Noise | Copied | None) -> int | str | None:
 
 def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
     """What replicas of one program agree in beside the static options."""
-    return (_late(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
-
-
-def _late(options: GanOptions, dim: int) -> int:
-    """Latents that enter at the generator's last hidden layer."""
-    if options.arm != "more_latents":
-        return 0
-    return dim if options.more_latents is None else options.more_latents
+    return (late_latents(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
 
 
 def make_spec(
@@ -172,11 +162,11 @@ def make_spec(
     columns = given.columns if isinstance(given, Noise) else None
     every = [replica.cell.options for replica in replicas]
     options = every[0]
-    generator = _generator(options, dataset.shape)
+    generator = generator_of(options, dataset.shape)
     components = observation.components(tuple(one.arm for one in every))
     return GanSpec(
         generator=generator,
-        discriminator=_discriminator(options, dataset.shape),
+        discriminator=discriminator_of(options, dataset.shape),
         observation=Observation(
             dataset.dim,
             generator.feature_dim,
@@ -371,54 +361,8 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
             f"--arm more_latents adds latents to the last hidden layer of the generator mlp or "
             f"residual, not of {options.generator}; choose one of these, or another --arm"
         )
-    _generator(options, dataset.shape)
-    _discriminator(options, dataset.shape)
-
-
-def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    if is_own(options.generator):
-        return networks.get_generator(options.generator, options.latent_dim, shape)
-    return networks.get_generator(
-        options.generator,
-        options.latent_dim,
-        shape,
-        widths=_widths(options.generator, options, options.widths),
-        activation=options.activation if options.generator in _SHAPED else None,
-        waves=options.waves,
-        output=None if options.generator == "linear" else options.output,
-        late_dim=_late(options, math.prod(shape)) or None,
-        dtype=options.dtype,
-    )
-
-
-def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    if not options.tell_level:
-        return _judge(options, shape)
-    plane = options.discriminator in _CONVOLUTIONAL
-    return instance.told(_judge(options, instance.told_shape(shape, plane)), shape, plane)
-
-
-def _judge(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    """The discriminator of examples of this shape."""
-    if is_own(options.discriminator):
-        return networks.get_discriminator(options.discriminator, shape)
-    plain = options.discriminator in _SHAPED
-    return networks.get_discriminator(
-        options.discriminator,
-        shape,
-        widths=_widths(options.discriminator, options, options.discriminator_widths),
-        activation=options.discriminator_activation if plain else None,
-        dropout=None if plain else options.dropout,
-        waves=options.discriminator_waves,
-        dtype=options.dtype,
-    )
-
-
-def _widths(network: str, options: GanOptions, own: tuple[int, ...]) -> tuple[int, ...] | None:
-    """What the options say of a network's width, None where it has its own."""
-    if network in _CONVOLUTIONAL:
-        return (options.channels,)
-    return own if network in _SHAPED and own else None
+    generator_of(options, dataset.shape)
+    discriminator_of(options, dataset.shape)
 
 
 def _optimizer(options: GanOptions, name: str) -> optimizers.Optimizer:

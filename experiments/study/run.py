@@ -74,18 +74,18 @@ def opened(directory: Path, path: Path, preset: str | None, terminal: Terminal) 
         RunError: the registration is none, is not committed, or is another than the study's.
     """
     found, sha256 = _read(path)
+    name = preset or found.presets[0].name
     lines = ledger.read(directory)
-    if not lines:
-        if why := gates.uncommitted(path):
-            raise RunError(why)
-        name = preset or found.presets[0].name
+    if lines:
+        name = _begun_with(directory, lines, path, sha256, preset)
+    elif why := gates.uncommitted(path):
+        raise RunError(why)
+    else:
         _checked(found, name)
         runs.new_directory(directory, "study")
     with _locked(directory):
         if not lines:
             _begin(directory, path, sha256, name)
-        else:
-            name = _begun_with(directory, lines, path, sha256, preset)
         yield Study(directory, found, _checked(found, name), terminal)
 
 

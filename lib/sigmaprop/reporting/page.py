@@ -231,12 +231,12 @@ def write(target: Path, page: Page) -> None:
         more = f"Figures overlay the first {MOST_RUNS} of {len(page.runs)} runs."
         page = page._replace(answer=(*page.answer, more))
     text = (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             page=page,
             title=title(page.runs),
-            css=markupsafe.Markup(_css()),
+            css=markupsafe.Markup(css()),
             script=markupsafe.Markup((Path(__file__).parent / "page.js").read_text()),
             options=_options(page.runs),
             attention=attention if attention.rows else None,
@@ -427,19 +427,21 @@ def word(value: Any) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where templates are found, with the words that they use."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.globals.update(count=count, plain=plain)
-    return environment
+    found.globals.update(count=count, plain=plain)
+    return found
 
 
 @cache
-def _css() -> str:
+def css() -> str:
+    """The style sheet of every page, with its colours."""
     text = (Path(__file__).parent / "page.css").read_text()
     light, dark = style.css_variables(0), style.css_variables(1)
     return text.replace("LIGHT", light, 1).replace("DARK", dark, 1)

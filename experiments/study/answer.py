@@ -8,10 +8,13 @@ results/study-digits-cpu and results/limit-full-cpu. The same results give the s
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from sigmaprop.reporting.answer.document import Document, document
-from sigmaprop.reporting.answer.findings import Findings
+from sigmaprop.reporting.answer.findings import Findings, changed
 from sigmaprop.runs.files import RunError, read_json, write_atomic
 
 from . import ledger
@@ -25,7 +28,8 @@ def read(study: Path, limit: Path) -> Findings:
     """The files of a study, once it is sure that they belong together.
 
     Args:
-        study: with study.json, registration.json, environment.json and ledger.jsonl.
+        study: with study.json, registration.json, environment.json and ledger.jsonl, and where it
+            was amended with the registrations of before.
         limit: the claims of the sweep of sigma to 0.
 
     Raises:
@@ -38,9 +42,23 @@ def read(study: Path, limit: Path) -> Findings:
         raise RunError(f"{study / 'study.json'} is not what the ledger concluded; restore it")
     if result["registration"] != digest(registered):
         raise RunError(f"{study / 'registration.json'} is not what was registered; restore it")
-    return Findings(
-        result, registered, read_json(study / "environment.json"), lines, read_json(limit)
-    )
+    environment = read_json(study / "environment.json")
+    changes = dict(_changes(study, lines, registered))
+    return Findings(result, registered, environment, lines, read_json(limit), changes)
+
+
+def _changes(
+    study: Path, lines: Sequence[dict[str, Any]], last: dict[str, Any]
+) -> Iterator[tuple[str, list[str]]]:
+    """What every amendment changed, from the registrations that it left behind."""
+    hashes = [line["registration"] for line in lines if line["event"] in ("registered", "amended")]
+    for before, after in pairwise(hashes):
+        files = [study / f"registration-{one[:12]}.json" for one in (before, after)]
+        if after != hashes[-1] and not files[1].exists():
+            continue
+        if files[0].exists():
+            new = last if after == hashes[-1] else read_json(files[1])
+            yield after, changed(read_json(files[0]), new)
 
 
 def make(root: Path, study: Path) -> Document:

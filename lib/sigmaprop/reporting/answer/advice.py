@@ -40,7 +40,7 @@ def samples(verdicts: dict[str, str]) -> str:
     """The arms that make better samples, if any does."""
     better = [_ARMS[name] for name, verdict in verdicts.items() if verdict == "supported"]
     if better:
-        return f"{listed(better)}: better samples than `zero` with both GANs"
+        return f"{listed(better)}: better samples than `zero` in every GAN they were tried in"
     if all(verdict in ("refuted", "equivalent") for verdict in verdicts.values()):
         return "`zero`: none of the others makes better samples"
     return "`zero`, the simplest: none of the others was shown to make better samples"

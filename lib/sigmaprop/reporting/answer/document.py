@@ -17,6 +17,11 @@ from sigmaprop.reporting.page import Figure, Table
 
 BEGIN, END = "<!-- answer: made by `make answer` -->", "<!-- end of answer -->"
 """What stands around the answer in the README."""
+_DATA = {
+    "digits": "digits of 8 x 8 pixels",
+    "ring": "a ring of Gaussians",
+    "linear_gaussian": "planes with Gaussian noise",
+}
 _SCRIPT = Path(page.__file__).with_name("page.js")
 _TITLE = "Does it help to learn the variance of a GAN's generator?"
 _HTML = "The [same page as HTML](answer.html) has two pictures that move."
@@ -156,9 +161,11 @@ def _tables(found: Findings) -> dict[str, Table]:
         "slopes": tables.slopes(found),
         "hypotheses": tables.hypotheses(found),
         "unasked": tables.unasked(found),
+        "tests": tables.tests(found),
         "advice": advice.table(found),
         "planned": tables.planned(found),
         "changes": tables.changes(found),
+        "ends": tables.ends(found),
         "runs": tables.runs(found),
     }
     return fixed | {block.name: tables.arms(block) for block in found.blocks}
@@ -183,11 +190,14 @@ def _filled(found: Findings, **parts: Any) -> str:
         unasked=bool(tables.unasked(found).rows),
         blocks=found.blocks,
         datasets=sentences.listed(_datasets(found.blocks)),
+        alike=tables.alike,
+        ends=bool(tables.ends(found).rows),
+        gates=_gates(found),
         machine=page.machine(found.environment),
         preset=found.preset,
         detectable=_detectable(found),
-        registration=f"`{found.result['registration'][:12]}`",
-        begun=first["time"],
+        registration=f"`{first['registration'][:12]}`",
+        begun=tables.moment(first["time"]),
         commit=f"`{(first['git'].get('commit') or 'unknown')[:12]}`",
         amended=_times(len(found.events("amended"))),
         deviated=sentences.listed(one.name for one in found.hypotheses if one.verdict == "DEVIATED")
@@ -213,7 +223,19 @@ def _levels(found: Findings) -> str:
 
 
 def _datasets(blocks: Sequence[Block]) -> list[str]:
-    return list(dict.fromkeys(one.dataset.replace("_", "-") for one in blocks)) or ["nothing"]
+    names = dict.fromkeys(_DATA.get(one.dataset, one.dataset) for one in blocks)
+    return list(names) or ["nothing"]
+
+
+def _gates(found: Findings) -> str:
+    """Whether the metric was let through wherever arms were compared."""
+    reasons = [why for one in found.hypotheses for test in one.tests for why in test["reasons"]]
+    if any(why.startswith("the metric's gate") for why in reasons):
+        return "which did not pass its gates everywhere: see the tests that could not be asked"
+    return (
+        "which passed its gates: it prefers no other scale than the right one, and sees the finest "
+        "scale of the data"
+    )
 
 
 def _detectable(found: Findings) -> str:
@@ -234,6 +256,7 @@ def _counted(found: Findings) -> str:
     begun = len({line["run"] for line in found.events("started")})
     kinds = ("used", "superseded", "unfinished")
     parts = [f"{len(counted[kind])} {kind}" for kind in kinds]
+    parts[0] = f"{len(counted['used'])} {'is' if len(counted['used']) == 1 else 'are'} used"
     return (
         f"Of {count(begun, 'run')} that were begun {', '.join(parts[:-1])} and {parts[-1]}; "
         f"{counted['diverged']} of {counted['replicas']} trained generators of the comparisons "

@@ -1,7 +1,6 @@
 """The figures of the answer: intervals of what was tested, all arms, and the courses of sigma."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -37,20 +36,15 @@ def _tested(found: Findings) -> pd.DataFrame | None:
 def _ratios(found: Findings) -> pd.DataFrame | None:
     """Every arm of every block on digits, with its interval at 95%."""
     rows = []
-    learned = {arm for name in LEARNED for t in found.hypothesis(name).tests for arm in t["arms"]}
     for block in found.blocks:
         if not block.compares or block.dataset != "digits":
             continue
         for arm, ratio in zip(block.arms[1:], block.ratios(), strict=True):
-            series = "learned" if arm.name in learned or _learns(arm.options) else "given"
+            series = "learned" if arm.learns else "given"
             ends = {key: getattr(ratio.measured, key) for key in ("value", "low", "high")}
             row = {"panel": _panel(found, block.name), "row": arm.name, "hollow": bool(ratio.bound)}
             rows.append(row | ends | _look(series))
     return _beside(found, rows)
-
-
-def _learns(options: Mapping[str, Any]) -> bool:
-    return "sigma_start" in options
 
 
 def _look(series: str) -> dict[str, object]:
@@ -88,7 +82,7 @@ def _courses(found: Findings, digits: bool) -> pd.DataFrame | None:
 
 def _of_block(found: Findings, block: Block) -> Iterator[pd.DataFrame]:
     panel = f"{block.name}: {block.text.partition(':')[0]}"
-    moving = [arm for arm in block.arms if _learns(arm.options) and (arm.course[:, 1] > 0).any()]
+    moving = [arm for arm in block.arms if arm.learns and (arm.course[:, 1] > 0).any()]
     for number, arm in enumerate(moving[:_MOST_CURVES]):
         steps, sigma = arm.course.T
         sigma = np.where(sigma > 0, sigma, np.nan)

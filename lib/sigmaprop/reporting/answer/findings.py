@@ -1,11 +1,12 @@
 """What a study found, read for its answer: verdicts, arms beside the baseline, and its ledger."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sigmaprop.generators.arms import ARMS
 from sigmaprop.statistics import Comparison, Pair, Scale, compare
 
 NOT_ASKED = "not asked"
@@ -44,7 +45,8 @@ class Arm(NamedTuple):
 
     Attributes:
         name: of it.
-        options: chosen for it, those that differ from the block's.
+        learns: whether its sigma is learned.
+        options: chosen for it, those in which arms of the block differ.
         values: the primary metric, one a seed; NaN where a run diverged. [S]
         middle: their interquartile mean.
         better: probability that it is better than the baseline, with its interval.
@@ -54,6 +56,7 @@ class Arm(NamedTuple):
     """
 
     name: str
+    learns: bool
     options: Mapping[str, Any]
     values: np.ndarray
     middle: float
@@ -95,6 +98,15 @@ class Block(NamedTuple):
         """Whether its first arm has no noise."""
         return self.arms[0].name == BASELINE and len(self.arms) > 1
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The options that all arms have alike, but for those of which nothing was chosen."""
+        return {
+            name: value
+            for name, value in self.arms[0].options.items()
+            if all(arm.options.get(name, value) == value for arm in self.arms)
+        }
+
     def ratios(self) -> list[Comparison]:
         """The primary metric of every further arm over the baseline's, each at 95% for itself."""
         scale = Scale(by="ratio")
@@ -111,6 +123,7 @@ class Findings(NamedTuple):
         environment: of the study.
         ledger: its lines.
         limit: the claims of the sweep of sigma to 0.
+        changes: by the hash of an amended registration what it changed, a line each.
     """
 
     result: Mapping[str, Any]
@@ -118,6 +131,7 @@ class Findings(NamedTuple):
     environment: Mapping[str, Any]
     ledger: Sequence[Mapping[str, Any]]
     limit: Sequence[Mapping[str, Any]]
+    changes: Mapping[str, Sequence[str]] = {}  # never changed
 
     def hypothesis(self, name: str) -> Hypothesis:
         """The hypothesis of this name; one that the study does not have was not asked."""
@@ -140,8 +154,8 @@ class Findings(NamedTuple):
 
     @property
     def blocks(self) -> list[Block]:
-        """All that were run."""
-        return [
+        """All that were run, those on digits with comparisons first."""
+        found = [
             Block(
                 one["name"],
                 one["text"],
@@ -152,6 +166,7 @@ class Findings(NamedTuple):
             )
             for one in self.result["blocks"]
         ]
+        return sorted(found, key=lambda one: (not one.compares, one.dataset != "digits"))
 
     @property
     def preset(self) -> Mapping[str, Any]:
@@ -190,10 +205,41 @@ def numbers(values: Sequence[float | str | None]) -> np.ndarray:
     return np.array([known(value) for value in values], np.float64)
 
 
+def changed(before: Any, after: Any) -> list[str]:
+    """In what two registrations differ: the path of each value, with what it was and is."""
+    old, new = dict(_flat(before)), dict(_flat(after))
+    return [
+        f"{path}: {_shown(old, path)} → {_shown(new, path)}"
+        for path in dict.fromkeys((*old, *new))
+        if old.get(path) != new.get(path)
+    ]
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of JSON by their paths; what has a name goes by it."""
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            if key != "name":
+                yield from _flat(one, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for place, one in enumerate(value):
+            yield from _flat(one, f"{path}.{one.get('name', place)}")
+    else:
+        yield path, value
+
+
+def _shown(values: Mapping[str, Any], path: str) -> str:
+    if path not in values:
+        return "nothing"
+    value = values[path]
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _arm(one: Mapping[str, Any]) -> Arm:
     better = one["better"] or {}
     return Arm(
         one["name"],
+        one["arm"] in ARMS and ARMS[one["arm"]].learns,
         one["options"],
         numbers(one["values"]),
         known(one["interquartile_mean"]),

@@ -5,17 +5,17 @@ range of what was measured and the least effect that could have been seen stand 
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sigmaprop.reporting.answer.findings import NOT_ASKED, Findings, Hypothesis, known
 from sigmaprop.reporting.fmt import percent, short
 
 LEARNED = {
-    "L1": "one number",
-    "L2": "a number for each pixel",
-    "L3": "a function of z",
-    "L4": "a low-rank covariance",
+    "L1": "as one number",
+    "L2": "as a number for each pixel",
+    "L3": "as a function of z",
+    "L4": "as a low-rank covariance",
 }
 """Hypotheses about learning, with what is learned."""
 GIVEN = {
@@ -25,7 +25,8 @@ GIVEN = {
     "N4": "on both sides at a level that falls on a schedule",
 }
 """Hypotheses about noise that is not learned, with its kind."""
-OPEN = ("INADMISSIBLE", NOT_ASKED)
+UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
+"""Verdicts that say nothing about the statement."""
 _PLACES = {"digits_today": "a GAN of today", "digits_2018": "a GAN of 2018"}
 
 
@@ -66,29 +67,29 @@ def answer(found: Findings) -> tuple[str, str, str]:
 def learning(found: Findings) -> str:
     """The first sentence: L1 to L4, and by how much learning can have helped at most."""
     all_of = [found.hypothesis(name) for name in LEARNED]
-    told = f"{headline(all_of)}: a variance that the generator learns {_grouped(all_of, LEARNED)}"
-    return f"{told}{_at_most(all_of)}."
+    told = _grouped("a learned variance", all_of, LEARNED)
+    return f"{headline(all_of)}: {told}{_at_most(all_of)}."
 
 
 def noise(found: Findings) -> str:
     """The second sentence: N1 to N4."""
     all_of = [found.hypothesis(name) for name in GIVEN]
-    return f"Noise that is given and not learned {_grouped(all_of, GIVEN)}."
+    return f"{_grouped('Noise that is given and not learned', all_of, GIVEN)}."
 
 
 def value(found: Findings) -> str:
     """The third sentence: H6, and F1."""
     inferior, frozen = found.hypothesis("H6"), found.hypothesis("F1")
     return (
-        f"A learned number {phrase(inferior, _INFERIOR)} {_evidence([inferior])}; a number frozen "
-        f"where learning ended {phrase(frozen, _FROZEN)} {_evidence([frozen])}."
+        f"A learned number ({_verdicts([inferior])}) {phrase([inferior], _INFERIOR)}; a number "
+        f"that was frozen where learning had ended ({_verdicts([frozen])}) {phrase([frozen], _FROZEN)}."
     )
 
 
 def headline(all_of: Sequence[Hypothesis]) -> str:
     """Yes or no, of hypotheses that each say that something helps."""
-    verdicts = [one.verdict for one in all_of if one.verdict not in (*OPEN, "DEVIATED")]
-    answers = [test["answer"] for one in all_of for test in one.asked]
+    verdicts = [one.verdict for one in _counted(all_of)]
+    answers = [test["answer"] for one in _counted(all_of) for test in one.asked]
     if not verdicts:
         return "This study cannot say"
     if all(verdict == "supported" for verdict in verdicts):
@@ -102,20 +103,20 @@ def headline(all_of: Sequence[Hypothesis]) -> str:
     return "Not so far as this study can see"
 
 
-def phrase(one: Hypothesis, words: Words) -> str:
-    """What was seen, by the answers of the tests; where they differ, in which baseline."""
-    if one.verdict == NOT_ASKED:
+def phrase(members: Sequence[Hypothesis], words: Words) -> str:
+    """What was seen of hypotheses that came out alike; where answers differ, in which baseline."""
+    first = members[0]
+    if first.verdict == NOT_ASKED:
         return "was not asked about"
-    if not one.asked:
+    if not first.asked:
         return "could not be asked about, as no test passed its gate"
-    by_answer: dict[str, list[str]] = {}
-    for test in one.tests:
-        by_answer.setdefault(_word(test["answer"], words), []).append(place(test["block"]))
-    if len(by_answer) == 1:
-        return next(iter(by_answer))
-    order = {word: number for number, word in enumerate((*words, _word(NOT_ASKED, words)))}
-    told = sorted(by_answer.items(), key=lambda item: order.get(item[0], 3))
-    return listed(f"{word} in {listed(places)}" for word, places in told)
+    parts = _parts(first, words)
+    told = []
+    for word, places in parts:
+        tests = [t for one in members for t in one.asked if _word(t["answer"], words) == word]
+        where = f" in {listed(map(place, places))}" if len(parts) > 1 else ""
+        told.append(f"{word}{where}{_numbers(tests)}")
+    return listed(told)
 
 
 def place(block: str) -> str:
@@ -123,10 +124,25 @@ def place(block: str) -> str:
     return _PLACES.get(block, block)
 
 
-def listed(words: Iterable[str]) -> str:
-    """Words with commas, and "and" before the last."""
+def listed(words: Iterable[str], last_word: str = "and") -> str:
+    """Words with commas, and a word before the last."""
     *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {last_word} {last}" if first else last
+
+
+def _counted(all_of: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Those that were asked, and not changed after runs they are about."""
+    return [one for one in all_of if one.verdict not in UNCOUNTED]
+
+
+def _parts(one: Hypothesis, words: Words) -> list[tuple[str, tuple[str, ...]]]:
+    """What is said of the answers of a hypothesis, with the blocks it is said of."""
+    found: dict[str, list[str]] = {}
+    for test in one.tests:
+        found.setdefault(_word(test["answer"], words), []).append(test["block"])
+    order = {word: number for number, word in enumerate(words)}
+    parts = sorted(found.items(), key=lambda item: order.get(item[0], len(order)))
+    return [(word, tuple(dict.fromkeys(blocks))) for word, blocks in parts]
 
 
 def _word(answer_of: str, words: Words) -> str:
@@ -139,64 +155,53 @@ def _word(answer_of: str, words: Words) -> str:
     }.get(answer_of, words.open)
 
 
-def _grouped(all_of: Sequence[Hypothesis], names: dict[str, str]) -> str:
-    """Hypotheses of one kind that came out alike together, each group with its evidence."""
-    groups: dict[tuple[str, str], list[Hypothesis]] = {}
+def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str]) -> str:
+    """Hypotheses of one kind, those that came out alike together."""
+    groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in all_of:
-        groups.setdefault((one.verdict, phrase(one, _BETTER)), []).append(one)
+        key = one.verdict, one.otherwise, *_parts(one, _BETTER)
+        groups.setdefault(key, []).append(one)
     told = []
-    for (_, words), members in groups.items():
-        which = "" if len(groups) == 1 else f" {_as(members, names)}"
-        told.append(f"{words}{which} {_evidence(members)}")
-    if len(groups) == 1:
-        told[0] = f"{told[0]}, be it {_or(names.values())}"
-    return "; it ".join(told)
+    for members in groups.values():
+        which = listed((names[one.name] for one in members), "or")
+        which = f"be it {which}" if len(groups) == 1 else which
+        subject_of = f"{subject}, {which}" if not told else which
+        verb = phrase(members, _BETTER)
+        told.append(f"{subject_of} ({_verdicts(members)}), {'it ' if told else ''}{verb}")
+    return "; ".join(told)
 
 
-def _as(members: Sequence[Hypothesis], names: dict[str, str]) -> str:
-    first = names[members[0].name]
-    which = _or(names[one.name] for one in members)
-    return which if first.startswith(("at ", "on ")) else f"as {which}"
-
-
-def _or(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} or {last}" if first else last
-
-
-def _evidence(members: Sequence[Hypothesis]) -> str:
-    """Verdict and numbers, in brackets."""
-    names = listed(one.name for one in members)
-    verdict = members[0].verdict
+def _verdicts(members: Sequence[Hypothesis]) -> str:
+    """The names of hypotheses that share a verdict, with it."""
+    names, verdict = listed(one.name for one in members), members[0].verdict
     if verdict == "DEVIATED":
-        verdict = f"DEVIATED, so it counts for nothing; else {members[0].otherwise}"
-    tests = [test for one in members for test in one.asked]
+        verdict = f"DEVIATED, so it does not count; else {members[0].otherwise}"
+    return f"{names}: {verdict}"
+
+
+def _numbers(tests: Sequence[Mapping[str, Any]]) -> str:
+    """Ratios, their intervals, and where no effect was seen, which would have been; in brackets."""
     if not tests:
-        return f"({names}: {verdict})"
-    parts = [
-        f"{names}: {verdict}",
-        f"MMD² {_range([known(t['measured']['value']) for t in tests])} x",
-    ]
+        return ""
+    values = [known(test["measured"]["value"]) for test in tests]
+    low, high = short(min(values)), short(max(values))
+    parts = [f"MMD² {low if low == high else f'{low} to {high}'} times as large"]
     ends = [known(test["measured"][end]) for test in tests for end in ("low", "high")]
-    if all(math.isfinite(end) for end in ends):
-        within = "interval" if len(tests) == 1 else "all intervals within"
+    if all(map(math.isfinite, ends)):
+        within = "interval" if len(tests) == 1 else "intervals within"
         parts.append(f"{within} [{short(min(ends))}, {short(max(ends))}]")
     seen = [known(test["detectable"]) for test in tests]
-    if all(math.isfinite(one) for one in seen):
+    unseen = all(test["answer"] in ("not resolved", "equivalent") for test in tests)
+    if unseen and all(map(math.isfinite, seen)):
         parts.append(f"a factor of {short(max(seen))} would have been seen")
-    return f"({'; '.join(parts)})"
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = short(min(values)), short(max(values))
-    return low if low == high else f"{low} to {high}"
+    return f" ({', '.join(parts)})"
 
 
 def _at_most(all_of: Sequence[Hypothesis]) -> str:
     """By how much the metric can have fallen: the lowest end of all intervals."""
-    lows = [known(test["measured"]["low"]) for one in all_of for test in one.asked]
-    if not lows or not all(math.isfinite(low) for low in lows):
+    lows = [known(test["measured"]["low"]) for one in _counted(all_of) for test in one.asked]
+    if not lows or not all(map(math.isfinite, lows)):
         return ""
     if min(lows) >= 1:
         return "; no interval leaves room for a gain"
-    return f"; at most it lowers MMD² by {percent(round(1 - min(lows), 2))}"
+    return f"; at most, learning lowers MMD² by {percent(round(1 - min(lows), 2))}"

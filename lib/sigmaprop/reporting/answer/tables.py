@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sigmaprop.reporting import fmt
 from sigmaprop.reporting.answer.findings import NOT_ASKED, Arm, Block, Findings, Hypothesis, known
-from sigmaprop.reporting.fmt import short
+from sigmaprop.reporting.fmt import count, number, percent, short
 from sigmaprop.reporting.page import Cell, Table
 from sigmaprop.reporting.study.words import short_test
 from sigmaprop.statistics import Comparison
@@ -15,7 +16,7 @@ _KINDS = {
     **{"as expected": "holds", "contrary": "fails"},
 }
 _MARKS = {"supported": "✓", "refuted": "✗", "equivalent": "=", "undecided": "?"}
-_SHOWN = {"as expected": "✓", "contrary": "✗", "equivalent": "=", NOT_ASKED: "not asked"}
+_SHOWN = {"as expected": "✓", "contrary": "✗", "equivalent": "=", "not resolved": "?"}
 _LONGEST = 5
 """Options of an arm that its line has room for."""
 _LEFT_OUT = ("arm", "cells")
@@ -41,15 +42,18 @@ def _hypothesis(one: Hypothesis) -> list[Cell]:
         Cell(one.name),
         Cell(one.statement),
         Cell(f"{mark} {verdict}".strip(), _KINDS.get(one.verdict, "open")),
-        Cell("\n".join(f"{where(test)}: {measured(test)}" for test in one.tests) or "–"),
+        Cell("\n".join(f"{where(test, one)}: {measured(test)}" for test in one.tests) or "–"),
         Cell("\n".join(map(_detectable, one.asked)) or "–"),
         Cell(one.mind),
     ]
 
 
-def where(test: Mapping[str, Any]) -> str:
+def where(test: Mapping[str, Any], one: Hypothesis) -> str:
     """Of which block, and of which arm where a hypothesis is about several of one block."""
-    return test["block"] if test["against"] else f"{test['block']}, {', '.join(test['arms'])}"
+    blocks = [other["block"] for other in one.tests]
+    if blocks.count(test["block"]) == 1:
+        return test["block"]
+    return f"{test['block']}, {', '.join(test['arms'])}"
 
 
 def measured(test: Mapping[str, Any]) -> str:
@@ -68,6 +72,25 @@ def _detectable(test: Mapping[str, Any]) -> str:
     if math.isnan(value):
         return "–"
     return f"{short(value)} x" if test["by"] == "ratio" else short(value)
+
+
+def tests(found: Findings) -> Table:
+    """A line a registered test: its family, its power at the gate, and how it was decided."""
+    rows = []
+    for one in found.hypotheses:
+        for test in one.tests:
+            asked = test["answer"] != NOT_ASKED
+            row = [
+                Cell(one.name),
+                Cell(short_test(test)),
+                _number(known(test["power"])),
+                Cell(percent(test["level"]) if asked else "–", "number"),
+                _number(known(test["adjusted"]) if asked else math.nan),
+                Cell(test["answer"], _KINDS.get(test["answer"], "open")),
+            ]
+            rows.append(row)
+    headings = ["hypothesis", "test", "power", "level", "adjusted p", "answer"]
+    return Table("Every test", headings, rows, open=False)
 
 
 def unasked(found: Findings) -> Table:
@@ -98,20 +121,40 @@ def arms(block: Block) -> Table:
     return Table(f"{block.name}: every arm", headings, rows)
 
 
+def ends(found: Findings) -> Table:
+    """Where sigma ends in the blocks that compare nothing, beside what is in the data."""
+    rows = []
+    for block in found.blocks:
+        levels = found.levels(block.name)
+        for one in block.arms if not block.compares else ():
+            level = levels[0] if len(levels) == 1 else math.nan
+            start = known(one.options.get("sigma_start"))
+            share = _number(one.sigma[0] / level)
+            row = [Cell(block.name), Cell(one.name), _number(start), _number(level), _sigma(one)]
+            rows.append([*row, share, _number(one.middle)])
+    headings = ["block", "arm", "start", "noise in the data", "sigma at the end", "ratio", "MMD²"]
+    return Table("Where sigma ends", headings, rows)
+
+
 def options(one: Arm, block: Block) -> str:
     """The options of an arm, without those that all arms of the block share."""
-    shared = {
-        name: value
-        for name, value in block.arms[0].options.items()
-        if all(arm.options.get(name) == value for arm in block.arms)
-    }
-    words = [
-        f"{name.replace('_', ' ')} {short(value) if isinstance(value, float) else value}"
-        for name, value in one.options.items()
-        if name not in (*shared, *_LEFT_OUT) and (name, value) != ("placement", "model")
-    ]
+    own = {name: value for name, value in one.options.items() if name not in block.shared}
+    words = _words(own)
     more = ", …" if len(words) > _LONGEST else ""
     return ", ".join(words[:_LONGEST]) + more or "–"
+
+
+def alike(block: Block) -> str:
+    """The options that all arms of a block share."""
+    return ", ".join(_words(block.shared))
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name.replace('_', ' ')} {short(value) if isinstance(value, float) else value}"
+        for name, value in options.items()
+        if name not in _LEFT_OUT and (name, value) != ("placement", "model")
+    ]
 
 
 def _number(value: float) -> Cell:
@@ -147,8 +190,8 @@ def planned(found: Findings) -> Table:
     """What was registered before the runs."""
     registered, preset = found.registration, found.preset
     amounts = (
-        f"{preset['configurations']} configurations of every arm on {preset['selection_seeds']} "
-        f"seeds, then {preset['test_seeds']} fresh seeds"
+        f"{count(preset['configurations'], 'configuration')} of every arm on "
+        f"{count(preset['selection_seeds'], 'seed')}, then {preset['test_seeds']} fresh seeds"
     )
     sizes = (
         f"margin of equivalence {registered['margin']:g} x; a test of a difference must find "
@@ -175,10 +218,20 @@ def _values(values: Mapping[str, Any]) -> str:
 def changes(found: Findings) -> Table:
     """Every amendment, with its reason and time."""
     rows = [
-        [Cell(line["time"]), Cell(line["registration"][:12]), Cell(line["reason"])]
+        [
+            Cell(moment(line["time"])),
+            Cell(line["registration"][:12]),
+            Cell("\n".join(found.changes.get(line["registration"], ())) or "–"),
+            Cell(line["reason"]),
+        ]
         for line in found.events("amended")
     ]
-    return Table("Amendments", ["time", "registration", "reason"], rows)
+    return Table("Amendments", ["time", "registration", "what changed", "why"], rows)
+
+
+def moment(time: str) -> str:
+    """A time of the ledger, to the minute."""
+    return f"{time[:10]} {time[11:16]} UTC"
 
 
 def runs(found: Findings) -> Table:
@@ -191,8 +244,8 @@ def runs(found: Findings) -> Table:
         [
             Cell(line["run"]),
             Cell(line["command"]),
-            Cell(line["time"]),
-            Cell(ends.get(line["run"], "–")),
+            Cell(moment(line["time"])),
+            Cell(moment(ends[line["run"]]) if line["run"] in ends else "–"),
             Cell(status.get(line["run"], "after the conclusion")),
         ]
         for line in found.events("started")
@@ -206,7 +259,7 @@ def slopes(found: Findings) -> Table:
     for objective, claim in _SLOPES:
         one = found.claim(objective, claim)
         value = one["measured"]
-        interval = f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
+        interval = f"{number(value['value'])} {fmt.interval(value['low'], value['high'])}"
         rows.append(
             [
                 Cell(objective),

@@ -90,7 +90,7 @@ def readme(text: str, found: Findings) -> str:
         raise ValueError(f"README.md needs the lines {BEGIN!r} and {END!r}, once each")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    body = _render("readme.md.jinja", sentences=sentences.answer(found))
+    body = _render("readme.md.jinja", sentences=sentences.answer(found, brief=True))
     return f"{before}{BEGIN}\n{markdown.wrapped(body)}{END}{after}"
 
 

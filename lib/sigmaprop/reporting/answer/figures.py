@@ -15,7 +15,7 @@ from sigmaprop.reporting.style import BLUE, GRID, MUTED, ORANGE, VERMILLION
 
 _LOOKS = {"learned": Mark(VERMILLION, "o"), "given": Mark(BLUE, "s")}
 _MOST_CURVES = 8
-_RATIO = "MMD² of x, ratio to no noise (log axis): left of 1 is better"
+_RATIO = "ratio (log axis): left of 1 is better"
 
 
 def _tested(found: Findings) -> pd.DataFrame | None:
@@ -30,7 +30,7 @@ def _tested(found: Findings) -> pd.DataFrame | None:
                 rows.append(
                     {"panel": _panel(found, test["block"]), "row": row} | ends | _look(series)
                 )
-    return _beside(found, rows)
+    return _beside(found, rows, "the tests of L1 to L4 and N1 to N4")
 
 
 def _ratios(found: Findings) -> pd.DataFrame | None:
@@ -44,7 +44,7 @@ def _ratios(found: Findings) -> pd.DataFrame | None:
             ends = {key: getattr(ratio.measured, key) for key in ("value", "low", "high")}
             row = {"panel": _panel(found, block.name), "row": arm.name, "hollow": bool(ratio.bound)}
             rows.append(row | ends | _look(series))
-    return _beside(found, rows)
+    return _beside(found, rows, "every arm")
 
 
 def _look(series: str) -> dict[str, object]:
@@ -58,17 +58,23 @@ def _panel(found: Findings, block: str) -> str:
     return f"{block}: {text.partition(':')[0]}"
 
 
-def _beside(found: Findings, rows: list[dict[str, object]]) -> pd.DataFrame | None:
-    """The rows with the line of no difference, and the band of equivalence."""
+def _beside(found: Findings, rows: list[dict[str, object]], heading: str) -> pd.DataFrame | None:
+    """The rows with the line of no difference, and the band of equivalence; one scale for all."""
     if not rows:
         return None
     margin = found.result["margin"]
-    more = []
+    table = pd.DataFrame(rows)
+    ends = table[["value", "low", "high"]].to_numpy(float)
+    more: list[dict[str, object]] = []
     for panel in dict.fromkeys(row["panel"] for row in rows):
         band = {"kind": "band", "low": 1 / margin, "high": margin, "look": Mark(GRID)}
         more.append(band | {"panel": panel, "legend": f"within {margin:g} x"})
         more.append({"kind": "line", "value": 1.0, "look": Mark(MUTED), "panel": panel})
-    return tidy([pd.DataFrame(rows), pd.DataFrame(more)])
+        extent = {"low": np.nanmin(ends), "high": np.nanmax(ends)}
+        more.append({"kind": "extent", "panel": panel} | extent)
+    return tidy(
+        [table, pd.DataFrame(more)], heading=f"MMD² of x over that without noise: {heading}"
+    )
 
 
 def _courses(found: Findings, digits: bool) -> pd.DataFrame | None:
@@ -77,7 +83,7 @@ def _courses(found: Findings, digits: bool) -> pd.DataFrame | None:
     for block in found.blocks:
         if (block.dataset == "digits") == digits:
             tables += list(_of_block(found, block))
-    return tidy(tables)
+    return tidy(tables, heading="Sigma by step, geometric means over seeds")
 
 
 def _of_block(found: Findings, block: Block) -> Iterator[pd.DataFrame]:

@@ -59,31 +59,35 @@ _FROZEN = Words(
 )
 
 
-def answer(found: Findings) -> tuple[str, str, str]:
-    """Does learning help, does noise help, and is it the learning or the value?"""
-    return learning(found), noise(found), value(found)
+def answer(found: Findings, *, brief: bool = False) -> tuple[str, str, str]:
+    """Does learning help, does noise help, and is it the learning or the value?
+
+    Args:
+        found: the study.
+        brief: whether to leave out which effects would have been seen.
+    """
+    return learning(found, brief), noise(found, brief), value(found, brief)
 
 
-def learning(found: Findings) -> str:
+def learning(found: Findings, brief: bool = False) -> str:
     """The first sentence: L1 to L4, and by how much learning can have helped at most."""
     all_of = [found.hypothesis(name) for name in LEARNED]
-    told = _grouped("a learned variance", all_of, LEARNED)
-    return f"{headline(all_of)}: {told}{_at_most(all_of)}."
+    told = _grouped("a learned variance", all_of, LEARNED, brief)
+    return f"**{headline(all_of)}**: {told}{_at_most(all_of)}."
 
 
-def noise(found: Findings) -> str:
+def noise(found: Findings, brief: bool = False) -> str:
     """The second sentence: N1 to N4."""
     all_of = [found.hypothesis(name) for name in GIVEN]
-    return f"{_grouped('Noise that is given and not learned', all_of, GIVEN)}."
+    return f"{_grouped('Noise that is given and not learned', all_of, GIVEN, brief)}."
 
 
-def value(found: Findings) -> str:
+def value(found: Findings, brief: bool = False) -> str:
     """The third sentence: H6, and F1."""
-    inferior, frozen = found.hypothesis("H6"), found.hypothesis("F1")
-    return (
-        f"A learned number ({_verdicts([inferior])}) {phrase([inferior], _INFERIOR)}; a number "
-        f"that was frozen where learning had ended ({_verdicts([frozen])}) {phrase([frozen], _FROZEN)}."
-    )
+    inferior, frozen = [found.hypothesis("H6")], [found.hypothesis("F1")]
+    first = f"A learned number ({_verdicts(inferior)}) {phrase(inferior, _INFERIOR, brief)}"
+    second = f"where learning had ended ({_verdicts(frozen)}) {phrase(frozen, _FROZEN, brief)}"
+    return f"{first}; a number that was frozen {second}."
 
 
 def headline(all_of: Sequence[Hypothesis]) -> str:
@@ -103,7 +107,7 @@ def headline(all_of: Sequence[Hypothesis]) -> str:
     return "Not so far as this study can see"
 
 
-def phrase(members: Sequence[Hypothesis], words: Words) -> str:
+def phrase(members: Sequence[Hypothesis], words: Words, brief: bool = False) -> str:
     """What was seen of hypotheses that came out alike; where answers differ, in which baseline."""
     first = members[0]
     if first.verdict == NOT_ASKED:
@@ -115,7 +119,7 @@ def phrase(members: Sequence[Hypothesis], words: Words) -> str:
     for word, places in parts:
         tests = [t for one in members for t in one.asked if _word(t["answer"], words) == word]
         where = f" in {listed(map(place, places))}" if len(parts) > 1 else ""
-        told.append(f"{word}{where}{_numbers(tests)}")
+        told.append(f"{word}{where}{_numbers(tests, brief)}")
     return listed(told)
 
 
@@ -155,7 +159,7 @@ def _word(answer_of: str, words: Words) -> str:
     }.get(answer_of, words.open)
 
 
-def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str]) -> str:
+def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str], brief: bool) -> str:
     """Hypotheses of one kind, those that came out alike together."""
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in all_of:
@@ -166,7 +170,7 @@ def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str]) 
         which = listed((names[one.name] for one in members), "or")
         which = f"be it {which}" if len(groups) == 1 else which
         subject_of = f"{subject}, {which}" if not told else which
-        verb = phrase(members, _BETTER)
+        verb = phrase(members, _BETTER, brief)
         told.append(f"{subject_of} ({_verdicts(members)}), {'it ' if told else ''}{verb}")
     return "; ".join(told)
 
@@ -179,20 +183,22 @@ def _verdicts(members: Sequence[Hypothesis]) -> str:
     return f"{names}: {verdict}"
 
 
-def _numbers(tests: Sequence[Mapping[str, Any]]) -> str:
+def _numbers(tests: Sequence[Mapping[str, Any]], brief: bool) -> str:
     """Ratios, their intervals, and where no effect was seen, which would have been; in brackets."""
     if not tests:
         return ""
     values = [known(test["measured"]["value"]) for test in tests]
     low, high = short(min(values)), short(max(values))
-    parts = [f"MMD² {low if low == high else f'{low} to {high}'} times as large"]
+    value = low if low == high else f"{low} to {high}"
+    parts = [f"MMD² {value} x" if brief else f"MMD² {value} times as large"]
     ends = [known(test["measured"][end]) for test in tests for end in ("low", "high")]
     if all(map(math.isfinite, ends)):
         within = "interval" if len(tests) == 1 else "intervals within"
+        within = "in" if brief else within
         parts.append(f"{within} [{short(min(ends))}, {short(max(ends))}]")
     seen = [known(test["detectable"]) for test in tests]
     unseen = all(test["answer"] in ("not resolved", "equivalent") for test in tests)
-    if unseen and all(map(math.isfinite, seen)):
+    if unseen and not brief and all(map(math.isfinite, seen)):
         parts.append(f"a factor of {short(max(seen))} would have been seen")
     return f" ({', '.join(parts)})"
 

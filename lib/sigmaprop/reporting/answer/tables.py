@@ -94,13 +94,14 @@ def tests(found: Findings) -> Table:
 
 
 def unasked(found: Findings) -> Table:
-    """The tests that did not pass their gate, with the reasons."""
-    rows = [
-        [Cell(one.name), Cell(short_test(test)), Cell("; ".join(test["reasons"]) or "–")]
-        for one in found.hypotheses
-        for test in one.tests
-        if test["answer"] == NOT_ASKED
-    ]
+    """The tests that did not pass their gate; those of one hypothesis with one reason together."""
+    tests: dict[tuple[str, str], list[str]] = {}
+    for one in found.hypotheses:
+        for test in one.tests:
+            if test["answer"] == NOT_ASKED:
+                reason = "; ".join(test["reasons"]) or "–"
+                tests.setdefault((one.name, reason), []).append(short_test(test))
+    rows = [[Cell(name), Cell("\n".join(of)), Cell(why)] for (name, why), of in tests.items()]
     return Table("Tests that could not be asked", ["hypothesis", "test", "reason"], rows)
 
 

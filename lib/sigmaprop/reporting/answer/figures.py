@@ -48,7 +48,7 @@ def _ratios(found: Findings) -> pd.DataFrame | None:
 
 
 def _look(series: str) -> dict[str, object]:
-    text = {"learned": "sigma is learned", "given": "it is not"}[series]
+    text = {"learned": "sigma is learned", "given": "sigma is given"}[series]
     return {"series": series, "legend": text, "look": _LOOKS[series], "kind": "dot"}
 
 
@@ -115,8 +115,8 @@ RATIOS = Intervals(
     title="Every arm beside no noise, with either GAN",
     caption="All arms of the study, those without a hypothesis of their own too; each interval is "
     "at 95% for itself, so of twenty one misses. Hollow: some seeds lie below what real digits "
-    "score against real digits, so the ratio is a bound. If the answer depended on the baseline, "
-    "the two panels would disagree.",
+    "score against real digits, so the ratio is a bound. Where runs diverged there is no interval. "
+    "If the answer depended on the baseline, the two panels would disagree.",
     rows=_ratios,
     x=_RATIO,
     row=0.19,

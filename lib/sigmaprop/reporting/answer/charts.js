@@ -64,7 +64,8 @@ const chart = (svg, { x, y, log = "", xLabel, yLabel, top = 0, yTicks = true }) 
   const inside = shape("g", { "clip-path": `url(#${svg.dataset.chart}-inside)` });
   const frame = shape("g", { class: "frame" });
   const clip = shape("clipPath", { id: `${svg.dataset.chart}-inside` });
-  clip.append(shape("rect", { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: low - MARGIN.top }));
+  const size = { width: width - MARGIN.left - MARGIN.right, height: low - MARGIN.top };
+  clip.append(shape("rect", { x: MARGIN.left, y: MARGIN.top, ...size }));
   const word = log.includes("x") ? (v) => powerOfTen(Math.round(Math.log10(v))) : short;
   for (const tick of log.includes("x") ? logTicks(x, 1) : linearTicks(x)) {
     frame.append(shape("path", { d: `M${across.at(tick)} ${low}V${MARGIN.top}` }));
@@ -79,10 +80,12 @@ const chart = (svg, { x, y, log = "", xLabel, yLabel, top = 0, yTicks = true }) 
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
   frame.append(shape("text", { x: middle, y: height - 5, "text-anchor": "middle", class: "label" }, xLabel));
   const centre = (high + low) / 2;
-  if (yLabel) frame.append(shape("text", { x: 13, y: centre, "text-anchor": "middle", class: "label", transform: `rotate(-90 13 ${centre})` }, yLabel));
+  const turned = { x: 13, y: centre, transform: `rotate(-90 13 ${centre})` };
+  if (yLabel) frame.append(shape("text", { ...turned, "text-anchor": "middle", class: "label" }, yLabel));
   svg.querySelector(".drawing").replaceChildren(clip, frame, inside);
   const add = (tag, attributes) => inside.append(shape(tag, attributes));
-  const route = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${across.at(a).toFixed(2)} ${up.at(b).toFixed(2)}`).join("");
+  const route = (points) =>
+    points.map(([a, b], i) => `${i ? "L" : "M"}${across.at(a).toFixed(2)} ${up.at(b).toFixed(2)}`).join("");
   return {
     low, high, across, up, add,
     line: (points, kind) => add("path", { class: `line ${kind}`, d: route(points) }),

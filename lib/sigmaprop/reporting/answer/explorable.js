@@ -81,7 +81,8 @@ const drawCurves = (svg, f, x, sigma) => {
   const tangent = (value, slope, kind) =>
     drawing.line([-half, half].map((d) => [x[0] + d, value + d * slope]), kind);
   const reach = [-1, 1].map((side) => drawing.across.at(clamp(x[0] + side * sigma, ...ACROSS)));
-  drawing.add("rect", { class: "reach", x: reach[0], width: reach[1] - reach[0], y: drawing.high, height: drawing.low - drawing.high });
+  const tall = { y: drawing.high, height: drawing.low - drawing.high };
+  drawing.add("rect", { class: "reach", x: reach[0], width: reach[1] - reach[0], ...tall });
   drawing.line(plain, "plain");
   drawing.line(curve((u) => f.smoothed(u, sigma)), "smoothed");
   tangent(f.value(x), f.gradient(x)[0], "plain tangent");
@@ -97,9 +98,9 @@ const drawLevels = (svg, f, x, sigma) => {
   const shares = [0.1, 0.25, 0.4, 0.55, 0.7, 0.85];
   const levels = new Set(shares.map((share) => heights[Math.floor(share * heights.length)] + 1e-9));
   const lines = (g, kind) => {
-    const d = levelLines(g, [ACROSS, UP], levels).map(([[a, b], [p, q]]) =>
-      `M${drawing.across.at(a).toFixed(1)} ${drawing.up.at(b).toFixed(1)}L${drawing.across.at(p).toFixed(1)} ${drawing.up.at(q).toFixed(1)}`);
-    drawing.add("path", { class: `line thin ${kind}`, d: d.join("") });
+    const point = ([a, b]) => `${drawing.across.at(a).toFixed(1)} ${drawing.up.at(b).toFixed(1)}`;
+    const pieces = levelLines(g, [ACROSS, UP], levels).map(([from, to]) => `M${point(from)}L${point(to)}`);
+    drawing.add("path", { class: `line thin ${kind}`, d: pieces.join("") });
   };
   const r = drawing.across.at(sigma) - drawing.across.at(0);
   drawing.add("circle", { class: "reach", cx: drawing.across.at(x[0]), cy: drawing.up.at(x[1]), r });
@@ -138,12 +139,15 @@ const drawCloud = (svg, found, plain, smoothed, typical, kind) => {
   const tallest = Math.max(...bins, 1);
   bins.forEach((count, i) => {
     const tall = (count / tallest) * (drawing.high - MARGIN.top - 8);
-    drawing.add("rect", { class: `bar ${kind}`, x: MARGIN.left + i * wide + 0.5, width: wide - 1, y: drawing.high - 6 - tall, height: tall });
+    const place = { x: MARGIN.left + i * wide + 0.5, y: drawing.high - 6 - tall };
+    drawing.add("rect", { class: `bar ${kind}`, ...place, width: wide - 1, height: tall });
   });
   for (const [truth, role] of [[plain, "plain"], [smoothed, "smoothed"]]) {
     const x = drawing.across.at(truth[0]);
     drawing.add("path", { class: `line truth ${role}`, d: `M${x} ${MARGIN.top}V${drawing.low}` });
-    if (dim === 2) drawing.add("path", { class: `line truth ${role}`, d: `M${MARGIN.left} ${drawing.up.at(truth[1])}H1000` });
+    if (dim === 1) continue;
+    const y = drawing.up.at(truth[1]);
+    drawing.add("path", { class: `line truth ${role}`, d: `M${MARGIN.left} ${y}H1000` });
   }
   return outside;
 };
@@ -205,7 +209,8 @@ const limitPanel = (root) => {
     const outside = drawCloud(picture(root, "cloud"), found, plain, smoothed, typicalSlope(f, x), estimator);
     const now = { ...state, biasNow: biasOf(f, x, sigma), spreadNow: spreadOf(found), outside };
     drawAgainstSigma(picture(root, "lines"), f, x, spreadsAt(f, x), now);
-    const shown = { value: [value], mean: [mean], plain, smoothed, estimate: meanOf(found), bias: [now.biasNow], spread: [now.spreadNow] };
+    const scalars = { value: [value], mean: [mean], bias: [now.biasNow], spread: [now.spreadNow] };
+    const shown = { ...scalars, plain, smoothed, estimate: meanOf(found) };
     for (const [name, numbers] of Object.entries(shown)) tell(root, name, vector(numbers));
     tell(root, "sentence", sentence(now));
     tell(root, "note", `f(x) = ${OBJECTIVES[state.f].formula}. ${OBJECTIVES[state.f].note}`);
@@ -261,14 +266,16 @@ const drawField = (drawing, options) => {
     const move = flow({ ...options, v, sigma });
     const speed = Math.hypot(...move);
     if (speed < 1e-9) continue;
-    arrow(drawing, [v, sigma], move.map((one) => (one / speed) * 13), "field", clamp(0.3 + 0.35 * Math.log10(1 + 30 * speed), 0.3, 1));
+    const faint = clamp(0.3 + 0.35 * Math.log10(1 + 30 * speed), 0.3, 1);
+    arrow(drawing, [v, sigma], move.map((one) => (one / speed) * 13), "field", faint);
   }
 };
 
 const drawFlow = (svg, state, options, points) => {
-  const drawing = chart(svg, { x: [0, EDGE], y: [0, EDGE], xLabel: "v, the spread that the mean makes", yLabel: "σ, the spread of the noise" });
+  const labels = { xLabel: "v, the spread that the mean makes", yLabel: "σ, the spread of the noise" };
+  const drawing = chart(svg, { x: [0, EDGE], y: [0, EDGE], ...labels });
   drawField(drawing, options);
-  const quarter = Array.from({ length: 91 }, (_, i) => [Math.cos((i * Math.PI) / 180), Math.sin((i * Math.PI) / 180)]);
+  const quarter = between([0, Math.PI / 2], 90).map((angle) => [Math.cos(angle), Math.sin(angle)]);
   drawing.line(options.shared ? [[1, 0], [1, EDGE]] : quarter, "ridge");
   drawing.line(points.map(([v, sigma]) => [v, sigma]), "path");
   let next = 1;
@@ -286,9 +293,11 @@ const drawFlow = (svg, state, options, points) => {
 const verdictOf = (options, state, [, sigma]) => {
   if (!options.fixed) {
     const kept = options.log ? "log v + 1/(2σ²)" : "the ratio σ/v";
-    if (sigma === Infinity) return `On the way ${kept} is kept. No noise level ends this path: σ grows without end.`;
+    if (sigma === Infinity)
+      return `On the way ${kept} is kept. No noise level ends this path: σ grows without end.`;
     const where = options.shared ? "at v = s, where every σ is at rest" : "on the ridge v² + σ² = s²";
-    return `On the way ${kept} is kept, so the start decides where the path ends ${where}: here at σ = ${short(sigma)}.`;
+    const decided = "so the start decides where the path ends";
+    return `On the way ${kept} is kept, ${decided} ${where}: here at σ = ${short(sigma)}.`;
   }
   if (!options.shared) {
     const slowly = options.log ? ", but ever slower, as 1/√time" : "";

@@ -133,7 +133,8 @@ const bowl = (dim) =>
 
 const SMOOTH = "f is smooth: the bias falls as σ², the spread of the pathwise estimate as σ.";
 const KINK =
-  "f has a kink at 0. Away from it equation 1 holds, and the bias vanishes faster than any power of σ. At 0 itself f has no gradient.";
+  "f has a kink at 0. Away from it equation 1 holds, and the bias vanishes faster than any power of σ;" +
+  " the pathwise line ends where no draw reaches the kink. At 0 itself f has no gradient.";
 
 // name -> formula, what to notice, the point to begin at, and f for a number of coordinates.
 const OBJECTIVES = {
@@ -197,7 +198,9 @@ const OBJECTIVES = {
   },
   step: {
     formula: "Σ 1[xᵢ > 0]", start: [0.3, -0.3],
-    note: "f has a jump: its gradient is 0 elsewhere, so the pathwise estimate is 0 at every σ and misses the gradient of E f. The score function sees the jump.",
+    note:
+      "f has a jump: its gradient is 0 elsewhere, so the pathwise estimate is 0 at every σ and misses" +
+      " the gradient of E f. The score function sees the jump.",
     make: (dim) => sumOf(0, separate(dim, 1, jump)),
   },
 };

@@ -23,7 +23,7 @@ demo: $(VENV)/.core ## install, then a small sweep of sigma to 0, a small GAN, a
 setup: $(VENV)/.dev ## install with the development tools
 
 test: $(VENV)/.dev ## install, then run the fast tests
-	"$(BIN)/pytest" -n 2 -m "not slow" $(PYTEST_FLAGS)
+	"$(BIN)/pytest" -n 2 --dist worksteal -m "not slow" $(PYTEST_FLAGS)
 
 slow: $(VENV)/.dev ## run the slow tests
 	"$(BIN)/pytest" -m slow $(PYTEST_FLAGS)

@@ -80,6 +80,7 @@ def test_the_commands_that_people_type_first_take_relative_paths(tmp_path):
     """The main road: measure, train, go on, report, repeat, advise; and a run that has moved."""
     tiny = "--objective quartic --dim 2 --num-samples 256 --sigmas 1 .1 --estimators pathwise"
     trained = "--steps 20 --seeds 1 --gap-evaluations 0 --evaluations 1 --sweep.arm zero global"
+    trained += " --eval-samples 32"
     lines = (
         f"sigmaprop limit {tiny} --run-dir runs/limit",
         f"sigmaprop gan {trained}",

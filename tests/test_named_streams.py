@@ -34,6 +34,9 @@ STREAMS = {
     "level_discriminator": (4010293437, 3894152807),
     "level_generator": (2248602118, 2382976166),
     "penalty_noise": (2389267240, 2066344551),
+    "late_discriminator": (2468591620, 401796965),
+    "late_generator": (2227522604, 1309393200),
+    "post_hoc": (338253356, 2574708135),
 }
 
 

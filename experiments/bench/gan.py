@@ -180,7 +180,7 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         )
         for num in numbers
     ]
-    arms = [name for name, arm in observation.ARMS.items() if not arm.borrows]
+    arms = [name for name, arm in observation.ARMS.items() if arm.shares]
     mixed = programs.make_spec(arms)
     all_arms = {
         f"{case.name} of all arms": programs.engine_run(mixed, arms, case.num)

@@ -52,6 +52,8 @@ class Experiment(NamedTuple):
             nothing.
         resolved: ``config -> config`` that holds what other runs are read for, so that it can be
             repeated without them; a ValueError is a mistake in the options.
+        prepare_again: ``(config, run directory) -> plan`` of a run that has begun, where that takes
+            files which the run keeps; None: as ``prepare`` has it.
     """
 
     command: str
@@ -71,6 +73,7 @@ class Experiment(NamedTuple):
     concluded: Callable[[Path], list[Any]] | None = None
     warning: Callable[[Any], str] = lambda config: ""
     resolved: Callable[[Any], Any] = lambda config: config
+    prepare_again: Callable[[Any, Path], Any] | None = None
 
 
 def launch(
@@ -141,7 +144,7 @@ def resume(experiment: Experiment, directory: Path) -> int:
     for line in found.differences:
         terminal.say(f"differs: {line}")
     with _run(experiment, found.run) as run:
-        plan = _prepared(experiment, run.config)
+        plan = _prepared(experiment, run.config, run.directory)
         claims = _measure(experiment, run.config, plan, run, terminal)
     _finish(experiment, run.directory, claims, terminal, named=run.named)
     return 0
@@ -157,7 +160,7 @@ def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Te
         found = runs.resume(directory, experiment.command, experiment.config).run
         if found is None:  # it is complete
             return
-        config, plan = found.config, _prepared(experiment, found.config)
+        config, plan = found.config, _prepared(experiment, found.config, directory)
     else:
         config, plan = _resolved(experiment, config)
         found = _fresh(experiment, config, directory)
@@ -187,7 +190,7 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
     terminal = Terminal()
     before = runs.load(directory, experiment.config, command=experiment.command)
     _check_sources(directory, before.config, terminal)
-    plan = _prepared(experiment, before.config)
+    plan = _prepared(experiment, before.config, directory)
     for line in environment_differences(before.environment, environment(before.config.seed)):
         terminal.say(f"differs: {line}")
     with _run(experiment, _fresh(experiment, before.config, run_dir)) as run:
@@ -268,10 +271,15 @@ def _resolved(experiment: Experiment, config: Any) -> tuple[Any, Any]:
     return config, _prepared(experiment, config)
 
 
-def _prepared(experiment: Experiment, config: Any) -> Any:
-    """Mistakes in the options end as one sentence; anything later is a defect."""
+def _prepared(experiment: Experiment, config: Any, directory: Path | None = None) -> Any:
+    """Mistakes in the options end as one sentence; anything later is a defect.
+
+    ``directory`` is that of a run that has begun.
+    """
     try:
         with progress.waiting(Terminal(), "preparing"):
+            if directory is not None and experiment.prepare_again is not None:
+                return experiment.prepare_again(config, directory)
             return experiment.prepare(config)
     except ValueError as error:
         raise runs.RunError(str(error)) from error

@@ -16,11 +16,11 @@ class StudyCommand:
     `sigmaprop study` runs what is left, and goes on where a study was stopped. `sigmaprop study
     gate` says which hypotheses may be asked: the metric must be able to judge, the baseline must
     pass its bar, the seeds must be enough, sigma must be able to travel. `sigmaprop study amend`
-    records that the registration has changed. Every stage is an ordinary run below the study's
-    directory.
+    records that the registration has changed. `sigmaprop study show` prints it, for a study of
+    your own. Every stage is an ordinary run below the study's directory.
     """
 
-    what: Positional[Literal["run", "gate", "amend"]] = "run"
+    what: Positional[Literal["run", "gate", "amend", "show"]] = "run"
     """What to do."""
     preset: Literal["quick", "digits", "full"] | None = None
     """How much of it to run. quick: under 15 minutes on 2 cores; digits: some hours; full: every

@@ -40,6 +40,9 @@ def show(command: StudyCommand) -> int:
     """
     terminal = Terminal()
     path = command.registration or registration.OWN
+    if command.what == "show":
+        print(path.read_text(), end="")
+        return 0
     if command.dry_run:
         return _forecast(path, command.preset, terminal)
     directory = command.run_dir or _fresh(command.preset)
@@ -76,5 +79,3 @@ def _forecast(path: Path, preset: str | None, terminal: Terminal) -> int:
     except ValueError as error:
         raise RunError(str(error)) from error
     return 0
-
-

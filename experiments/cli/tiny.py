@@ -54,6 +54,15 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "penalties": {"sigmas": (0.1, 0.01), "logits": (0.01, 1.0), "examples": 16, "widths": (8,)},
     "vae": {"steps": 40, "seeds": 2, "evaluations": 1, "eval_draws": 4, "eval_examples": 32},
+    "study": {
+        "configurations": 2,
+        "selection_seeds": 1,
+        "test_seeds": 3,
+        "overrides": {
+            "*": {"steps": 40, "evaluations": 2, "eval_samples": 64, "sigma_learning_rate": 1.0}
+        },
+        "gate": {"repeats": 16, "draws": 20},
+    },
     "advise": {"budget": 20_000},
 }
 """By command: the options that are cut. The numbers that come out mean nothing."""

@@ -12,7 +12,7 @@ import numpy as np
 from sigmaprop import runs
 from sigmaprop.data.dataset import Dataset, Splits
 from sigmaprop.gaussians import Diagonal, LowRank
-from sigmaprop.generators import evaluation, replicas, vae, vae_step
+from sigmaprop.generators import evaluation, post_hoc, replicas, vae, vae_step
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.gan import Draws, GanSpec
 from sigmaprop.generators.replicas import Engine
@@ -21,6 +21,7 @@ from sigmaprop.generators.step import model as gan_model
 from sigmaprop.generators.vae import VaeSpec
 from sigmaprop.runs.arrays import load_tree
 
+from ..gan import frozen
 from ..gan.config import GanConfig
 from ..gan.plan import hypers as gan_hypers
 from ..gan.plan import prepare as prepare_gan
@@ -107,7 +108,7 @@ def load(directory: Path) -> Source:
             f"{directory} is not complete; go on with `sigmaprop resume {directory}` first"
         )
     config = runs.load_config(directory, COMMANDS[command], command=command)
-    plan: Any = prepare_gan(config) if command == "gan" else prepare_vae(config)
+    plan: Any = _prepare_gan(config, directory) if command == "gan" else prepare_vae(config)
     for index in range(len(plan.groups)):
         if not (directory / model_name(index)).is_file():
             raise ValueError(
@@ -118,6 +119,10 @@ def load(directory: Path) -> Source:
     groups = functools.partial(make, directory, config, plan)
     splits = dict(zip(seed_numbers(config), plan.splits, strict=True))
     return Source(directory, config, plan.dataset, splits, groups, len(plan.groups))
+
+
+def _prepare_gan(config: GanConfig, directory: Path) -> Any:
+    return prepare_gan(config, frozen.stored(config, directory))
 
 
 def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
@@ -132,9 +137,17 @@ def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
         hypers = engine.place(replicas.stack(each))
         state = jax.eval_shape(engine.init, hypers)
         like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
+        if group.fitted is not None:
+            own = () if group.fitted == "isotropic" else (spec.observation.dim,)
+            num = len(evaluation.generators(state))
+            like["post_hoc"] = jax.ShapeDtypeStruct((len(each), num, *own), jnp.float32)
         found = load_tree(directory / model_name(index), like)
         t = jnp.asarray(config.steps)
-        for weights in evaluation.WEIGHTS:
+        for place, weights in enumerate(evaluation.WEIGHTS):
+            if group.fitted is not None and found[weights] is not None:
+                noise = jnp.asarray(found["post_hoc"][:, place])
+                own = [*map(post_hoc.with_sigma, each, noise)]
+                hypers = engine.place(replicas.stack(own))
             if found[weights] is not None:
                 yield Model(
                     weights,

@@ -201,7 +201,7 @@ def _train(
         for kind in ("generator", "discriminator"):
             own[kind] = stack.enter_context(named_network(kind, own[kind]))
         config = frozen.resolved(_config(str(_write_examples(directory, x)), own, options))
-        plan = prepare(config)
+        plan = prepare(config, frozen.stored(config))
         states: list[State] = []
         record = stack.enter_context(runs.create(directory, "gan", config))
         told = stack.enter_context(_progress(verbose, total_work(config, plan)))

@@ -34,7 +34,9 @@ class GanOptions:
     arm: Arm = option("global", group="sigma")
     """Where sigma comes from. zero: exactly 0. fixed: --sigma. scheduled: from --sigma to
     --sigma-last. Learned, from --sigma-start: global (one number), per_pixel, heteroscedastic
-    (sigma(z)), low_rank (per pixel and a factor of --rank columns). Given: oracle (the noise that
+    (sigma(z)), low_rank (per pixel and a factor of --rank columns). more_latents: exactly 0, and
+    --more-latents more latents inside the generator. post_hoc: trained as zero, with noise fitted
+    to validation examples where it is scored. Given: oracle (the noise that
     --data.noise-std added to the data), frozen (what --frozen-from learned)."""
     placement: Literal["model", "shared"] = option("model", group="sigma", arms=("noisy",))
     """model: only generated examples get the noise. shared: real ones get noise of the same scale,
@@ -87,15 +89,27 @@ class GanOptions:
     """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
     rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
+    more_latents: int | None = option(
+        None, within=(1, 10**6), group="sigma", arms=("more_latents",)
+    )
+    """Latents that the generator of the arm more_latents has beside --latent-dim; they enter at its
+    last hidden layer, before the activation. None: as many as x has coordinates."""
+    post_hoc: Literal["isotropic", "diagonal"] = option(
+        "isotropic", group="sigma", arms=("post_hoc",)
+    )
+    """What the arm post_hoc fits: one number, or one for each coordinate."""
     frozen_from: Path | None = option(None, group="sigma", sweepable=False)
-    """Finished run whose learned noise is the constant of the arm frozen, seed by seed: a number
-    (the mean over the last fifth of its steps), per pixel or with a factor (those it ended with, of
-    the moving average where it keeps one)."""
+    """Finished run whose learned noise is the constant of the arm frozen, seed by seed: a number,
+    per pixel or with a factor (means over the last fifth of its steps), or sigma(z), computed by a
+    copy of the generator that it ended with (of the moving average where it keeps one)."""
     frozen_cell: str | None = option(None, group="sigma", sweepable=False)
     """Label of that run's cell. None: its only one that learned."""
     frozen_values: tuple[float, ...] = option((), group="sigma", sweepable=False)
     """Those constants, which the command reads of --frozen-from and records: of every seed in turn
     one sigma, or one for each coordinate, or these and then a factor's rows."""
+    frozen_sha256: str | None = option(None, group="sigma", sweepable=False)
+    """SHA-256 of the constants, recorded in place of them where they are more than 2^20 numbers or
+    generators that compute sigma(z): these lie in the run's own frozen.npz."""
     entropy_weight: float = option(0.0, within=(0, 1e6), group="gradients", arms=("noisy",))
     """What the generator is paid for a nat of its entropy, by Hamiltonian Monte Carlo; >= 0."""
     entropy_burn_in: int = option(

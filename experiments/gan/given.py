@@ -13,6 +13,7 @@ from sigmaprop.generators.observation import Given
 
 from ..training.sweep import Cell
 from .config import GanConfig, GanOptions
+from .constants import Copied
 
 
 class Noise(NamedTuple):
@@ -48,28 +49,62 @@ def check_options(config: GanConfig, cells: Sequence[Cell]) -> None:
         ValueError: one sentence that names the option.
     """
     frozen = any(cell.options.arm == "frozen" for cell in cells)
-    if frozen and not config.frozen_values:
+    if frozen and not (config.frozen_values or config.frozen_sha256):
         raise ValueError("--arm frozen needs the run whose noise it takes; give --frozen-from RUN")
-    for flag, value in (("from", config.frozen_from), ("values", config.frozen_values)):
-        if value and not frozen:
+    for flag in ("from", "values", "sha256"):
+        if getattr(config, f"frozen_{flag}") and not frozen:
             raise ValueError(f"--frozen-{flag} has no meaning without --arm frozen; leave it out")
+    if config.frozen_values and config.frozen_sha256:
+        raise ValueError("--frozen-values and --frozen-sha256 exclude each other; leave one out")
     if config.frozen_cell is not None and config.frozen_from is None:
         raise ValueError("--frozen-cell has no meaning without --frozen-from; leave it out")
 
 
-def noises(options: GanOptions, dataset: data.Dataset, seeds: int) -> tuple[Noise | None, ...]:
+def noises(
+    options: GanOptions,
+    dataset: data.Dataset,
+    seeds: int,
+    values: Sequence[float] | np.ndarray,
+    copies: Sequence[Copied] = (),
+) -> tuple[Noise | Copied | None, ...]:
     """What each seed's replica is given; None of an arm that takes its noise from elsewhere.
 
+    Args:
+        options: of the cell.
+        dataset: what it trains on.
+        seeds: how many.
+        values: numbers that another run learned, of all seeds in turn.
+        copies: instead of them, what computes the sigma(z) of each seed.
+
     Raises:
-        ValueError: nothing is known of the data's noise, or the constants fit no kind of noise.
+        ValueError: nothing is known of the data's noise, or the constants fit no kind of noise,
+            seeds or latents.
     """
     given = ARMS[options.arm].given
     if given == "data":
         return (_check(options, _of_data(options, dataset)),) * seeds
+    if given == "run" and copies:
+        _check_copies(options, copies, seeds)
+        return tuple(copies)
     if given == "run":
-        each = _split(options.frozen_values, seeds, dataset.dim)
-        return tuple(_check(options, one) for one in each)
+        return tuple(_check(options, one) for one in _split(values, seeds, dataset.dim))
     return (None,) * seeds
+
+
+def _check_copies(options: GanOptions, copies: Sequence[Copied], seeds: int) -> None:
+    """Refuses copies of other latents, or of another number of seeds."""
+    if len(copies) != seeds:
+        raise ValueError(
+            f"the arm frozen has constants of {len(copies)} seeds, not of {seeds}; give --seeds "
+            f"{len(copies)}"
+        )
+    for flag, name in (("--latent-dim", "latent_dim"), ("--latent", "latent")):
+        known, own = (getattr(one, name) for one in (copies[0].options, options))
+        if known != own:
+            raise ValueError(
+                f"{flag} is {own}, and --frozen-from learned sigma(z) with {known}; give {flag} "
+                f"{known}"
+            )
 
 
 def _of_data(options: GanOptions, dataset: data.Dataset) -> Noise:
@@ -86,7 +121,7 @@ def _of_data(options: GanOptions, dataset: data.Dataset) -> Noise:
     return Noise(np.zeros(dataset.dim, np.float32), factor)
 
 
-def _split(values: Sequence[float], seeds: int, dim: int) -> list[Noise]:
+def _split(values: Sequence[float] | np.ndarray, seeds: int, dim: int) -> list[Noise]:
     """The constants of each seed, whose number says of what kind they are."""
     each, rest = divmod(len(values), seeds)
     columns = each // dim - 1

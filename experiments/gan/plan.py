@@ -6,8 +6,10 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
+import functools
 import operator
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,11 +41,10 @@ from ..training.cells import cells
 from ..training.groups import grouped, in_order, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
 from .config import GanConfig, GanOptions
+from .constants import Constants, Copied, copied
 from .given import Noise, check_options, noises
+from .players import discriminator_of, generator_of, late_latents
 
-_CONVOLUTIONAL = ("dcgan", "resnet")
-_SHAPED = ("mlp", "residual", *_CONVOLUTIONAL)
-"""Networks whose widths and activations are options."""
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
 
 
@@ -52,7 +53,13 @@ class Group(NamedTuple):
 
     spec: GanSpec
     replicas: tuple[Replica, ...]
-    given: tuple[Noise | None, ...] = ()
+    given: tuple[Noise | Copied | None, ...] = ()
+
+    @property
+    def fitted(self) -> Literal["isotropic", "diagonal"] | None:
+        """What is fitted behind the means where they are scored, None for nothing."""
+        options = self.replicas[0].cell.options
+        return options.post_hoc if options.arm == "post_hoc" else None
 
     @property
     def firsts(self) -> list[int]:
@@ -70,6 +77,7 @@ class Plan(NamedTuple):
         groups: one program each.
         splits: of each seed; one and the same where they are not redrawn.
         squared_bandwidths: of the MMD's kernels, from the training rows of each split, [S, J].
+        constants: those of the arm frozen that no config holds; None where there are none.
     """
 
     dataset: data.Dataset
@@ -77,6 +85,7 @@ class Plan(NamedTuple):
     groups: tuple[Group, ...]
     splits: tuple[data.Splits, ...]
     squared_bandwidths: np.ndarray
+    constants: Constants | None = None
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
@@ -84,8 +93,12 @@ class Plan(NamedTuple):
         return in_order(self.groups)
 
 
-def prepare(config: GanConfig) -> Plan:
+def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
     """Looks every name up, loads the data and checks what the options mean together.
+
+    Args:
+        config: the options.
+        constants: what ``frozen_sha256`` stands for, see `frozen.stored`; None where it is None.
 
     Raises:
         ValueError: one sentence that names the option, its value and what is allowed.
@@ -96,41 +109,64 @@ def prepare(config: GanConfig) -> Plan:
             _check_cell(cell.options)
     check_options(config, found)
     dataset = _load(config)
+    values, copies = _known(config, constants, dataset.shape)
     given = {}
     for cell in found:
         with cell.blamed():
             _check_against(cell.options, dataset)
-            given[cell.options] = noises(cell.options, dataset, config.seeds)
+            given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
     static = operator.attrgetter(*_STATIC)
     numbers = seed_numbers(config)
-    shared = grouped(found, numbers, lambda one: (static(one), _columns(given[one][0])))
+    own = functools.partial(_program, dataset.dim)
+    shared = grouped(found, numbers, lambda one: (static(one), own(one), _kind(given[one][0])))
     groups = []
-    for own in shared:
-        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
-        groups.append(Group(make_spec(own, dataset, _columns(each[0])), own, each))
+    for members in shared:
+        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
+        groups.append(Group(make_spec(members, dataset, each[0]), members, each))
     splits = tuple(training_rows(config, dataset))
-    return Plan(dataset, found, tuple(groups), splits, _bandwidths(config, dataset, splits))
+    fits = ("validation",) if any(group.fitted for group in groups) else ()
+    bandwidths = _bandwidths(config, dataset, splits, ("train", config.held_out, *fits))
+    return Plan(dataset, found, tuple(groups), splits, bandwidths, constants)
 
 
-def _columns(noise: Noise | None) -> int | None:
-    """Of the factor that a replica is given, 0 without one; None where no arrays are given."""
-    return None if noise is None else noise.columns
+def _known(
+    config: GanConfig, constants: Constants | None, shape: tuple[int, ...]
+) -> tuple[Sequence[float] | np.ndarray, Sequence[Copied]]:
+    """Numbers that another run learned, or what computes its sigma(z)."""
+    if constants is None:
+        return config.frozen_values, ()
+    if constants.values is not None:
+        return constants.values.ravel(), ()
+    return (), copied(constants, shape, generator_of)
+
+
+def _kind(given: Noise | Copied | None) -> int | str | None:
+    """What programs differ by: columns of a factor that is given, 0 without one, or a copy."""
+    if isinstance(given, Copied):
+        return "copy"
+    return None if given is None else given.columns
+
+
+def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
+    """What replicas of one program agree in beside the static options."""
+    return (late_latents(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
 
 
 def make_spec(
-    replicas: tuple[Replica, ...], dataset: data.Dataset, columns: int | None = None
+    replicas: tuple[Replica, ...], dataset: data.Dataset, given: Noise | Copied | None = None
 ) -> GanSpec:
     """What these replicas share; whatever one of them needs is in the program.
 
-    ``columns`` are those of the factor that all of them are given, see `_columns`.
+    ``given`` is what one of them is given, and the others are given the like of.
     """
+    columns = given.columns if isinstance(given, Noise) else None
     every = [replica.cell.options for replica in replicas]
     options = every[0]
-    generator = _generator(options, dataset.shape)
+    generator = generator_of(options, dataset.shape)
     components = observation.components(tuple(one.arm for one in every))
     return GanSpec(
         generator=generator,
-        discriminator=_discriminator(options, dataset.shape),
+        discriminator=discriminator_of(options, dataset.shape),
         observation=Observation(
             dataset.dim,
             generator.feature_dim,
@@ -138,6 +174,7 @@ def make_spec(
             parameterisation.get(options.parameterisation),
             columns or options.rank,
             given_factor=bool(columns),
+            copier=given.copier if isinstance(given, Copied) else None,
         ),
         loss=losses.get(options.loss),
         optimizer=_optimizer(options, options.optimizer),
@@ -174,7 +211,7 @@ def hypers(
     steps: int,
     root: jax.Array,
     rows: np.ndarray | None = None,
-    given: Noise | None = None,
+    given: Noise | Copied | None = None,
 ) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
     options = replica.cell.options
@@ -230,10 +267,13 @@ def _annealing(options: GanOptions, steps: int) -> Annealing:
 
 
 def _bandwidths(
-    config: GanConfig, dataset: data.Dataset, splits: tuple[data.Splits, ...]
+    config: GanConfig,
+    dataset: data.Dataset,
+    splits: tuple[data.Splits, ...],
+    needed: tuple[str, ...],
 ) -> np.ndarray:
     """The squared bandwidths of each seed's number, [S, J]."""
-    for name in ("train", config.held_out):
+    for name in needed:
         count = len(getattr(splits[0], name))
         if count < 2:
             raise ValueError(
@@ -291,9 +331,10 @@ def _check_cell(options: GanOptions) -> None:
             f"--tell-level has no meaning with the discriminator {options.discriminator}, which "
             "takes x alone; choose a --discriminator of `sigmaprop list`"
         )
-    flat = options.arm == "zero" or (options.arm == "fixed" and options.sigma == 0)
+    without = ARMS[options.arm].noiseless
+    flat = without or (options.arm == "fixed" and options.sigma == 0)
     if options.entropy_weight > 0 and flat:
-        which = "zero" if options.arm == "zero" else "fixed with --sigma 0"
+        which = options.arm if without else "fixed with --sigma 0"
         raise ValueError(
             f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"
@@ -315,53 +356,13 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
     """What depends on the shape of an example."""
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
-    _generator(options, dataset.shape)
-    _discriminator(options, dataset.shape)
-
-
-def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    if is_own(options.generator):
-        return networks.get_generator(options.generator, options.latent_dim, shape)
-    return networks.get_generator(
-        options.generator,
-        options.latent_dim,
-        shape,
-        widths=_widths(options.generator, options, options.widths),
-        activation=options.activation if options.generator in _SHAPED else None,
-        waves=options.waves,
-        output=None if options.generator == "linear" else options.output,
-        dtype=options.dtype,
-    )
-
-
-def _discriminator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    if not options.tell_level:
-        return _judge(options, shape)
-    plane = options.discriminator in _CONVOLUTIONAL
-    return instance.told(_judge(options, instance.told_shape(shape, plane)), shape, plane)
-
-
-def _judge(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
-    """The discriminator of examples of this shape."""
-    if is_own(options.discriminator):
-        return networks.get_discriminator(options.discriminator, shape)
-    plain = options.discriminator in _SHAPED
-    return networks.get_discriminator(
-        options.discriminator,
-        shape,
-        widths=_widths(options.discriminator, options, options.discriminator_widths),
-        activation=options.discriminator_activation if plain else None,
-        dropout=None if plain else options.dropout,
-        waves=options.discriminator_waves,
-        dtype=options.dtype,
-    )
-
-
-def _widths(network: str, options: GanOptions, own: tuple[int, ...]) -> tuple[int, ...] | None:
-    """What the options say of a network's width, None where it has its own."""
-    if network in _CONVOLUTIONAL:
-        return (options.channels,)
-    return own if network in _SHAPED and own else None
+    if options.arm == "more_latents" and options.generator not in ("mlp", "residual"):
+        raise ValueError(
+            f"--arm more_latents adds latents to the last hidden layer of the generator mlp or "
+            f"residual, not of {options.generator}; choose one of these, or another --arm"
+        )
+    generator_of(options, dataset.shape)
+    discriminator_of(options, dataset.shape)
 
 
 def _optimizer(options: GanOptions, name: str) -> optimizers.Optimizer:
@@ -386,7 +387,9 @@ def _rates(options: GanOptions) -> Rates:
     )
 
 
-def _sigma_schedule(options: GanOptions, steps: int, noise: Noise | None) -> schedule.SigmaSchedule:
+def _sigma_schedule(
+    options: GanOptions, steps: int, noise: Noise | Copied | None
+) -> schedule.SigmaSchedule:
     """Sigma by step, 0 for the arms that learn it, have none, or are given arrays."""
     given = ARMS[options.arm].given
     if given == "schedule":
@@ -394,7 +397,7 @@ def _sigma_schedule(options: GanOptions, steps: int, noise: Noise | None) -> sch
             options.sigma_schedule, options.sigma, options.sigma_last, steps
         )
     sigma = options.sigma if given == "sigma" else 0.0
-    if noise is not None and noise.columns is None:
+    if isinstance(noise, Noise) and noise.columns is None:
         sigma = float(noise.scale)
     return schedule.sigma_schedule("constant", sigma, 0.0, steps)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import data
-from sigmaprop.generators import evaluation, gan, gap, observation, replicas
+from sigmaprop.generators import evaluation, gan, gap, observation, post_hoc, replicas
 from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
@@ -28,10 +28,12 @@ class HeldOut(NamedTuple):
     Attributes:
         rows: of ``reference.data`` to score against, [R, M].
         squared_bandwidths: of the MMD's kernels, from the rows that the replica trains on, [R, J].
+        validation: rows that noise behind the means is fitted to, [R, N].
     """
 
     rows: Any
     squared_bandwidths: Any
+    validation: Any
 
 
 class CompiledGroup(NamedTuple):
@@ -45,8 +47,10 @@ class CompiledGroup(NamedTuple):
         held_out: what each replica is scored by, padded.
         reference: what all are scored against.
         clean: the same examples before noise was added to them, None where none was.
-        score: ``(state, held_out, hypers, reference, t) -> [R, weights, of, name]``.
-        pictures: ``(state, hypers, t) -> {name: [R, SHOWN, D]}``.
+        score: ``(state, held_out, hypers, reference, t, fitted) -> [R, weights, of, name]``.
+        pictures: ``(state, hypers, t, fitted) -> {name: [R, SHOWN, D]}``.
+        fit: ``(state, held_out, hypers, reference, t) -> fitted``, [R, weights] or [R, weights, D],
+            the noise of the arm post_hoc; None for the others, which then take None for it.
         gap: ``(state, hypers, t) ->`` the gap at ``group.firsts`` and each of the sigmas.
     """
 
@@ -59,6 +63,7 @@ class CompiledGroup(NamedTuple):
     clean: Reference | None
     score: Callable[..., jax.Array]
     pictures: Callable[..., dict[str, jax.Array]]
+    fit: Callable[..., jax.Array] | None
     gap: Callable[[State, Hypers, int], gap.Gap]
 
     @property
@@ -101,6 +106,7 @@ def compile_group(
             HeldOut(
                 jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
                 jnp.asarray(plan.squared_bandwidths[replica.seed - config.first_seed]),
+                jnp.asarray(split.validation),
             )
         )
     train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]
@@ -114,6 +120,7 @@ def compile_group(
         _clean(plan.dataset, reference, engine) if config.clean_scores else None,
         jax.jit(_score(config, group, engine)),
         jax.jit(_pictures(group, engine)),
+        jax.jit(_fit(group, engine)) if group.fitted else None,
         _gap(config, group, train),
     )
 
@@ -127,11 +134,25 @@ def _clean(dataset: data.Dataset, reference: Reference, engine: Engine) -> Refer
 
 def _score(config: GanConfig, group: Group, engine: Engine) -> Callable[..., Any]:
     def one(both: Any, own: Hypers, reference: Reference, t: jax.Array) -> jax.Array:
-        state, held_out = both
+        state, held_out, fitted = both
         reference = reference._replace(squared_bandwidths=held_out.squared_bandwidths)
         return evaluation.score(
-            group.spec, config.eval_samples, reference, state, own, held_out.rows, t
+            *(group.spec, config.eval_samples, reference, state, own, held_out.rows, t),
+            post_hoc.by_weights(own, fitted),
         )
+
+    return lambda state, held_out, own, reference, t, fitted=None: engine.map(
+        one, (state, held_out, fitted), own, reference, t
+    )
+
+
+def _fit(group: Group, engine: Engine) -> Callable[..., Any]:
+    """The noise that suits each replica's validation examples best."""
+
+    def one(both: Any, own: Hypers, reference: Reference, t: jax.Array) -> jax.Array:
+        state, held_out = both
+        x = reference.data[held_out.validation]
+        return post_hoc.fit(group.spec, state, own, x, t, family=group.fitted or "isotropic")
 
     return lambda state, held_out, own, reference, t: engine.map(
         one, (state, held_out), own, reference, t
@@ -142,17 +163,20 @@ def _pictures(group: Group, engine: Engine) -> Callable[..., Any]:
     """Means, samples and scales of the noise for latents that all replicas of a seed share."""
     dim = group.spec.observation.dim
 
-    def one(state: State, own: Hypers, t: jax.Array) -> dict[str, jax.Array]:
+    def one(both: Any, own: Hypers, t: jax.Array) -> dict[str, jax.Array]:
+        state, fitted = both
+        every = evaluation.generators(state)
+        each = post_hoc.by_weights(own, fitted) or (own,) * len(every)
         key = jax.random.fold_in(gan.streams(own.key)["evaluation"], 0)
         pictures = {}
-        for weights, params in zip(evaluation.WEIGHTS, evaluation.generators(state), strict=False):
-            fakes = evaluation.sample(group.spec, params, own, key, SHOWN, t)
+        for weights, params, noise in zip(evaluation.WEIGHTS, every, each, strict=False):
+            fakes = evaluation.sample(group.spec, params, noise, key, SHOWN, t)
             scale = observation.per_coordinate_std(fakes.noise, SHOWN, dim)
             drawn = {"mean": fakes.mean, "x": fakes.x, "scale": scale}
             pictures |= {f"{name}_{weights}": value for name, value in drawn.items()}
         return pictures
 
-    return lambda state, own, t: engine.map(one, state, own, t)
+    return lambda state, own, t, fitted=None: engine.map(one, (state, fitted), own, t)
 
 
 def _gap(

@@ -33,7 +33,7 @@ from ..terminal import Terminal, counted
 from ..training import records
 from ..training.groups import seed_numbers
 from ..training.loop import Progress, Silent
-from . import frozen
+from . import constants, frozen
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -68,6 +68,8 @@ def run(
     progress("reference for the scores")
     reference = make_reference(config, plan)
     records.begin(directory, plan, ARMS, progress)
+    if plan.constants is not None:
+        constants.save(directory, plan.constants)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
             state = train(config, plan, index, directory, reference, progress, stop)
@@ -172,9 +174,9 @@ def _line(each: list[dict[str, Null]]) -> dict[str, dict[str, float]]:
     }
 
 
-def _prepare(config: GanConfig) -> Plan:
+def _prepare(config: GanConfig, directory: Path | None = None) -> Plan:
     gan_tensorboard.check(config.tensorboard)
-    return prepare(config)
+    return prepare(config, frozen.stored(config, directory))
 
 
 def forecast(config: GanConfig, plan: Plan) -> Forecast:
@@ -232,4 +234,5 @@ EXPERIMENT = Experiment(
     concluded=gan_comparison.compare,
     warning=records.cannot_settle,
     resolved=frozen.resolved,
+    prepare_again=_prepare,
 )

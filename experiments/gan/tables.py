@@ -8,7 +8,7 @@ from sigmaprop.generators import evaluation
 from ..training.tables import KEYS, SCHEMA, VALUES, rows
 from .programs import CompiledGroup
 
-__all__ = ["KEYS", "SCHEMA", "VALUES", "rows", "scores"]
+__all__ = ["KEYS", "SCHEMA", "VALUES", "fitted", "rows", "scores"]
 
 
 def scores(
@@ -24,5 +24,15 @@ def scores(
         rows(work.numbers, [step], names, found[:, None, w, o], of=of, weights=weights)
         for w, weights in enumerate(evaluation.WEIGHTS[: found.shape[1]])
         for o, of in enumerate(what)
+    ]
+    return pa.concat_tables(tables)
+
+
+def fitted(work: CompiledGroup, found: np.ndarray, step: int) -> pa.Table:
+    """Sigma of the arm post_hoc by weights: [R, W], or the root mean square of [R, W, D]."""
+    size = found if found.ndim == 2 else np.sqrt(np.mean(found**2, axis=-1))
+    tables = [
+        rows(work.numbers, [step], ("sigma",), size[:, None, None, w], weights=weights)
+        for w, weights in enumerate(evaluation.WEIGHTS[: size.shape[1]])
     ]
     return pa.concat_tables(tables)

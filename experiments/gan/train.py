@@ -1,7 +1,9 @@
 """One group of `sigmaprop gan`: its program, what is measured of it and when."""
 
 import contextlib
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from sigmaprop.runs import signals
 
 from ..training import loop
 from ..training.loop import Progress, evaluation_steps
+from . import late
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -50,6 +53,14 @@ def train(
     """
     work = compile_group(config, plan, plan.groups[index], reference)
     replicas = work.group.replicas
+    fits = _Fits(work)
+
+    def measured(state: State, step: int) -> list[pa.Table]:
+        if step in late.steps(config):
+            noise = late.learned(work.group.spec, state.player.noise, len(replicas))
+            late.keep(directory, index, step, noise)
+        return _measured(config, work, state, step, fits, progress)
+
     board = gan_tensorboard.writer(directory.directory, replicas)
     job = loop.Job(
         index,
@@ -59,18 +70,16 @@ def train(
         work.hypers,
         work.data,
         work.group.spec.metrics,
-        (*evaluation_steps(config), *gap_steps(config)),
-        lambda state, step: _measured(config, work, state, step, progress),
+        (*evaluation_steps(config), *gap_steps(config), *late.steps(config)),
+        measured,
         lambda last: _tell(work, last),
-        lambda state, step: work.pictures(state, work.hypers, jnp.asarray(step)),
-        lambda state: {
-            "last": state.player,
-            "average": state.average,
-            "diverged_at": state.diverged_at,
-        },
+        lambda state, step: work.pictures(state, work.hypers, jnp.asarray(step), fits(state, step)),
+        lambda state: _model(state, fits(state, config.steps)),
         board if config.tensorboard else contextlib.nullcontext(),
     )
-    return loop.train(config, job, directory, progress, stop)
+    state = loop.train(config, job, directory, progress, stop)
+    late.finish(directory, index, config)
+    return state
 
 
 def gap_steps(config: GanConfig) -> tuple[int, ...]:
@@ -79,17 +88,50 @@ def gap_steps(config: GanConfig) -> tuple[int, ...]:
     return tuple(sorted({max(1, round((n + 1) * config.steps / count)) for n in range(count)}))
 
 
+class _Fits:
+    """The noise fitted behind the means of a group, None of other arms; once for each step."""
+
+    def __init__(self, work: CompiledGroup):
+        self.work = work
+        self.last: tuple[int, jax.Array | None] = (-1, None)
+
+    def __call__(self, state: State, step: int) -> jax.Array | None:
+        """That of the state after a step, as `CompiledGroup.fit` gives it."""
+        work = self.work
+        if work.fit is None:
+            return None
+        if self.last[0] != step:
+            t = jnp.asarray(step)
+            found = work.fit(state, work.held_out, work.hypers, work.reference, t)
+            self.last = (step, found)
+        return self.last[1]
+
+
+def _model(state: State, fitted: jax.Array | None) -> dict[str, Any]:
+    """What is kept of the last state."""
+    kept = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
+    return kept if fitted is None else kept | {"post_hoc": fitted}
+
+
 def _measured(
-    config: GanConfig, work: CompiledGroup, state: State, step: int, progress: Progress
+    config: GanConfig,
+    work: CompiledGroup,
+    state: State,
+    step: int,
+    fits: _Fits,
+    progress: Progress,
 ) -> list[pa.Table]:
     """Scores and gap, at the steps that they belong to."""
     rows = []
     if step in (steps := evaluation_steps(config)):
         progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
-        found = work.score(state, work.held_out, work.hypers, work.reference, jnp.asarray(step))
+        fitted, t = fits(state, step), jnp.asarray(step)
+        if fitted is not None:
+            rows.append(gan_tables.fitted(work, np.asarray(fitted)[: len(work.numbers)], step))
+        found = work.score(state, work.held_out, work.hypers, work.reference, t, fitted)
         rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
         if work.clean is not None:
-            found = work.score(state, work.held_out, work.hypers, work.clean, jnp.asarray(step))
+            found = work.score(state, work.held_out, work.hypers, work.clean, t, fitted)
             own = np.asarray(found)[: len(work.numbers)]
             rows.append(gan_tables.scores(work, own, step, evaluation.TO_CLEAN))
     if step in (steps := gap_steps(config)):

@@ -203,9 +203,7 @@ def _test(
     )
 
 
-def _hypothesis(
-    one: Hypothesis, asked: Sequence[_Asked], changed: Sequence[str]
-) -> dict[str, Any]:
+def _hypothesis(one: Hypothesis, asked: Sequence[_Asked], changed: Sequence[str]) -> dict[str, Any]:
     """A hypothesis with its verdict."""
     judged = [own.judged for own in asked if own.judged is not None]
     if not asked:
@@ -291,7 +289,7 @@ def _arm(
         "middle": _number(central(values, scale)),
         "interquartile_mean": _number(interquartile_mean(values)),
         "better": None if itself else _interval(probability_better(values, others, scale)),
-        "sigma": {"value": _number(mean), "error": _number(error)},
+        "sigma": {"value": _number(float(mean)), "error": _number(float(error))},
         "course": list(_course(one)),
         "diverged": int((~np.isfinite(values)).sum()),
     }

@@ -14,7 +14,6 @@ from sigmaprop.statistics import Pair, Scale
 from ..gan.config import GanConfig
 from .registration import Block, Registration, Test
 
-
 SIGMA = Key("sigma")
 
 

@@ -62,7 +62,7 @@ def _load(registration: Registration, preset: Preset, block: Block) -> Load:
     configs.append(stages.test_config(*about, first))
     replicas = sum(len(config.cells) * config.seeds for config in configs)
     found = [experiment.forecast(one, experiment.prepare(one)) for one in configs]
-    frozen = sum(bool(arm.frozen) for arm in block.arms) * preset.test_seeds
+    frozen = sum(bool(arm.frozen) for arm in block.arms) * preset.seeds_of(block.name)
     share = 1 + frozen / replicas
     return Load(
         replicas + frozen,

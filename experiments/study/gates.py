@@ -94,9 +94,7 @@ def admissions(
 
 def compares(registration: Registration, preset: Preset, block: Block) -> bool:
     """Whether a test of the preset compares arms of this block."""
-    return any(
-        test.compares and test.block == block.name for _, test in registration.asked(preset)
-    )
+    return any(test.compares and test.block == block.name for _, test in registration.asked(preset))
 
 
 def uncommitted(path: Path) -> str:
@@ -134,7 +132,9 @@ def _of_metric(found: Measurements) -> Iterator[str]:
     """The claims of the metric's two gates that do not hold."""
     for claim in read_json(found.metric / "conclusions.json"):
         if claim["verdict"] != "holds":
-            value, low, high = (number(claim["measured"][name]) for name in ("value", "low", "high"))
+            value, low, high = (
+                number(claim["measured"][name]) for name in ("value", "low", "high")
+            )
             told = f"{value} [{low}, {high}]" if claim["measured"]["error"] else value
             yield f"the metric's gate: {claim['claim']} is {told}: {claim['verdict']}"
 
@@ -177,7 +177,7 @@ def _power(
     effect = float(np.log(registration.effect)) if differs else 0.0
     share = power(
         test.expect,  # pyright: ignore[reportArgumentType]
-        preset.test_seeds,
+        preset.seeds_of(block.name),
         apart,
         effect,
         size,
@@ -191,9 +191,9 @@ def _power(
         else f"equality within {registration.margin:g} x"
     )
     return share, [
-        f"the power: {preset.test_seeds} seeds, whose log ratios have a standard deviation of "
-        f"{apart:.2g}, show {what} with probability {share:.2f} in a family of {size}, where "
-        f"{registration.power:g} is asked"
+        f"the power: {preset.seeds_of(block.name)} seeds, whose log ratios have a standard "
+        f"deviation of {apart:.2g}, show {what} with probability {share:.2f} in a family of "
+        f"{size}, where {registration.power:g} is asked"
     ]
 
 

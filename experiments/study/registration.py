@@ -122,8 +122,16 @@ class Preset:
     """Of the search."""
     test_seeds: int
     """Of the comparison."""
+    seeds: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of the comparison in a block, by its name, where not `test_seeds`."""
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Options of a block, by its name, in place of the registered ones."""
+    """Options of a block, by its name, in place of the registered ones; of "*" those of all."""
+    gate: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of `sigmaprop metrics`, where the primary metric's gate is measured."""
+
+    def seeds_of(self, block: str) -> int:
+        """How many seeds the arms of a block are compared with."""
+        return int(self.seeds.get(block, self.test_seeds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,14 +229,16 @@ def check(found: Registration) -> None:
     for kind in ("blocks", "hypotheses", "presets"):
         names = [one.name for one in getattr(found, kind)]
         if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-            raise ValueError(f"two {kind} are called {shown(twice[0])}; give each a name of its own")
+            raise ValueError(
+                f"two {kind} are called {shown(twice[0])}; give each a name of its own"
+            )
     for block in found.blocks:
         _check_block(block)
     for hypothesis in found.hypotheses:
         for test in hypothesis.tests:
             _check_test(found, hypothesis, test)
     for preset in found.presets:
-        for name in preset.blocks:
+        for name in (*preset.blocks, *preset.seeds):
             found.block(name)
         _check_seeds(found, preset)
 
@@ -259,9 +269,10 @@ def _check_test(found: Registration, hypothesis: Hypothesis, test: Test) -> None
 
 def _check_seeds(found: Registration, preset: Preset) -> None:
     """No seed may both select and test, or prove a baseline and be compared."""
+    most = max(preset.seeds_of(block) for block in preset.blocks)
     ranges = {
         "selection": range(found.selection_seed, found.selection_seed + preset.selection_seeds),
-        "test": range(found.test_seed, found.test_seed + preset.test_seeds),
+        "test": range(found.test_seed, found.test_seed + most),
         "baseline": range(found.baseline_seed, found.baseline_seed + found.baseline_seeds),
     }
     names = list(ranges)

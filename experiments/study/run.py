@@ -9,6 +9,7 @@ below the study's. What is finished is never run again; a study that was stopped
 stood, to the same tables.
 """
 
+import functools
 import os
 import signal
 import threading
@@ -24,6 +25,7 @@ from sigmaprop.runs.files import RunError, exists, read_json, write_json
 from sigmaprop.runs.signals import sigterm_raises
 
 from ..cli import launch, registry
+from ..cli.tiny import cut
 from ..terminal import Terminal
 from . import conclusion, gates, ledger, registration, selection, stages
 from .registration import Block, Preset, Registration
@@ -72,18 +74,18 @@ def opened(directory: Path, path: Path, preset: str | None, terminal: Terminal) 
         RunError: the registration is none, is not committed, or is another than the study's.
     """
     found, sha256 = _read(path)
+    name = preset or found.presets[0].name
     lines = ledger.read(directory)
-    if not lines:
-        if why := gates.uncommitted(path):
-            raise RunError(why)
-        name = preset or found.presets[0].name
+    if lines:
+        name = _begun_with(directory, lines, path, sha256, preset)
+    elif why := gates.uncommitted(path):
+        raise RunError(why)
+    else:
         _checked(found, name)
         runs.new_directory(directory, "study")
     with _locked(directory):
         if not lines:
             _begin(directory, path, sha256, name)
-        else:
-            name = _begun_with(directory, lines, path, sha256, preset)
         yield Study(directory, found, _checked(found, name), terminal)
 
 
@@ -107,7 +109,7 @@ def _read(path: Path) -> tuple[Registration, str]:
 def _checked(found: Registration, name: str) -> Preset:
     """The preset, once it is known that its commands would take it."""
     try:
-        preset = found.preset(name)
+        preset = cut("study", found.preset(name))
         stages.checked(found, preset)
     except ValueError as error:
         raise RunError(str(error)) from error
@@ -175,22 +177,25 @@ def amend(directory: Path, path: Path, reason: str, terminal: Terminal) -> int:
 
 def measure_gates(study: Study) -> list[gates.Admission]:
     """Runs what the gates go by where it has not run, and judges every test."""
-    found = {}
-    for block in study.blocks:
-        if not gates.compares(study.registration, study.preset, block):
-            continue
-        about = study.registration, study.preset, block
-        metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
-        baseline = pilot = _done(
-            study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about))
-        )
-        if stages.needs_pilot(*about):
-            pilot = _done(
-                study,
-                Stage(block, "pilot", "gan", lambda: stages.baseline_config(*about, pilot=True)),
-            )
-        found[block.name] = gates.Measurements(metric, baseline, pilot)
+    found = {
+        block.name: _measurements(study, block)
+        for block in study.blocks
+        if gates.compares(study.registration, study.preset, block)
+    }
     return gates.admissions(study.registration, study.preset, found)
+
+
+def _measurements(study: Study, block: Block) -> gates.Measurements:
+    """What the gates of a block go by."""
+    about = study.registration, study.preset, block
+    metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
+    baseline = _done(study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about)))
+    if not stages.needs_pilot(*about):
+        return gates.Measurements(metric, baseline, baseline)
+    of_pilot = functools.partial(stages.baseline_config, *about, pilot=True)
+    return gates.Measurements(
+        metric, baseline, _done(study, Stage(block, "pilot", "gan", of_pilot))
+    )
 
 
 def run(study: Study, minutes: float | None = None) -> bool:
@@ -316,4 +321,3 @@ def _slice(minutes: float | None) -> Iterator[None]:
         raise SliceOver from error
     finally:
         timer.cancel()
-

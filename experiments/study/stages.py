@@ -51,26 +51,30 @@ class Stage(NamedTuple):
 def metric_config(registration: Registration, preset: Preset, block: Block) -> MetricsConfig:
     """The primary metric at the block's own sizes and data."""
     base = options(preset, block)
-    return MetricsConfig(
-        metrics=(registration.metric,),
-        sizes=(),
-        dataset=base.dataset,
-        data=base.data,
-        num_samples=base.eval_samples,
-    )
+    own = {
+        "metrics": [registration.metric],
+        "sizes": [],
+        "dataset": base.dataset,
+        "data": base.data,
+        "num_samples": base.eval_samples,
+    }
+    return configs.from_values(MetricsConfig, own | preset.gate)
 
 
 def baseline_config(
     registration: Registration, preset: Preset, block: Block, *, pilot: bool = False
 ) -> GanConfig:
-    """The first arm as registered, with seeds of its own; ``pilot`` under the block's own kernel,
-    where its bar asks for another."""
+    """The first arm as registered, with seeds of its own, scored as the comparison is.
+
+    Nothing is chosen by it; it says how far seeds lie apart. ``pilot`` is under the block's own
+    kernel, where its bar asks for another.
+    """
     base = options(preset, block)
     bar = bars.bar_of(dataclasses.asdict(base))
     kernel = base.kernel if pilot or bar is None else bar.kernel or base.kernel
     own = [{"name": block.arms[0].name, **block.arms[0].options}]
     seeds = registration.baseline_seed, registration.baseline_seeds
-    return _config(base, own, seeds, held_out="validation", kernel=kernel)
+    return _config(base, own, seeds, held_out="test", kernel=kernel)
 
 
 def needs_pilot(registration: Registration, preset: Preset, block: Block) -> bool:
@@ -101,7 +105,7 @@ def test_config(
 ) -> GanConfig:
     """The chosen configuration of every arm, with fresh seeds, scored on test examples."""
     own = [{"name": arm.name, **chosen[arm.name]} for arm in block.arms if not arm.frozen]
-    seeds = registration.test_seed, preset.test_seeds
+    seeds = registration.test_seed, preset.seeds_of(block.name)
     return _config(options(preset, block), own, seeds, held_out="test")
 
 
@@ -120,7 +124,7 @@ def frozen_config(
         source: the run that it was learned in.
     """
     own = [{"name": arm.name, **chosen, "arm": "frozen", **arm.options}]
-    seeds = registration.test_seed, preset.test_seeds
+    seeds = registration.test_seed, preset.seeds_of(block.name)
     found = _config(options(preset, block), own, seeds, held_out="test")
     return dataclasses.replace(found, frozen_from=source, frozen_cell=arm.frozen)
 
@@ -154,8 +158,10 @@ def options(preset: Preset, block: Block) -> GanConfig:
         ValueError: naming the option, its value and what is allowed.
     """
     base = GAN_PRESETS[block.preset]
-    own = block.options | preset.overrides.get(block.name, {})
-    own["data"] = dataclasses.asdict(base.data) | own.get("data", {})
+    own = block.options
+    for name in ("*", block.name):
+        own = own | preset.overrides.get(name, {})
+    own = own | {"data": dataclasses.asdict(base.data) | own.get("data", {})}
     values = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     return configs.from_values(GanConfig, values | {"sweep": {}, "cells": []} | own)
 

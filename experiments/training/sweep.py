@@ -20,7 +20,7 @@ from sigmaprop.generators.arms import Arm
 from ..options import check_list, check_ranges
 
 KINDS: dict[str, Callable[[Arm], bool]] = {
-    "noisy": lambda arm: arm.learns or arm.given != "nothing",
+    "noisy": lambda arm: not arm.noiseless,
     "learned": lambda arm: arm.learns,
     "bounded": lambda arm: arm.learns or arm.given == "batch",
 }

@@ -126,7 +126,7 @@ def test_an_option_multiplies_the_arms_that_it_concerns():
     swept = {"arm": tuple(ARMS), "sigma_start": (0.1, 0.2), "sigma_last": (0.01, 0.02)}
     counts = collections.Counter(one[0] for one in combinations(crossed(sweep=swept)))
     learned = dict.fromkeys(("global", "per_pixel", "heteroscedastic", "low_rank"), 2)
-    once = dict.fromkeys(("zero", "fixed", "oracle", "frozen"), 1)
+    once = dict.fromkeys(("zero", "fixed", "more_latents", "post_hoc", "oracle", "frozen"), 1)
     assert counts == once | {"scheduled": 2} | learned
     found = cells(crossed(sweep={"arm": ("zero", "low_rank"), "rank": (1, 2)}), GanOptions)
     assert [one.label for one in found] == ["zero", "low_rank, rank=1", "low_rank, rank=2"]

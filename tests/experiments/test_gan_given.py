@@ -1,12 +1,13 @@
 """Arms whose noise is given: that of the data, and what another run learned."""
 
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sigmaprop.experiments.gan import frozen, given, plan, programs
+from sigmaprop.experiments.gan import frozen, given, late, plan, programs
 from sigmaprop.experiments.gan.config import GanConfig, GanSweep
 
 import sigmaprop as library
@@ -135,54 +136,109 @@ def source(tmp_path_factory):
     small = {name: value for name, value in SMALL.items() if name not in ("dataset", "seeds")}
     arms = ("zero", "global", "per_pixel", "low_rank")
     directory = tmp_path_factory.mktemp("source") / "A"
-    options = small | {"rank": 1, "sigma_learning_rate": 0.1, "ema_decay": 0.0}
+    options = small | {"rank": 1, "sigma_learning_rate": 0.1, "ema_decay": 0.0, "evaluations": 3}
     return library.train(x, arms=arms, seeds=2, run_dir=directory, verbose=False, **options)
 
 
 def test_a_number_is_the_mean_over_the_last_fifth_of_the_steps(source):
-    found = frozen.constants(source.run.directory, "global", range(2))
+    found = numbers(source.run.directory, "global").ravel()
     rows = source.frame.query("metric == 'sigma' and arm == 'global'")
     last = rows[rows["step"] > 16].groupby("seed")["value"].mean()
     np.testing.assert_array_equal(found, last)
     assert not np.allclose(found, rows.groupby("seed")["value"].mean(), rtol=1e-3)
 
 
-def test_arrays_are_those_that_the_run_ended_with(source):
+def numbers(directory, label):
+    """What a cell of the run learned, [S, N]."""
+    found = frozen.learned(directory, label, range(2)).values
+    assert found is not None
+    return found
+
+
+def of_arm(source, arm):
+    """Its replicas, by seed."""
     replicas = source.run.replicas.reset_index()
+    return replicas.query("arm == @arm").sort_values("seed")["replica"].to_numpy()
+
+
+def scales(raw):
+    """The scale of each coordinate and its std by the factor, [S, D], and the factor.
+
+    Of no factor one of no columns.
+    """
+    own = raw if isinstance(raw, dict) else {"raw": raw, "factor": np.zeros((*raw.shape, 0))}
+    factor = np.float64(own["factor"])
+    return np.exp(np.float64(own["raw"])), np.sqrt(np.sum(factor**2, axis=-1)), factor
+
+
+@pytest.fixture(scope="module")
+def looks(source):
+    """The raw parameters of every replica after thirds of the last fifth, of a training anew."""
+    own = library.runs.load_config(source.run.directory, GanConfig, command="gan")
+    prepared = plan.prepare(own)
+    work = programs.compile_group(
+        own, prepared, prepared.groups[0], programs.make_reference(own, prepared)
+    )
+    state, now, found = work.engine.init(work.hypers), 0, []
+    for step in (17, 19, 20):
+        state, _ = work.engine.run(state, work.hypers, work.data, now, step)
+        now = step
+        found.append(jax.device_get(state.player.noise))
+    return found
+
+
+@pytest.mark.parametrize("arm", ["per_pixel", "low_rank"])
+def test_arrays_are_means_over_the_last_fifth(source, looks, arm):
+    rows = of_arm(source, arm)
+    each = [scales(jax.tree.map(lambda leaf: leaf[rows], look[arm])) for look in looks]
+    expected = np.mean([scale for scale, *_ in each], axis=0)
+    found = numbers(source.run.directory, arm)
+    noise = given._split(found.ravel(), 2, 3)[1]
+    assert noise.columns == (1 if arm == "low_rank" else 0)
+    # exp in float32, of a raw parameter of 24 bits and size up to 4: 4 + 2 units of 2^-24.
+    np.testing.assert_allclose(found[:, :3], expected, rtol=8 * 2.0**-24)
+    assert np.max(np.abs(found[:, :3] / each[-1][0] - 1)) > 1e-3  # not those of the last step
+    if arm == "low_rank":
+        factor, size = found[:, 3:].reshape(2, 3, 1), np.mean([size for _, size, _ in each], 0)
+        np.testing.assert_allclose(np.linalg.norm(factor, axis=-1), size, rtol=8 * 2.0**-24)
+        last = each[-1][2] / each[-1][1][..., None]
+        np.testing.assert_allclose(factor / size[..., None], last, rtol=8 * 2.0**-24)
+
+
+def test_a_run_without_means_gives_the_arrays_that_it_ended_with(source, tmp_path):
+    older = tmp_path / "A"
+    shutil.copytree(source.run.directory, older)
+    (older / late.file_name(0)).unlink()
     for arm in ("per_pixel", "low_rank"):
-        rows = replicas.query("arm == @arm").sort_values("seed")["replica"].to_numpy()
-        raw = jax.tree.map(lambda leaf: np.asarray(leaf), source.state.player.noise[arm])
-        scale, factor = (raw["raw"], raw["factor"]) if arm == "low_rank" else (raw, None)
-        expected = np.exp(np.float64(scale[rows]))
-        if factor is not None:
-            expected = np.concatenate([expected, factor[rows].reshape(2, -1)], axis=1)
-        found = np.reshape(frozen.constants(source.run.directory, arm, range(2)), (2, -1))
+        rows = of_arm(source, arm)
+        raw = jax.tree.map(lambda leaf, rows=rows: leaf[rows], source.state.player.noise[arm])
+        scale, _, factor = scales(raw)
+        expected = np.concatenate([scale, factor.reshape(2, -1)], axis=1)
+        found = numbers(older, arm)
         np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-24)
-        noise = given._split(found.ravel(), 2, 3)[1]
-        assert noise.columns == (1 if arm == "low_rank" else 0)
 
 
 def test_the_config_records_the_constants_and_needs_the_run_no_longer(source):
     asked = config("frozen", frozen_from=source.run.directory, frozen_cell="global")
     known = frozen.resolved(asked)
-    assert known.frozen_values == frozen.constants(source.run.directory, "global", range(2))
+    assert known.frozen_values == tuple(numbers(source.run.directory, "global").ravel())
     assert frozen.resolved(known) == known
     gone = dataclasses.replace(known, frozen_from=source.run.directory / "gone")
     assert frozen.resolved(gone) == gone
-    with pytest.raises(ValueError, match="are not what --frozen-from"):
+    with pytest.raises(ValueError, match="is not what --frozen-from"):
         frozen.resolved(dataclasses.replace(asked, frozen_values=(0.1, 0.2)))
 
 
 def test_runs_and_cells_that_cannot_be_frozen_are_refused(source, tmp_path):
     directory = source.run.directory
     with pytest.raises(ValueError, match="'global', 'per_pixel', 'low_rank'"):
-        frozen.constants(directory, None, range(2))
+        frozen.learned(directory, None, range(2))
     with pytest.raises(ValueError, match="--frozen-cell is 'zero'"):
-        frozen.constants(directory, "zero", range(2))
+        frozen.learned(directory, "zero", range(2))
     with pytest.raises(ValueError, match="has no seed 2"):
-        frozen.constants(directory, "global", range(3))
+        frozen.learned(directory, "global", range(3))
     with pytest.raises(library.runs.RunError):
-        frozen.constants(tmp_path, None, range(2))
+        frozen.learned(tmp_path, None, range(2))
 
 
 @pytest.mark.slow

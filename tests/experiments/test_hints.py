@@ -1,6 +1,7 @@
 """What our sentences tell a user to type exists: commands, options, packages, make targets."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ FOREIGN = HELPS | {
 """Options of other programs and modules, and those that come before a command."""
 
 
+@functools.cache
+def texts() -> list[tuple[str, str]]:
+    """All `sentences`, read when a test asks for them."""
+    return list(sentences())
+
+
 def sentences() -> Iterator[tuple[str, str]]:
     """(File, text) of every string in our sources; what is put into one shows as {}."""
     for path in sorted({path for folder in FOLDERS for path in folder.rglob("*.py")}):
@@ -43,12 +50,11 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 COMMANDS = {name: command for name, (command, _) in program.COMMANDS.items()}
 OPTIONS = {name: set(arguments.options(command)) for name, command in COMMANDS.items()}
-TEXTS = list(sentences())
 
 
 def typed(pattern: str) -> list[tuple[str, re.Match[str]]]:
     """Every match of a pattern, with its file."""
-    return [(file, match) for file, text in TEXTS for match in re.finditer(pattern, text)]
+    return [(file, match) for file, text in texts() for match in re.finditer(pattern, text)]
 
 
 def test_there_are_hints():
@@ -75,7 +81,7 @@ def test_every_other_option_exists():
 def test_no_hint_installs_us_from_an_index():
     for file, match in typed(r"pip install ([^`]*)"):
         assert "sigmaprop" not in match[1], (file, match[0])
-    for extra in re.findall(r"install\('(\w+)'\)", " ".join(text for _, text in TEXTS)):
+    for extra in re.findall(r"install\('(\w+)'\)", " ".join(text for _, text in texts())):
         assert install(extra)
 
 

@@ -22,7 +22,7 @@ import small_games  # noqa: E402
 from sigmaprop.generators import gan, networks  # noqa: E402
 
 STEPS, RATE, SIGMA = 25, 1e-3, 0.2
-ARMS = tuple(name for name, arm in small_games.observation.ARMS.items() if not arm.borrows)
+ARMS = tuple(name for name, arm in small_games.observation.ARMS.items() if arm.shares)
 SIZES = {
     "small": (8, (32, 32), 16, 16),
     "wide": (8, (256, 256), 16, 64),

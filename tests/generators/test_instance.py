@@ -216,7 +216,7 @@ def test_shared_noise_of_the_discriminator_falls_and_of_the_generator_rises():
 
 def test_every_arm_trains_with_all_of_it():
     """One program of all arms with random levels that are told and adapt: nothing diverges."""
-    arms = tuple(name for name, arm in observation.ARMS.items() if not arm.borrows)
+    arms = tuple(name for name, arm in observation.ARMS.items() if arm.shares)
     spec = small_games.make(
         networks.mlp_generator(2, DIM, widths=(4,)),
         instance.told(networks.mlp_discriminator(DIM + 1, widths=(4,)), (DIM,), False),

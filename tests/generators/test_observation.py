@@ -9,7 +9,7 @@ from sigmaprop.generators import observation, parameterisation, schedule
 from sigmaprop.generators.observation import Given, NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
 
-ARMS = {name: arm for name, arm in observation.ARMS.items() if not arm.borrows}
+ARMS = {name: arm for name, arm in observation.ARMS.items() if arm.shares}
 DIM, FEATURES, RANK, BATCH = 5, 3, 2, 4
 START, SIGMA = 0.3, 0.2
 FLOOR, CEILING = 0.01, 2.0

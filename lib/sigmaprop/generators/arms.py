@@ -15,12 +15,14 @@ class Arm(NamedTuple):
             another run learned.
         component: the entry of `observation.COMPONENTS` that it learns, None where sigma is given.
         maps: whether it learns a sigma for each coordinate, which can be drawn as an image.
+        alone: whether it needs a program of its own.
     """
 
     text: str
     given: Literal["nothing", "one", "sigma", "schedule", "batch", "data", "run"] = "nothing"
     component: str | None = None
     maps: bool = False
+    alone: bool = False
 
     @property
     def learns(self) -> bool:
@@ -28,9 +30,19 @@ class Arm(NamedTuple):
         return self.component is not None
 
     @property
+    def noiseless(self) -> bool:
+        """Whether its players train on the means alone."""
+        return self.given == "nothing" and not self.learns
+
+    @property
     def borrows(self) -> bool:
         """Whether the data or another run give its noise, and not the options alone."""
         return self.given in ("data", "run")
+
+    @property
+    def shares(self) -> bool:
+        """Whether the options alone say all of it, in one program with other arms."""
+        return not self.alone and not self.borrows
 
 
 ARMS = Registry(
@@ -53,8 +65,18 @@ ARMS = Registry(
             component="low_rank",
             maps=True,
         ),
+        "more_latents": Arm(
+            "exactly 0, and --more-latents latents more at the last hidden layer", alone=True
+        ),
+        "post_hoc": Arm(
+            "zero, with the noise behind it that suits validation examples best where it is scored",
+            alone=True,
+        ),
         "oracle": Arm("the noise that --data.noise-std added to the data", given="data"),
-        "frozen": Arm("what --frozen-from learned, seed by seed, as constants", given="run"),
+        "frozen": Arm(
+            "what --frozen-from learned, seed by seed, as constants; a sigma(z) by a copy",
+            given="run",
+        ),
     },
 )
 

@@ -5,7 +5,7 @@ set only where its arm without noise passes the bar of that set, in medians over
 that took no part in choosing its options.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -159,7 +159,7 @@ def _judged(run: Measured, cell: Cell, bar: Bar) -> Judged:
 def _found(run: Measured, cell: Cell, weights: str, wanted: Wanted, bar: Bar) -> Found:
     values = run.late(Key(wanted.metric, "x", weights), cell)
     if wanted.metric == "mmd2":
-        values = values / _real(run, cell.seeds)
+        values = values / _real(run)
     worst = -np.inf if wanted.side == "at least" else np.inf
     values = np.sort(np.where(np.isnan(values), worst, values))
     inner = values[1:-1] if len(values) > 2 else values
@@ -174,8 +174,8 @@ def _found(run: Measured, cell: Cell, weights: str, wanted: Wanted, bar: Bar) ->
     return Found(wanted, median, float(inner[0]), float(inner[-1]), meets)
 
 
-def _real(run: Measured, seeds: Sequence[int]) -> np.ndarray:
-    """The 95th percentile of real against real: one number, or one for each seed."""
+def _real(run: Measured) -> np.ndarray:
+    """The 95th percentile of real against real: one number, or one for each seed of a cell."""
     if run.real_per_seed:
-        return np.array([run.real_per_seed[s]["mmd2"]["percentile_95"] for s in seeds])
+        return np.array([one["mmd2"]["percentile_95"] for one in run.real_per_seed])
     return np.array(run.real["mmd2"]["percentile_95"])

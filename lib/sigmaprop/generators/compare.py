@@ -21,6 +21,7 @@ from sigmaprop.generators.results import (
     measured,
     pair,
     reference,
+    sigma_key,
 )
 from sigmaprop.generators.scores import (
     EACH,
@@ -151,9 +152,8 @@ def _sigma(run: Measured, cell: Cell) -> tuple[Interval, Interval, tuple[float, 
     alive = _alive(run, cell)
     if not alive.size:
         return UNKNOWN, UNKNOWN, (np.nan, np.nan)
-    late = {
-        name: run.series[Key(name)].end(run.steps) for name in ("sigma", "at_floor", "at_ceiling")
-    }
+    keys = (sigma_key(run, cell), Key("at_floor"), Key("at_ceiling"))
+    late = {key.metric: run.series[key].end(run.steps) for key in keys}
     at_floor, at_ceiling = (
         float(late[name].value[alive].mean()) for name in ("at_floor", "at_ceiling")
     )

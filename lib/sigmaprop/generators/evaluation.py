@@ -4,6 +4,8 @@ Noise can help a mean and harm a sample, or the other way round, so nothing here
 scores compare with held-out examples; those of a mixture compare with the mixture itself.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -32,6 +34,9 @@ OF = ("mean", "x")
 TO_CLEAN = ("mean to clean", "x to clean")
 """What they are called where held-out examples are those before noise was added to the data."""
 
+_LATE = 3
+"""Folded into a key of examples: what draws the latents that enter late."""
+
 WEIGHTS = ("last", "average")
 """Whose parameters: the last iterate's, and their moving average's."""
 
@@ -55,7 +60,7 @@ def sample(
     t: Int[Array, ""],
 ) -> Fakes:
     """``num`` examples of one replica with the sigma of step ``t``, [num, D]."""
-    z = gan.latent(spec, jax.random.fold_in(key, 1), num)
+    z = gan.latent(spec, jax.random.fold_in(key, 1), num, jax.random.fold_in(key, _LATE))
     noise = gan.draws(spec, jax.random.fold_in(key, 2), num)
     return generate(spec, params, hypers, z, noise, t)
 
@@ -68,6 +73,7 @@ def score(
     hypers: Hypers,
     rows: Int[Array, " M"],
     t: Int[Array, ""],
+    by_weights: Sequence[Hypers] | None = None,
 ) -> Float[Array, "W 2 K"]:
     """Scores of one replica, [weights, of, name].
 
@@ -81,13 +87,16 @@ def score(
         hypers: of the replica.
         rows: held-out rows of ``reference.data``.
         t: step, for the sigma of a schedule.
+        by_weights: what each of the weights takes its noise from instead; see `post_hoc`.
     """
     key = jax.random.fold_in(gan.streams(hypers.key)["evaluation"], t)
     held_out = reference.data[rows]
 
-    def of_generator(params: GeneratorParams) -> Array:
-        fakes = sample(spec, params, hypers, key, num, t)
+    def of_generator(params: GeneratorParams, own: Hypers) -> Array:
+        fakes = sample(spec, params, own, key, num, t)
         both = (fakes.mean, fakes.x)
         return jnp.stack([scores(x, held_out, reference, names(reference)) for x in both])
 
-    return jnp.stack([of_generator(params) for params in generators(state)])
+    every = generators(state)
+    each = by_weights or (hypers,) * len(every)
+    return jnp.stack([*map(of_generator, every, each)])

@@ -33,6 +33,7 @@ STREAMS = {
             *("penalty", "entropy", "evaluation", "data_generator", "noise_real_generator"),
             *("instance_real_generator", "dropout_real_generator"),
             *("level_discriminator", "level_generator", "penalty_noise"),
+            *("late_discriminator", "late_generator", "post_hoc"),
         ),
         start=1,
     )
@@ -258,16 +259,31 @@ def init(spec: GanSpec, hypers: Hypers) -> State:
     )
 
 
-def latent(spec: GanSpec, key: Key[Array, ""], num: int) -> Float[Array, "num Z"]:
+def latent(
+    spec: GanSpec, key: Key[Array, ""], num: int, late_key: Key[Array, ""] | None = None
+) -> Float[Array, "num Z"]:
     """Latents of mean 0 and variance 1, [num, Z].
 
-    Normal ones, here and in `draws`, have the bits of `jax.random.normal`, and save a twentieth of
-    a step on a CPU.
+    The last of them, which enter late where the generator has such, come from a key of their own:
+    the others are those of a generator without. Normal ones, here and in `draws`, have the bits of
+    `jax.random.normal`, and save a twentieth of a step on a CPU.
+
+    Raises:
+        ValueError: the generator has late latents, and there is no key for them.
     """
-    shape = (num, spec.generator.in_dim)
+    late = spec.generator.late_dim
+    z = _latent(spec, key, num, spec.generator.in_dim - late)
+    if not late:
+        return z
+    if late_key is None:
+        raise ValueError(f"the generator has {late} late latents; give the key that draws them")
+    return jnp.concatenate([z, _latent(spec, late_key, num, late)], axis=1)
+
+
+def _latent(spec: GanSpec, key: Array, num: int, width: int) -> Array:
     if spec.latent == "uniform":
-        return jax.random.uniform(key, shape, minval=-prior.EDGE, maxval=prior.EDGE)
-    return normal_rows(key, 0, *shape)
+        return jax.random.uniform(key, (num, width), minval=-prior.EDGE, maxval=prior.EDGE)
+    return normal_rows(key, 0, num, width)
 
 
 def to_normal(spec: GanSpec, z: Float[Array, "..."]) -> Float[Array, "..."]:

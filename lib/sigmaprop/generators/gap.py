@@ -90,7 +90,7 @@ def measure(
         raise ValueError(f"num_samples is {num_samples}; it must be a multiple of {GROUPS}")
     key = jax.random.fold_in(gan.streams(hypers.key)["evaluation"], _STREAM)
     key_latent, key_noise = jax.random.split(jax.random.fold_in(key, t))
-    z = gan.latent(spec, key_latent, num_latents)
+    z = gan.latent(spec, key_latent, num_latents, jax.random.fold_in(key_latent, 1))
     means = spec.generator.apply(state.player.network, z).mean
     loss = sample_loss(spec, state)
     rivals = _rivals(

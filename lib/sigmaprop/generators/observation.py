@@ -1,10 +1,11 @@
 """The noise at the end of a generator: x = mean + scale eps + factor zeta.
 
 An arm says where scale comes from (`arms.ARMS`): some are given a number for each step, the others
-learn a component of `COMPONENTS`. What is given may be arrays too (`Given`), in programs of their
-own: those of numbers do not change. Replicas of all arms run in one program: each learned component
-of the program is computed for every replica, and a replica's gates select the one that its samples
-see. Components that no replica needs are left out of the program.
+learn a component of `COMPONENTS`. What is given may be arrays too (`Given`), or sigma(z) by a copy
+of another generator (`Copy`), in programs of their own: those of numbers do not change. Replicas of
+all arms run in one program: each learned component of the program is computed for every replica,
+and a replica's gates select the one that its samples see. Components that no replica needs are left
+out of the program.
 """
 
 import functools
@@ -16,10 +17,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from sigmaprop.generators.arms import ARMS, get
+from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.parameterisation import Bounds, Parameterisation
 from sigmaprop.generators.schedule import SigmaSchedule
 
-__all__ = ["ARMS", "COMPONENTS", "Component", "Given", "NoiseHypers", "NoiseScale", "Observation"]
+__all__ = [
+    "ARMS",
+    "COMPONENTS",
+    "Component",
+    "Copier",
+    "Copy",
+    "Given",
+    "NoiseHypers",
+    "NoiseScale",
+    "Observation",
+]
 
 _FACTOR_SHARE = 0.5
 """Share of the noise's standard deviation that the factor has at the start, each column alike."""
@@ -35,6 +47,7 @@ class Observation(NamedTuple):
         parameterisation: how a learned scale is made of its raw parameter.
         rank: columns of the factor, R.
         given_factor: whether the replicas are given a factor; then they learn none.
+        copier: how the copies compute that the replicas are given, None where they are given none.
     """
 
     dim: int
@@ -43,6 +56,7 @@ class Observation(NamedTuple):
     parameterisation: Parameterisation
     rank: int = 1
     given_factor: bool = False
+    copier: "Copier | None" = None
 
     @property
     def has_factor(self) -> bool:
@@ -64,6 +78,32 @@ class Given(NamedTuple):
     factor: Float[Array, "D R"] | None = None
 
 
+class Copier(NamedTuple):
+    """What is static about a copied sigma(z).
+
+    Attributes:
+        network: the generator that was copied.
+        parameterisation: of its head.
+    """
+
+    network: Network
+    parameterisation: Parameterisation
+
+
+class Copy(NamedTuple):
+    """A generator whose sigma(z) an arm is given, and that no step changes.
+
+    Attributes:
+        network: parameters of the copier's.
+        head: on its features, as the component heteroscedastic has it.
+        bounds: floor and ceiling of its scale.
+    """
+
+    network: Any
+    head: dict[str, Array]
+    bounds: Bounds
+
+
 class NoiseHypers(NamedTuple):
     """What one replica has of its own.
 
@@ -79,7 +119,7 @@ class NoiseHypers(NamedTuple):
     gates: dict[str, Bool[Array, ""]]
     start: Float[Array, ""]
     bounds: Bounds
-    given: Given | None = None
+    given: Given | Copy | None = None
 
 
 class NoiseScale(NamedTuple):
@@ -170,6 +210,7 @@ def noise_scale(
     features: Float[Array, "B F"],
     sigma: Float[Array, ""],
     hypers: NoiseHypers,
+    z: Float[Array, "B Z"] | None = None,
 ) -> NoiseScale:
     """The noise of the samples whose latent gave these features.
 
@@ -179,8 +220,9 @@ def noise_scale(
         features: the generator's last hidden layer.
         sigma: of this step, for the arms that do not learn; 0 for the others.
         hypers: the replica's.
+        z: the latents, which a copy that is given takes.
     """
-    scale, factor = (sigma, None) if hypers.given is None else hypers.given
+    scale, factor = _given(observation, sigma, hypers, z)
     parts = [(scale, jnp.asarray(True))]
     for name in observation.components:
         raw, gate, component = params[name], hypers.gates[name], COMPONENTS[name]
@@ -190,6 +232,22 @@ def noise_scale(
         scale = jnp.where(gate, learned, scale)
         parts.append((learned, gate))
     return NoiseScale(scale, factor, tuple(parts))
+
+
+def _given(
+    observation: Observation, sigma: Array, hypers: NoiseHypers, z: Array | None
+) -> tuple[Array, Array | None]:
+    """Scale and factor of the arms that do not learn."""
+    if hypers.given is None:
+        return sigma, None
+    if isinstance(hypers.given, Given):
+        return hypers.given
+    copier, copy = observation.copier, jax.lax.stop_gradient(hypers.given)
+    if copier is None or z is None:
+        raise ValueError("a copy that is given needs a copier in the observation, and the latents")
+    own = observation._replace(parameterisation=copier.parameterisation)
+    features = copier.network.apply(copy.network, z).features
+    return _scale_of_head(own, copy.head, features, jnp.asarray(True), copy.bounds), None
 
 
 def project(observation: Observation, params: dict[str, Any], bounds: Bounds) -> dict[str, Any]:

@@ -122,6 +122,12 @@ class Measured(NamedTuple):
         )
 
 
+def sigma_key(run: Measured, cell: Cell) -> Key:
+    """Where the sigma of a cell's examples stands: of windows, or of fits behind the means."""
+    fitted = Key("sigma", weights="last")
+    return fitted if cell.arm == "post_hoc" and fitted in run.series else Key("sigma")
+
+
 def measured(directory: Path) -> Measured:
     """The numbers of a run, whose comparison need not exist yet.
 

@@ -150,7 +150,9 @@ def generate(
     features = output.features
     if spec.mean_gradient == "detached":
         features = jax.lax.stop_gradient(features)
-    scale = observation.noise_scale(spec.observation, params.noise, features, sigma, hypers.noise)
+    scale = observation.noise_scale(
+        spec.observation, params.noise, features, sigma, hypers.noise, z
+    )
     return Fakes(output.mean, scale.add_to(output.mean, *noise), scale, z)
 
 
@@ -159,7 +161,7 @@ def move_discriminator(
 ) -> tuple[State, judging.DiscriminatorInfo]:
     """The discriminator's move: the state after it, its loss and its logits."""
     size = spec.batch_size
-    z = latent(spec, keys["latent_discriminator"], size)
+    z = latent(spec, keys["latent_discriminator"], size, keys["late_discriminator"])
     drawn = draws(spec, keys["noise_discriminator"], size)
     clean = judging.examples(hypers, data, keys["data"], size)
     std = judging.instance_std(spec, hypers, state, keys["level_discriminator"], t)
@@ -212,7 +214,7 @@ def move_generator(
     t: Array,
 ) -> tuple[State, GeneratorGrads]:
     """The generator's move against the discriminator of ``critic_state``, and its gradient."""
-    z = latent(spec, keys["latent_generator"], spec.batch_size)
+    z = latent(spec, keys["latent_generator"], spec.batch_size, keys["late_generator"])
     effective, _ = judging.normalised(spec, critic_state.discriminator, critic_state.spectral)
     drawn = draws(spec, keys["noise_generator"], spec.batch_size)
 

@@ -1,5 +1,6 @@
 """Arrays of one file, and pytrees of them, such as the models that a training leaves behind."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +17,18 @@ def save_tree(path: Path, tree: Any) -> None:
     Raises:
         RunError: it cannot be written.
     """
+    save_arrays(path, _named(tree))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays by name into an npz file, atomically; see `read_arrays`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     with atomic(path) as file:
-        arrays: dict[str, Any] = {k: np.asarray(leaf) for k, leaf in _named(tree).items()}
-        np.savez(file, **arrays)
+        named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+        np.savez(file, **named)
 
 
 def load_tree(path: Path, like: Tree) -> Tree:
@@ -34,9 +44,22 @@ def load_tree(path: Path, like: Tree) -> Tree:
     Raises:
         RunError: the file is missing, damaged, or holds another tree.
     """
+    return tree_of(read_arrays(path), like, path)
+
+
+def tree_of(found: Mapping[str, np.ndarray], like: Tree, path: Path) -> Tree:
+    """The tree of arrays that have the names which `save_tree` gives; else as `load_tree`.
+
+    Args:
+        found: the arrays.
+        like: see `load_tree`.
+        path: of the file that they are of, for messages.
+
+    Raises:
+        RunError: they are another tree.
+    """
     import jax
 
-    found = read_arrays(path)
     wanted = _named(like)
     odd = [
         name

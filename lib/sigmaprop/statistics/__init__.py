@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         paired_p_value,
         signed_rank_p_value,
         smallest_detectable,
+        smallest_detectable_by_ranks,
         spread_limit,
     )
     from sigmaprop.statistics.scales import MARGIN, Scale, Worst
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         compare,
         fewest_seeds,
         judge,
+        tested,
     )
 
 __all__ = [
@@ -104,8 +106,10 @@ __all__ = [
     "probability_better",
     "signed_rank_p_value",
     "smallest_detectable",
+    "smallest_detectable_by_ranks",
     "spread_limit",
     "squared_norm",
+    "tested",
 ]
 
 _HOMES = {
@@ -151,8 +155,10 @@ _HOMES = {
     "probability_better": "aggregates",
     "signed_rank_p_value": "paired",
     "smallest_detectable": "paired",
+    "smallest_detectable_by_ranks": "paired",
     "spread_limit": "paired",
     "squared_norm": "intervals",
+    "tested": "verdicts",
 }
 
 __getattr__, __dir__ = lazy.attach(__name__, _HOMES)

@@ -262,6 +262,51 @@ def _shift(freedom: int, level: float, power: float) -> float:
     return float(np.asarray(brentq(excess, 0, 10 * (1 + critical))))
 
 
+def smallest_detectable_by_ranks(
+    spread: float,
+    num: int,
+    lost: tuple[int, int] = (0, 0),
+    level: float = 0.95,
+    power: float = 0.8,
+) -> float:
+    """The mean difference that the signed-rank test finds, sign included, where runs diverged.
+
+    Args:
+        spread: std of the normal differences between the pairs that ended.
+        num: such pairs.
+        lost: infinite differences of the sign that is to be found, and of the other: one of those
+            outweighs every finite difference. Pairs that diverged both count nowhere.
+        level: 1 minus the two-sided level of the test.
+        power: probability to find it.
+
+    Returns:
+        The difference, > 0, in the unit of the spread, from 2,000 draws by a fixed generator (to
+        about 2%); infinite where no difference is found so often; NaN without a pair that ended.
+    """
+    if num < 1:
+        return np.nan
+    return float(spread) * _shift_of_ranks(num, *lost, float(level), float(power))
+
+
+@lru_cache(maxsize=4096)
+def _shift_of_ranks(num: int, helping: int, opposed: int, level: float, power: float) -> float:
+    """The mean of normal numbers of std 1 that the signed-rank test finds with that power."""
+    infinite = helping + opposed
+    doubled = (*range(2, 2 * num + 1, 2), *[2 * num + infinite + 1] * infinite)
+    allowed = np.flatnonzero(2 * _share_below(doubled) < 1 - level)
+    most = allowed[-1] - opposed * doubled[-1] if len(allowed) else -1
+    if most < 0:
+        return np.inf
+    noise = np.random.default_rng(0).normal(size=(2000, num))
+    low, high = 0.0, 8.0
+    while high - low > 4e-3:
+        shift = (low + high) / 2
+        order = np.argsort(np.abs(shift + noise), axis=1)
+        below = (np.take_along_axis(noise, order, axis=1) < -shift) @ np.array(doubled[:num])
+        low, high = (low, shift) if (below <= most).mean() >= power else (shift, high)
+    return high
+
+
 def holm(p_values: Float[np.ndarray, " H"]) -> Float[np.ndarray, " H"]:
     """Holm's adjusted p-values, in the given order: reject those below the level of the family.
 

@@ -184,6 +184,15 @@ def compare(
     ]
 
 
+def tested(pair: Pair) -> Runs:
+    """The differences that `compare` tests: of logarithms for a ratio, of distances to a target.
+
+    Returns:
+        [S]: positive where the number of a is the larger, infinite where one of two runs diverged.
+    """
+    return _measure(pair).difference
+
+
 class _Found(NamedTuple):
     """A pair before it is judged: differences, or those of logarithms, and their test."""
 

@@ -8,8 +8,9 @@ may span runs. `judge_tests` judges each family at once, at level alpha for all 
   decide what lies within the margin;
 * ranges (within, outside) go by an interval at level 1 - alpha / k.
 
-So with probability alpha at most a family in which no arm differs shows some difference, and with
-probability alpha at most one in which nothing lies within its margin or range shows that it does.
+So a family in which no arm differs and every mean lies at an end of its range answers anything
+about a difference or a range with probability alpha at most, and one in which no arm lies within
+its margin says so of any with probability alpha at most.
 """
 
 import math
@@ -34,6 +35,7 @@ from sigmaprop.statistics import (
     smallest_detectable,
     spread_limit,
 )
+from sigmaprop.study.detectable import detectable
 
 Expect = Literal["better", "worse", "equivalent", "non_inferior", "within", "outside"]
 Answer = Literal["as expected", "contrary", "equivalent", "not resolved", "too few seeds"]
@@ -98,16 +100,19 @@ class Judged(NamedTuple):
             * "contrary": better or worse: the opposite difference is so by Holm's method.
               equivalent: some difference is, and was not shown to lie within the margin.
               non_inferior: worse is, and the harm was not shown to be smaller than the margin
-              (neither has to lie beyond it). within: the interval lies wholly outside the range;
-              outside: inside.
+              (neither has to lie beyond it: refuted is only that they do not differ). within:
+              the interval lies wholly outside the range; outside: inside.
             * "equivalent": better or worse was expected, no difference was found, and the
               interval lies within the margin.
             * "too few seeds": whatever these seeds had shown, it could not have been decided.
             * "not resolved": none of these.
         detectable: upper limit (95%) of the smallest effect that so many seeds find 4 times of 5
             at level 1 - alpha / k: a difference, or a factor of a ratio; of values, of their mean
-            from an end of the range. NaN where runs diverged, values lie below the floor, or
-            nothing has a spread.
+            from an end of the range. Where runs of a pair diverged, by ranks, given which ones;
+            infinite where no effect could have been found with those. It is one of the expected
+            direction, or of the harder one. Where values lie below the floor it is one of the
+            floored values, like what was measured. NaN where nothing has a spread, and where runs
+            of values diverged.
     """
 
     test: Test
@@ -153,7 +158,7 @@ def judge_tests(
         pairs = {place: pair for place in places if (pair := tests[place].pair) is not None}
         compared = compare(list(pairs.values()), alpha, size=size)
         for place, one in zip(pairs, compared, strict=True):
-            found[place] = _of_pair(tests[place], one)
+            found[place] = _of_pair(tests[place], one, 1 - alpha / size)
         for place in places:
             if place not in found:
                 found[place] = _of_range(tests[place], size, alpha)
@@ -206,14 +211,17 @@ def _check(test: Test) -> None:
         raise unknown("kind of mean", test.by, ("difference", "ratio"))
 
 
-def _of_pair(test: Test, one: Comparison) -> Judged:
+def _of_pair(test: Test, one: Comparison, level: float) -> Judged:
     """The answer of a comparison that was judged in its family."""
     assert test.pair is not None
     answer = _answer(test.expect, one)
     lost = max(one.diverged) > len(test.pair.a) / 2
     if answer == "as expected" and lost:
         answer = "not resolved"
-    return Judged(test, one.measured, one.level, one.p_value, one.adjusted, answer, one.missed)
+    smallest = one.missed
+    if any(one.diverged) or any(one.floored):
+        smallest = detectable(test.pair, level, {"better": -1, "worse": 1}.get(test.expect, 0))
+    return Judged(test, one.measured, one.level, one.p_value, one.adjusted, answer, smallest)
 
 
 def _answer(expect: Expect, one: Comparison) -> Answer:
@@ -244,17 +252,17 @@ def _of_range(test: Test, size: int, alpha: float) -> Judged:
     measured, p_value = _mean(values, low, high, level, inside=test.expect == "within")
     adjusted = min(1.0, size * p_value)
     enough = measured.error > 0 or len(values) >= fewest_seeds(size, alpha)
-    detectable = math.nan
+    smallest = math.nan
     if measured.error > 0:
         limit = spread_limit(float(values.std(ddof=1)), len(values))
-        detectable = smallest_detectable(limit, len(values), level)
+        smallest = smallest_detectable(limit, len(values), level)
     answer = _answer_of_range(measured, low, high, test.expect) if enough else "too few seeds"
     if test.by == "ratio":
-        value, *ends, detectable = np.exp(
-            [measured.value, measured.low, measured.high, detectable]
-        ).tolist()
+        with np.errstate(over="ignore"):
+            numbers = np.exp([measured.value, measured.low, measured.high, smallest]).tolist()
+        value, *ends, smallest = numbers
         measured = Interval(value, measured.error, *ends)
-    return Judged(test, measured, level, p_value, adjusted, answer, detectable)
+    return Judged(test, measured, level, p_value, adjusted, answer, smallest)
 
 
 def _logs(test: Test) -> tuple[Runs, float, float]:

@@ -39,13 +39,14 @@ def power(
     *,
     low: float = -math.inf,
     high: float = math.inf,
+    divergence: float = 0.0,
     alpha: float = ALPHA,
 ) -> Interval:
     """The probability that a test answers "as expected", by simulation through `judge_tests`.
 
     The test's paired differences are normal; the other members of its family are independent
     comparisons of the same spread whose arms do not differ, so what Holm's later steps add is
-    counted (at most by ``alpha``). No run diverges and none lies below a floor.
+    counted (at most by ``alpha``). No run lies below a floor.
 
     Args:
         expect: what the test expects.
@@ -61,19 +62,20 @@ def power(
         seed: of the generator; equal seeds share their draws, so power then grows smoothly with
             the effect.
         low, high: the range of "within" and "outside", as in `Test`.
+        divergence: probability of each run of the test to diverge, alike in both arms.
         alpha: level of the family.
 
     Returns:
         The share, its standard error and its exact binomial interval (95%).
 
     Raises:
-        ValueError: fewer than one draw, seed or member, a spread that is not positive, or a test
-            that cannot be judged.
+        ValueError: fewer than one draw, seed or member, a spread that is not positive, a
+            divergence that is no probability, or a test that cannot be judged.
 
     Source: Clopper, Pearson 1934, for the interval.
     """
     setting = _Setting(expect, num_seeds, float(spread), scale, (low, high), alpha)
-    noise = _noise(setting, family_size, draws, seed)
+    noise = _noise(setting, family_size, draws, seed, divergence)
     found = setting.found(effect, noise, np.arange(draws))
     return _binomial(int(found.sum()), draws)
 
@@ -88,18 +90,20 @@ def smallest_effect(
     draws: int = DRAWS,
     seed: int = 0,
     *,
+    divergence: float = 0.0,
     alpha: float = ALPHA,
 ) -> float:
     """The effect at which a test for "better" or "worse" has a power of ``goal``.
 
     Args:
         expect: "better" or "worse".
-        num_seeds, spread, family_size, scale, draws, seed, alpha: as in `power`.
+        num_seeds, spread, family_size, scale, draws, seed, divergence, alpha: as in `power`.
         goal: the power.
 
     Returns:
         The effect, > 0, in the unit of the spread (exp of it is the factor of a ratio), by
-        bisection to 0.4%; NaN where no effect is found, of fewer than 3 seeds.
+        bisection to 0.4%; NaN where no effect is found so often: of fewer than 3 seeds, or
+        where runs diverge in too many studies.
 
     Raises:
         ValueError: another expectation, or as in `power`.
@@ -107,7 +111,7 @@ def smallest_effect(
     if expect not in ("better", "worse"):
         raise ValueError(f"{expect!r} has no smallest effect; ask for 'better' or 'worse'")
     setting = _Setting(expect, num_seeds, float(spread), scale, (-math.inf, math.inf), alpha)
-    noise = _noise(setting, family_size, draws, seed)
+    noise = _noise(setting, family_size, draws, seed, divergence)
     guess = smallest_detectable(spread, num_seeds, 1 - alpha / family_size, goal)
     return _bisect(lambda effect, rows: setting.found(effect, noise, rows), guess, goal, draws)
 
@@ -158,10 +162,11 @@ def smallest_margin(
 
 
 class _Noise(NamedTuple):
-    """Standard normal differences of a test [N, S], of the others of its family [N, K, S], and
-    the p-values of those [N, K]."""
+    """Standard normal differences of a test [N, S] and which runs diverged [N, 2, S]; the same of
+    the others of its family [N, K, S], and their p-values [N, K]."""
 
     own: np.ndarray
+    lost: np.ndarray
     others: np.ndarray
     p_values: np.ndarray
 
@@ -189,23 +194,25 @@ class _Setting(NamedTuple):
             p_values = noise.p_values[row]
             may_be = (p_values < self.alpha) & (p_values.min(initial=1) < self.alpha / size)
             others = noise.others[row][may_be]
-            family = [self.test(effect, noise.own[row]), *map(self.null, others)]
+            family = [self.test(effect, noise.own[row], noise.lost[row]), *map(self.null, others)]
             judged = judge_tests(family, self.alpha, sizes={_FAMILY: size})
             found[place] = judged[0].answer == "as expected"
         return found
 
-    def test(self, effect: float, noise: np.ndarray) -> Test:
-        """The test with simulated runs."""
+    def test(self, effect: float, noise: np.ndarray, lost: np.ndarray) -> Test:
+        """The test with simulated runs, some of which diverged."""
         by = self.scale.by
         if self.expect in ("within", "outside"):
             values = effect + self.spread * noise
             values = np.exp(np.clip(values, -_TOP, _TOP)) if by == "ratio" else values
+            values = np.where(lost[0], np.nan, values)
             low, high = self.ends
             return Test("", _FAMILY, "power", self.expect, None, values, low, high, by)
         harmful = 1 if self.scale.better != "larger" else -1
         towards = -harmful if self.expect == "better" else harmful
         pair = self.pair(towards * effect + self.spread * noise)
-        return Test("", _FAMILY, "power", self.expect, pair)
+        a, b = (np.where(one, np.nan, arm) for one, arm in zip(lost, pair[:2], strict=True))
+        return Test("", _FAMILY, "power", self.expect, pair._replace(a=a, b=b))
 
     def null(self, noise: np.ndarray) -> Test:
         """Another comparison of the family, whose arms do not differ."""
@@ -227,17 +234,20 @@ class _Setting(NamedTuple):
         return Pair(a, b, scale, floor)
 
 
-def _noise(setting: _Setting, size: int, draws: int, seed: int) -> _Noise:
+def _noise(setting: _Setting, size: int, draws: int, seed: int, divergence: float = 0.0) -> _Noise:
     """The draws of one simulation; refuses what cannot be simulated."""
     for name, num in (("draws", draws), ("num_seeds", setting.num_seeds), ("family_size", size)):
         if num < 1:
             raise ValueError(f"{name} = {num} is none; take at least 1")
     if not 0 < setting.spread < math.inf:
         raise ValueError(f"spread = {setting.spread:g} is none; take a positive number")
+    if not 0 <= divergence < 1:
+        raise ValueError(f"divergence = {divergence:g} is no probability; take one below 1")
     generator = np.random.default_rng(seed)
     own = generator.normal(size=(draws, setting.num_seeds))
     others = generator.normal(size=(draws, size - 1, setting.num_seeds))
-    return _Noise(own, others, _p_values(others))
+    lost = generator.uniform(size=(draws, 2, setting.num_seeds)) < divergence
+    return _Noise(own, lost, others, _p_values(others))
 
 
 def _p_values(noise: np.ndarray) -> np.ndarray:

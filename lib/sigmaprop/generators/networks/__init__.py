@@ -82,6 +82,9 @@ __all__ = [
 ]
 
 
+_NOT_LATE = {"late_dim": 0}
+
+
 class _Entry(NamedTuple):
     """How to build a network of (latent_dim,) shape and options; which options stand fixed."""
 
@@ -96,7 +99,7 @@ def _wu(name: str) -> _Entry:
         return wu_decoder(name, math.prod(shape), **options)
 
     fixed = {"latent_dim": latent_dim, "widths": tuple(widths), "activation": "tanh", "waves": ()}
-    return _Entry(build, fixed)
+    return _Entry(build, fixed | _NOT_LATE)
 
 
 def _flat(build: Callable[..., Network]) -> Callable[..., Network]:
@@ -126,14 +129,14 @@ _GENERATORS = Registry(
         "residual": _Entry(_flat(residual_generator), {}),
         "linear": _Entry(
             _flat(linear_generator),
-            {"widths": (), "activation": "identity", "output": "linear", "waves": ()},
+            {"widths": (), "activation": "identity", "output": "linear", "waves": (), **_NOT_LATE},
         ),
         "goodfellow2014": _Entry(
             _flat(goodfellow_generator),
-            {"widths": GENERATOR_WIDTHS, "activation": "relu", "waves": ()},
+            {"widths": GENERATOR_WIDTHS, "activation": "relu", "waves": (), **_NOT_LATE},
         ),
-        "dcgan": _Entry(_narrow("dcgan", dcgan_generator), {"waves": ()}),
-        "resnet": _Entry(_narrow("resnet", resnet_generator), {"waves": ()}),
+        "dcgan": _Entry(_narrow("dcgan", dcgan_generator), {"waves": ()} | _NOT_LATE),
+        "resnet": _Entry(_narrow("resnet", resnet_generator), {"waves": ()} | _NOT_LATE),
         "wu10": _wu("wu10"),
         "wu50": _wu("wu50"),
     },
@@ -173,6 +176,7 @@ def get_generator(
     activation: str | None = None,
     output: str | None = None,
     waves: tuple[float, ...] | None = None,
+    late_dim: int | None = None,
     dtype: str = "float32",
 ) -> Network:
     """The generator of that name.
@@ -187,10 +191,12 @@ def get_generator(
         activation: a name in ``ACTIVATIONS``.
         output: "linear", "sigmoid" or "tanh".
         waves: frequencies of sines and cosines beside the input of "residual".
+        late_dim: K latents more, which enter at the last hidden layer of "mlp" or "residual"; see
+            `base.late_layer`.
         dtype: in which products are computed, "float32" or "bfloat16".
 
     Returns:
-        A Network with ``apply(params, z [B, Z]) -> GeneratorOutput``.
+        A Network with ``apply(params, z [B, Z + K]) -> GeneratorOutput``.
 
     Raises:
         ValueError: a name is unknown, a size is none, or the network has no such option.
@@ -200,6 +206,7 @@ def get_generator(
     entry = _GENERATORS[name]
     _check_fixed(f"generator {name!r}", entry, {"latent_dim": latent_dim})
     given = {"widths": widths, "activation": activation, "output": output, "waves": waves}
+    given |= {"late_dim": late_dim}
     free = _check_fixed(f"generator {name!r}", entry, given)
     return entry.build(latent_dim, shape, dtype=dtype, **free)
 

@@ -16,6 +16,7 @@ from sigmaprop.generators.networks.base import (
     activation_named,
     check_positive,
     dtype_named,
+    late_layer,
     network,
     output_named,
 )
@@ -35,6 +36,7 @@ class Mlp(nnx.Module):
         kernel_init: Initializer | None = None,
         output_init: Initializer = LECUN,
         use_bias: bool = True,
+        late_dim: int = 0,
     ):
         *hidden, last = itertools.pairwise(sizes)
         self.activation, _, default_init = activation_named(activation)
@@ -45,11 +47,18 @@ class Mlp(nnx.Module):
             dense = Dense(*pair, kernel_init=kernel_init or default_init, **options)
             setattr(self, f"hidden_{layer}", dense)
         self.output = Dense(*last, kernel_init=output_init, use_bias=use_bias, **options)
+        self.late_dim = late_dim
+        if late_dim:
+            self.late = late_layer(late_dim, last[0], **options)
 
     def layers(self, x: Array) -> tuple[Array, Array]:
         """The output [B, O] and the last hidden layer [B, F], which is x if there is none."""
+        x, late = jnp.split(x, [x.shape[-1] - self.late_dim], axis=-1) if self.late_dim else (x, x)
         for layer in range(self.depth):
-            x = self.activation(getattr(self, f"hidden_{layer}")(x))
+            x = getattr(self, f"hidden_{layer}")(x)
+            if self.late_dim and layer == self.depth - 1:
+                x = x + self.late(late)
+            x = self.activation(x)
         y = self.output(x).astype(jnp.float32)
         return self.output_function(y), x.astype(jnp.float32)
 
@@ -65,17 +74,28 @@ class _MlpDiscriminator(Mlp):
         return self.layers(x)[0][:, 0]
 
 
-def build_generator(name: str, sizes: tuple[int, ...], **options: Any) -> Network:
-    """The generator of that name with layers of these sizes, the first Z and the last D."""
+def build_generator(
+    name: str, sizes: tuple[int, ...], *, late_dim: int = 0, **options: Any
+) -> Network:
+    """The generator of that name with layers of these sizes, the first Z and the last D.
+
+    ``late_dim`` further latents enter at its last hidden layer.
+    """
     check_positive("latent_dim", sizes[0])
     check_positive("dim", sizes[-1])
+    if late_dim and len(sizes) == 2:
+        raise ValueError(
+            f"late_dim is {late_dim}; latents enter at a hidden layer, and the generator {name!r} "
+            "has none: give it widths"
+        )
     return network(
-        lambda rngs: _MlpGenerator(sizes, rngs=rngs, **options),
+        lambda rngs: _MlpGenerator(sizes, rngs=rngs, late_dim=late_dim, **options),
         name=name,
         smoothness=mlp_smoothness(sizes, options),
-        in_dim=sizes[0],
+        in_dim=sizes[0] + late_dim,
         out_dim=sizes[-1],
         feature_dim=sizes[-2],
+        late_dim=late_dim,
     )
 
 
@@ -104,6 +124,7 @@ def mlp_generator(
     activation: str = "relu",
     output: str = "linear",
     dtype: str = "float32",
+    late_dim: int = 0,
 ) -> Network:
     """A generator of dense layers.
 
@@ -118,15 +139,18 @@ def mlp_generator(
         output: "linear", "sigmoid" or "tanh".
         dtype: in which products are computed, "float32" or "bfloat16"; parameters and outputs are
             float32.
+        late_dim: K latents behind the first Z that enter at the last hidden layer, see
+            `base.late_layer`.
 
     Returns:
-        A Network with ``apply(params, z [B, Z]) -> GeneratorOutput``.
+        A Network with ``apply(params, z [B, Z + K]) -> GeneratorOutput``.
 
     Raises:
         ValueError: a name or a size is unknown.
     """
     sizes = (latent_dim, *widths, dim)
-    return build_generator("mlp", sizes, activation=activation, output=output, dtype=dtype)
+    options = {"activation": activation, "output": output, "dtype": dtype}
+    return build_generator("mlp", sizes, late_dim=late_dim, **options)
 
 
 def mlp_discriminator(

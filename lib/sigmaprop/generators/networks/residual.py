@@ -25,6 +25,7 @@ from sigmaprop.generators.networks.base import (
     activation_named,
     check_positive,
     dtype_named,
+    late_layer,
     network,
     output_named,
 )
@@ -52,6 +53,7 @@ class Residual(nnx.Module):
         output: str = "linear",
         rngs: nnx.Rngs,
         dtype: str,
+        late_dim: int = 0,
     ):
         self.activation, _, init = activation_named(activation)
         self.output_function = output_named(output)
@@ -65,13 +67,19 @@ class Residual(nnx.Module):
             setattr(self, f"inner_{block}", inner)
             setattr(self, f"outer_{block}", Dense(width, width, kernel_init=_ZEROS, **options))
         self.output = Dense(width, out_dim, kernel_init=LECUN, **options)
+        self.late_dim = late_dim
+        if late_dim:
+            self.late = late_layer(late_dim, width, **options)
 
     def layers(self, x: Array) -> tuple[Array, Array]:
         """The output [B, O] and what the last layer sees, [B, F]."""
+        x, late = jnp.split(x, [x.shape[-1] - self.late_dim], axis=-1) if self.late_dim else (x, x)
         y = self.stem(with_waves(x, self.waves) if self.waves else x)
         for block in range(self.depth):
             inner = getattr(self, f"inner_{block}")(self.activation(y))
             y = y + getattr(self, f"outer_{block}")(self.activation(inner))
+        if self.late_dim:
+            y = y + self.late(late)
         features = self.activation(y)
         out = self.output(features).astype(jnp.float32)
         return self.output_function(out), features.astype(jnp.float32)
@@ -97,6 +105,7 @@ def residual_generator(
     activation: str = "leaky_relu",
     output: str = "linear",
     dtype: str = "float32",
+    late_dim: int = 0,
 ) -> Network:
     """A generator of residual blocks; its features are what the last layer sees.
 
@@ -108,9 +117,11 @@ def residual_generator(
         activation: a name in ``ACTIVATIONS``.
         output: "linear", "sigmoid" or "tanh".
         dtype: in which products are computed, "float32" or "bfloat16".
+        late_dim: K latents behind the first Z that enter before the last activation, see
+            `base.late_layer`.
 
     Returns:
-        A Network with ``apply(params, z [B, Z]) -> GeneratorOutput``.
+        A Network with ``apply(params, z [B, Z + K]) -> GeneratorOutput``.
 
     Raises:
         ValueError: a name or a size is unknown, or the widths differ.
@@ -122,12 +133,13 @@ def residual_generator(
     output_named(output)
     dtype_named(dtype)
     return network(
-        lambda rngs: _Generator(latent_dim, widths, dim, rngs=rngs, **options),
+        lambda rngs: _Generator(latent_dim, widths, dim, rngs=rngs, late_dim=late_dim, **options),
         name="residual",
         smoothness=activation_named(activation).smoothness,
-        in_dim=latent_dim,
+        in_dim=latent_dim + late_dim,
         out_dim=dim,
         feature_dim=widths[0],
+        late_dim=late_dim,
     )
 
 

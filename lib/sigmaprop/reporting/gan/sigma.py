@@ -33,7 +33,7 @@ def _trajectories(runs: Sequence[Run]) -> pd.DataFrame | None:
     """Sigma against the step: means, and every seed."""
     tables = []
     for index, run in enumerate(runs):
-        rows = rows_of(run, "sigma")
+        rows = pd.concat([rows_of(run, "sigma"), rows_of(run, "sigma", weights="last")])
         alive = rows.groupby("cell")["value"].transform("max") > 0
         rows = rows[alive]
         tables += [means(rows).assign(run=index), seed_lines(rows).assign(run=index)]

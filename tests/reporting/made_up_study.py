@@ -61,7 +61,9 @@ def result(content: dict[str, Any], verdicts: dict[str, str], draw: random.Rando
     preset = next(one for one in content["presets"] if one["name"] == "digits")
     blocks = [one for one in content["blocks"] if one["name"] in preset["blocks"]]
     hypotheses = [
-        _hypothesis(one, verdicts.get(one["name"], VERDICTS[place % len(VERDICTS)]), draw)
+        _hypothesis(
+            one, preset["blocks"], verdicts.get(one["name"], VERDICTS[place % len(VERDICTS)]), draw
+        )
         for place, one in enumerate(content["hypotheses"])
     ]
     return {
@@ -87,9 +89,11 @@ def result(content: dict[str, Any], verdicts: dict[str, str], draw: random.Rando
     }
 
 
-def _hypothesis(one: dict[str, Any], verdict: str, draw: random.Random) -> dict[str, Any]:
+def _hypothesis(
+    one: dict[str, Any], blocks: list[str], verdict: str, draw: random.Random
+) -> dict[str, Any]:
     answers = _ANSWERS.get(verdict, ())
-    tests = one["tests"] if answers else []
+    tests = [test for test in one["tests"] if answers and test["block"] in blocks]
     found = {name: one[name] for name in ("name", "statement", "mind", "family")}
     found |= {
         "verdict": verdict,

@@ -124,7 +124,7 @@ HEADLINES = {
     "supported": "Yes",
     "refuted": "No",
     "equivalent": "No",
-    "undecided": "It depends on the GAN",
+    "undecided": "It depends",
     "INADMISSIBLE": "This study cannot say",
     "DEVIATED": "This study cannot say",
     "not asked": "This study cannot say",
@@ -149,7 +149,7 @@ def test_groups_that_came_out_differently_are_told_apart(tmp_path):
     sentence = sentences.learning(told(tmp_path, **verdicts))
     assert sentence.startswith("**In part**")
     assert "as one number or as a number for each pixel (L1 and L2: supported), makes" in sentence
-    assert "worse samples than no noise in a GAN of today" in sentence
+    assert "worse samples than no noise on digits with a GAN of today" in sentence
     assert "(L4: DEVIATED, so it does not count; else undecided)" in sentence
 
 

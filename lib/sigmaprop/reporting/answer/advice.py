@@ -47,23 +47,34 @@ def samples(verdicts: dict[str, str]) -> str:
 
 
 def penalty(verdicts: dict[str, str]) -> str:
-    """R1 or a fixed noise."""
-    return {
+    """R1, a fixed noise, or latents inside."""
+    penalised = {
         "supported": "`zero` with R1 tuned: it is not inferior to a tuned `fixed`",
         "refuted": "`fixed`, tuned: it is better than R1 tuned",
-    }.get(verdicts["K1"], _OPEN)
+    }.get(verdicts["K1"], "R1 or a fixed noise, by trial: the study does not decide it")
+    inside = {
+        "supported": "; more latents do as well, with nothing to tune",
+        "refuted": "; more latents do not replace it",
+    }.get(verdicts["K2"], "")
+    return penalised + inside
 
 
 def untuned(verdicts: dict[str, str]) -> str:
     """A learned number or a fixed one."""
-    if verdicts["H6"] == "supported":
-        frozen = verdicts["F1"] == "supported"
-        return "`global`: it is not inferior to a tuned `fixed`" + (
-            "; what it learned may be frozen" if frozen else ""
-        )
-    if verdicts["H6"] == "refuted":
-        return "`fixed`, tuned: a learned number is worse"
-    return "`fixed`, tuned: a learned number was not shown to do as well"
+    return {
+        "supported": "`global`: it is not inferior to a tuned `fixed`",
+        "refuted": "`fixed`, tuned: a learned number is worse",
+    }.get(verdicts["H6"], "`fixed`, tuned: a learned number was not shown to do as well")
+
+
+def learning(verdicts: dict[str, str]) -> str:
+    """Learning, or its end."""
+    same = [name for name, verdict in verdicts.items() if verdict == "supported"]
+    if len(same) == len(verdicts):
+        return "a frozen sigma: with the values that learning ends at, it does the same"
+    if "refuted" in verdicts.values():
+        return "compare with a frozen sigma: learning is more than the values that it ends at"
+    return _OPEN
 
 
 def stability(verdicts: dict[str, str]) -> str:
@@ -128,8 +139,9 @@ def clean(verdicts: dict[str, str]) -> str:
 _OPEN = "the study does not decide it"
 LINES: Sequence[Line] = (
     Line("better samples", (*LEARNED, *GIVEN), samples),
-    Line("one knob to tune: noise or penalty", ("K1",), penalty),
-    Line("noise without choosing its size", ("H6", "F1"), untuned),
+    Line("one knob to tune", ("K1", "K2"), penalty),
+    Line("noise without choosing its size", ("H6",), untuned),
+    Line("what learning adds to the values that it ends at", ("F1", "F2"), learning),
     Line("a discriminator kept smooth", ("H5", "H9"), stability),
     Line("the size of the noise in data, with a mean of rigid form", ("H2", "H8b"), rigid),
     Line("the same, with a network as the mean", ("H8a", "H2b"), flexible),

@@ -19,7 +19,9 @@ BEGIN, END = "<!-- answer: made by `make answer` -->", "<!-- end of answer -->"
 """What stands around the answer in the README."""
 _DATA = {
     "digits": "digits of 8 x 8 pixels",
+    "fashion_mnist": "Fashion-MNIST",
     "ring": "a ring of Gaussians",
+    "grid": "a grid of Gaussians",
     "linear_gaussian": "planes with Gaussian noise",
 }
 _SCRIPT = Path(page.__file__).with_name("page.js")

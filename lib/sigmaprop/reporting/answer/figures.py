@@ -34,10 +34,10 @@ def _tested(found: Findings) -> pd.DataFrame | None:
 
 
 def _ratios(found: Findings) -> pd.DataFrame | None:
-    """Every arm of every block on digits, with its interval at 95%."""
+    """Every arm of the blocks that compare samples, with its interval at 95%."""
     rows = []
     for block in found.blocks:
-        if not block.compares or block.dataset != "digits":
+        if not block.of_samples:
             continue
         for arm, ratio in zip(block.arms[1:], block.ratios(), strict=True):
             series = "learned" if arm.learns else "given"
@@ -77,11 +77,11 @@ def _beside(found: Findings, rows: list[dict[str, object]], heading: str) -> pd.
     )
 
 
-def _courses(found: Findings, digits: bool) -> pd.DataFrame | None:
-    """Sigma against the step in the blocks on digits, or in the others."""
+def _courses(found: Findings, of_samples: bool) -> pd.DataFrame | None:
+    """Sigma against the step in the blocks that compare samples, or in the others."""
     tables = []
     for block in found.blocks:
-        if (block.dataset == "digits") == digits:
+        if block.of_samples == of_samples:
             tables += list(_of_block(found, block))
     return tidy(tables, heading="Sigma by step, geometric means over seeds")
 
@@ -112,11 +112,11 @@ TESTED = Intervals(
 )
 RATIOS = Intervals(
     name="answer_ratios",
-    title="Every arm beside no noise, with either GAN",
+    title="Every arm beside no noise",
     caption="All arms of the study, those without a hypothesis of their own too; each interval is "
     "at 95% for itself, so of twenty one misses. Hollow: some seeds lie below what real digits "
     "score against real digits, so the ratio is a bound. Where runs diverged there is no interval. "
-    "If the answer depended on the baseline, the two panels would disagree.",
+    "If the answer depended on the baseline, the panels would disagree.",
     rows=_ratios,
     x=_RATIO,
     row=0.19,
@@ -126,7 +126,7 @@ SIGMA = Lines(
     title="Where a learned sigma goes, from two sides and more",
     caption="Geometric means over seeds. Curves that meet have an end of their own; curves that "
     "stay apart end where their start decides.",
-    rows=lambda found: _courses(found, digits=False),
+    rows=lambda found: _courses(found, of_samples=False),
     x="step",
     y="sigma (std, units of x)",
     log="y",
@@ -134,12 +134,12 @@ SIGMA = Lines(
     height=2.2,
     steps=True,
 )
-DIGITS = Lines(
-    name="answer_digits_sigma",
-    title="Where a learned sigma goes on digits",
+SAMPLES = Lines(
+    name="answer_samples_sigma",
+    title="Where a learned sigma goes while samples are compared",
     caption="Geometric means over seeds. Under Adam the log of sigma moves by its learning rate a "
     "step at most: a straight line tells of that, not of a level.",
-    rows=lambda found: _courses(found, digits=True),
+    rows=lambda found: _courses(found, of_samples=True),
     x="step",
     y="sigma (std, units of x)",
     log="y",
@@ -147,4 +147,4 @@ DIGITS = Lines(
     height=2.8,
     steps=True,
 )
-ALL = (TESTED, RATIOS, SIGMA, DIGITS)
+ALL = (TESTED, RATIOS, SIGMA, SAMPLES)

@@ -99,6 +99,11 @@ class Block(NamedTuple):
         return self.arms[0].name == BASELINE and len(self.arms) > 1
 
     @property
+    def of_samples(self) -> bool:
+        """Whether it asks how good samples are, on data without noise that was put in."""
+        return self.compares and self.dataset != "linear_gaussian"
+
+    @property
     def shared(self) -> dict[str, Any]:
         """The options that all arms have alike, but for those of which nothing was chosen."""
         return {
@@ -154,7 +159,7 @@ class Findings(NamedTuple):
 
     @property
     def blocks(self) -> list[Block]:
-        """All that were run, those on digits with comparisons first."""
+        """All that were run, those of samples first."""
         found = [
             Block(
                 one["name"],
@@ -166,7 +171,7 @@ class Findings(NamedTuple):
             )
             for one in self.result["blocks"]
         ]
-        return sorted(found, key=lambda one: (not one.compares, one.dataset != "digits"))
+        return sorted(found, key=lambda one: (not one.of_samples, not one.compares))
 
     @property
     def preset(self) -> Mapping[str, Any]:

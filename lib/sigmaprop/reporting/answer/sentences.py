@@ -27,7 +27,13 @@ GIVEN = {
 """Hypotheses about noise that is not learned, with its kind."""
 UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
 """Verdicts that say nothing about the statement."""
-_PLACES = {"digits_today": "a GAN of today", "digits_2018": "a GAN of 2018"}
+_PLACES = {
+    "digits_today": "digits with a GAN of today",
+    "digits_2018": "digits with a GAN of 2018",
+    "ring_arms": "a ring of Gaussians",
+    "grid_arms": "a grid of Gaussians",
+    "fashion_arms": "Fashion-MNIST",
+}
 
 
 class Words(NamedTuple):
@@ -101,14 +107,14 @@ def headline(all_of: Sequence[Hypothesis]) -> str:
     if "supported" in verdicts:
         return "In part"
     if "as expected" in answers:
-        return "It depends on the GAN"
+        return "It depends"
     if all(verdict in ("refuted", "equivalent") for verdict in verdicts):
         return "No"
     return "Not so far as this study can see"
 
 
 def phrase(members: Sequence[Hypothesis], words: Words, brief: bool = False) -> str:
-    """What was seen of hypotheses that came out alike; where answers differ, in which baseline."""
+    """What was seen of hypotheses that came out alike; where answers differ, on which data."""
     first = members[0]
     if first.verdict == NOT_ASKED:
         return "was not asked about"
@@ -118,7 +124,7 @@ def phrase(members: Sequence[Hypothesis], words: Words, brief: bool = False) -> 
     told = []
     for word, places in parts:
         tests = [t for one in members for t in one.asked if _word(t["answer"], words) == word]
-        where = f" in {listed(map(place, places))}" if len(parts) > 1 else ""
+        where = f" on {listed(map(place, places))}" if len(parts) > 1 else ""
         told.append(f"{word}{where}{_numbers(tests, brief)}")
     return listed(told)
 
@@ -163,8 +169,9 @@ def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str], 
     """Hypotheses of one kind, those that came out alike together."""
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in all_of:
-        key = one.verdict, one.otherwise, *_parts(one, _BETTER)
-        groups.setdefault(key, []).append(one)
+        parts = _parts(one, _BETTER)
+        said = parts if len(parts) > 1 else [word for word, _ in parts]
+        groups.setdefault((one.verdict, one.otherwise, *said), []).append(one)
     told = []
     for members in groups.values():
         which = listed((names[one.name] for one in members), "or")

@@ -8,10 +8,16 @@ from sigmaprop.reporting.answer.sentences import GIVEN, LEARNED, listed
 from sigmaprop.reporting.page import Cell, Table
 
 _ARMS = {
-    **{"L1": "`global`", "L2": "`per_pixel`", "L3": "`heteroscedastic`", "L4": "`low_rank`"},
-    **{"N1": "`fixed`", "N2": "`scheduled`", "N3": "instance noise of a random level"},
-    "N4": "`scheduled`, shared",
+    "L1": "one learned number (global)",
+    "L2": "a learned number for each pixel (per_pixel)",
+    "L3": "a learned sigma(z) (heteroscedastic)",
+    "L4": "a learned low-rank covariance (low_rank)",
+    "N1": "fixed noise (fixed)",
+    "N2": "noise on a schedule (scheduled)",
+    "N3": "instance noise of a random level",
+    "N4": "noise on both sides, on a schedule (scheduled, shared)",
 }
+"""What a hypothesis is about, with its `--arm`."""
 _DECIDED = ("supported", "refuted", "equivalent")
 
 
@@ -40,18 +46,18 @@ def samples(verdicts: dict[str, str]) -> str:
     """The arms that make better samples, if any does."""
     better = [_ARMS[name] for name, verdict in verdicts.items() if verdict == "supported"]
     if better:
-        return f"{listed(better)}: better samples than `zero` in every GAN they were tried in"
+        return f"{listed(better)}: better samples than no noise in every GAN it was tried in"
     if all(verdict in ("refuted", "equivalent") for verdict in verdicts.values()):
-        return "`zero`: none of the others makes better samples"
-    return "`zero`, the simplest: none of the others was shown to make better samples"
+        return "no noise (zero): nothing else makes better samples"
+    return "no noise (zero), the simplest: nothing else was shown to make better samples"
 
 
 def penalty(verdicts: dict[str, str]) -> str:
     """R1, a fixed noise, or latents inside."""
     penalised = {
-        "supported": "`zero` with R1 tuned: it is not inferior to a tuned `fixed`",
-        "refuted": "`fixed`, tuned: it is better than R1 tuned",
-    }.get(verdicts["K1"], "R1 or a fixed noise, by trial: the study does not decide it")
+        "supported": "R1, tuned, without noise: it is not inferior to a tuned fixed noise",
+        "refuted": "fixed noise, tuned: it is better than R1 tuned",
+    }.get(verdicts["K1"], "R1 or fixed noise, by trial: the study does not decide it")
     inside = {
         "supported": "; more latents do as well, with nothing to tune",
         "refuted": "; more latents do not replace it",
@@ -62,9 +68,11 @@ def penalty(verdicts: dict[str, str]) -> str:
 def untuned(verdicts: dict[str, str]) -> str:
     """A learned number or a fixed one."""
     return {
-        "supported": "`global`: it is not inferior to a tuned `fixed`",
-        "refuted": "`fixed`, tuned: a learned number is worse",
-    }.get(verdicts["H6"], "`fixed`, tuned: a learned number was not shown to do as well")
+        "supported": "one learned number (global): it is not inferior to a tuned fixed noise",
+        "refuted": "fixed noise, tuned (fixed): a learned number is worse",
+    }.get(
+        verdicts["H6"], "fixed noise, tuned (fixed): a learned number was not shown to do as well"
+    )
 
 
 def learning(verdicts: dict[str, str]) -> str:
@@ -92,14 +100,12 @@ def stability(verdicts: dict[str, str]) -> str:
 
 def rigid(verdicts: dict[str, str]) -> str:
     """Sigma as a measurement, with a mean that cannot make noise."""
-    if verdicts["H2"] == verdicts["H8b"] == "supported":
-        return "`global`, from any start: its end is the noise of the data"
+    if verdicts["H2"] == "supported":
+        return "one learned number (global): its end is the noise of the data, from either start"
     if verdicts["H8b"] == "supported":
-        return (
-            "`global` from any start, with its end as a rough guide: H2 does not confirm its size"
-        )
+        return "one learned number (global), as a rough guide: ends agree, and H2 is not confirmed"
     if "refuted" in verdicts.values():
-        return "no arm: the end of `global` misses the noise, or depends on its start"
+        return "no arm: the end of a learned number misses the noise, or depends on its start"
     return _OPEN
 
 
@@ -111,7 +117,7 @@ def flexible(verdicts: dict[str, str]) -> str:
     }.get(verdicts["H2b"], "")
     return {
         "supported": f"no arm: sigma ends where its start decides{whole}",
-        "refuted": f"`global`: its end does not depend on its start{whole}",
+        "refuted": f"one learned number (global): its end does not depend on its start{whole}",
     }.get(verdicts["H8a"], _OPEN)
 
 
@@ -130,7 +136,7 @@ def clean(verdicts: dict[str, str]) -> str:
             "supported": "a learned sigma does it too",
             "refuted": "a learned one does not replace it",
         }.get(verdicts["H7b"], "a learned one was not shown to replace it")
-        return f"`fixed` at the known size of the noise; {learned}"
+        return f"fixed noise of the known size (fixed, or oracle); {learned}"
     if verdicts["H7a"] in _DECIDED:
         return "no arm: noise of the right size does not take it out of the mean"
     return _OPEN

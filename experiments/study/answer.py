@@ -24,13 +24,14 @@ RESULTS = "results/study-digits-cpu"
 LIMIT = "results/limit-full-cpu/conclusions.json"
 
 
-def read(study: Path, limit: Path) -> Findings:
+def read(study: Path, limit: Path, place: str = RESULTS) -> Findings:
     """The files of a study, once it is sure that they belong together.
 
     Args:
         study: with study.json, registration.json, environment.json and ledger.jsonl, and where it
             was amended with the registrations of before.
         limit: the claims of the sweep of sigma to 0.
+        place: of the study, as the page names it.
 
     Raises:
         RunError: a file is missing, damaged, or not what the ledger sealed.
@@ -44,7 +45,7 @@ def read(study: Path, limit: Path) -> Findings:
         raise RunError(f"{study / 'registration.json'} is not what was registered; restore it")
     environment = read_json(study / "environment.json")
     changes = dict(_changes(study, lines, registered))
-    return Findings(result, registered, environment, lines, read_json(limit), changes)
+    return Findings(result, registered, environment, lines, read_json(limit), changes, place)
 
 
 def _changes(

@@ -193,6 +193,7 @@ def _filled(found: Findings, **parts: Any) -> str:
         blocks=found.blocks,
         datasets=sentences.listed(_datasets(found.blocks)),
         alike=tables.alike,
+        place=found.place,
         ends=bool(tables.ends(found).rows),
         gates=_gates(found),
         machine=page.machine(found.environment),

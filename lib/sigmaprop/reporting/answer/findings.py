@@ -129,6 +129,7 @@ class Findings(NamedTuple):
         ledger: its lines.
         limit: the claims of the sweep of sigma to 0.
         changes: by the hash of an amended registration what it changed, a line each.
+        place: of the study's files, below the checkout.
     """
 
     result: Mapping[str, Any]
@@ -137,6 +138,7 @@ class Findings(NamedTuple):
     ledger: Sequence[Mapping[str, Any]]
     limit: Sequence[Mapping[str, Any]]
     changes: Mapping[str, Sequence[str]] = {}  # never changed
+    place: str = ""
 
     def hypothesis(self, name: str) -> Hypothesis:
         """The hypothesis of this name; one that the study does not have was not asked."""

@@ -51,6 +51,7 @@ _BETTER = Words(
     "makes samples as good as those without noise",
     "makes no difference that could be told from chance",
 )
+_BRIEF = _BETTER._replace(open="makes no clear difference")
 _INFERIOR = Words(
     "does as well as a fixed one that was tuned as long",
     "does worse than a fixed one that was tuned as long",
@@ -70,7 +71,7 @@ def answer(found: Findings, *, brief: bool = False) -> tuple[str, str, str]:
 
     Args:
         found: the study.
-        brief: whether to leave out which effects would have been seen.
+        brief: whether to leave out verdicts, and which effects would have been seen.
     """
     return learning(found, brief), noise(found, brief), value(found, brief)
 
@@ -91,8 +92,8 @@ def noise(found: Findings, brief: bool = False) -> str:
 def value(found: Findings, brief: bool = False) -> str:
     """The third sentence: H6, and F1."""
     inferior, frozen = [found.hypothesis("H6")], [found.hypothesis("F1")]
-    first = f"A learned number ({_verdicts(inferior)}) {phrase(inferior, _INFERIOR, brief)}"
-    second = f"where learning had ended ({_verdicts(frozen)}) {phrase(frozen, _FROZEN, brief)}"
+    first = f"A learned number{_verdicts(inferior, brief)} {phrase(inferior, _INFERIOR, brief)}"
+    second = f"where learning had ended{_verdicts(frozen, brief)} {phrase(frozen, _FROZEN, brief)}"
     return f"{first}; a number that was frozen {second}."
 
 
@@ -167,9 +168,10 @@ def _word(answer_of: str, words: Words) -> str:
 
 def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str], brief: bool) -> str:
     """Hypotheses of one kind, those that came out alike together."""
+    words = _BRIEF if brief else _BETTER
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in all_of:
-        parts = _parts(one, _BETTER)
+        parts = _parts(one, words)
         said = parts if len(parts) > 1 else [word for word, _ in parts]
         groups.setdefault((one.verdict, one.otherwise, *said), []).append(one)
     told = []
@@ -177,17 +179,20 @@ def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str], 
         which = listed((names[one.name] for one in members), "or")
         which = f"be it {which}" if len(groups) == 1 else which
         subject_of = f"{subject}, {which}" if not told else which
-        verb = phrase(members, _BETTER, brief)
-        told.append(f"{subject_of} ({_verdicts(members)}), {'it ' if told else ''}{verb}")
+        verb = phrase(members, words, brief)
+        verdicts = _verdicts(members, brief)
+        told.append(f"{subject_of}{verdicts}, {'it ' if told else ''}{verb}")
     return "; ".join(told)
 
 
-def _verdicts(members: Sequence[Hypothesis]) -> str:
-    """The names of hypotheses that share a verdict, with it."""
+def _verdicts(members: Sequence[Hypothesis], brief: bool) -> str:
+    """The names of hypotheses that share a verdict, with it, in brackets."""
     names, verdict = listed(one.name for one in members), members[0].verdict
     if verdict == "DEVIATED":
         verdict = f"DEVIATED, so it does not count; else {members[0].otherwise}"
-    return f"{names}: {verdict}"
+    elif brief:
+        return ""
+    return f" ({names}: {verdict})"
 
 
 def _numbers(tests: Sequence[Mapping[str, Any]], brief: bool) -> str:

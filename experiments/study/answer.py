@@ -69,7 +69,9 @@ def make(root: Path, study: Path) -> Document:
         RunError: as in `read`.
         ValueError: as in `document`.
     """
-    return document(read(study, root / LIMIT), root)
+    inside = study.resolve().is_relative_to(root.resolve())
+    place = study.resolve().relative_to(root.resolve()).as_posix() if inside else RESULTS
+    return document(read(study, root / LIMIT, place), root)
 
 
 def write(made: Document, root: Path) -> list[Path]:

@@ -204,6 +204,18 @@ def test_tables_and_lists_of_markdown():
     assert markdown.anchor("What happens when it is learned") == "what-happens-when-it-is-learned"
 
 
+def test_a_study_that_asked_nothing_has_its_pages_without_pictures_of_it(tmp_path):
+    registered = json.loads((ROOT / "experiments/study/registration.json").read_text())
+    names = [one["name"] for one in registered["hypotheses"]]
+    found = told(tmp_path, **dict.fromkeys(names, "INADMISSIBLE"))
+    silent = found._replace(result={**found.result, "blocks": []})
+    made = document.document(silent, ROOT)
+    assert made.figures == {}
+    assert "docs/figures/answer.svg" not in made.readme
+    assert "figures/answer" not in made.markdown
+    assert "<strong>This study cannot say</strong>" in made.html
+
+
 def test_every_figure_is_drawn(found, made):
     assert {f"docs/figures/{spec.name}.svg" for spec in figures.ALL} == set(made.figures)
     assert made.html.count("<figure id=") == len(figures.ALL)

@@ -92,7 +92,9 @@ def readme(text: str, found: Findings) -> str:
         raise ValueError(f"README.md needs the lines {BEGIN!r} and {END!r}, once each")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    body = _render("readme.md.jinja", sentences=sentences.answer(found, brief=True))
+    drawn = figures.TESTED.rows(found) is not None
+    three = sentences.answer(found, brief=True)
+    body = _render("readme.md.jinja", sentences=three, picture=drawn)
     return f"{before}{BEGIN}\n{markdown.wrapped(body)}{END}{after}"
 
 
@@ -246,7 +248,7 @@ def _detectable(found: Findings) -> str:
     tests = [test for name in sentences.LEARNED for test in found.hypothesis(name).asked]
     values = [known(test["detectable"]) for test in tests]
     values = [value for value in values if value == value]
-    return short(min(values)) if values else "unknown size"
+    return short(min(values)) if values else ""
 
 
 def _times(number: int) -> str:

@@ -26,10 +26,12 @@ def _tested(found: Findings) -> pd.DataFrame | None:
             for test in found.hypothesis(name).asked:
                 one = test["measured"]
                 ends = {key: known(one[key]) for key in ("value", "low", "high")}
-                row = f"{name}: {', '.join(test['arms'])}"
-                rows.append(
-                    {"panel": _panel(found, test["block"]), "row": row} | ends | _look(series)
-                )
+                own = {
+                    "panel": _panel(found, test["block"]),
+                    "row": f"{name}: {', '.join(test['arms'])}",
+                    "hollow": found.hypothesis(name).verdict == "DEVIATED",
+                }
+                rows.append(own | ends | _look(series))
     return _beside(found, rows, "the tests of L1 to L4 and N1 to N4")
 
 
@@ -105,7 +107,7 @@ TESTED = Intervals(
     title="Does it help? The tests of the registered families",
     caption="Dots are geometric means over seeds of the ratio of MMD² to that without noise, in "
     "pairs of equal seed; lines are intervals at the level of their family. One that lies left of "
-    "1 is better than no noise, one inside the band equivalent to it.",
+    "1 is better than no noise, one inside the band equivalent to it. Hollow: DEVIATED.",
     rows=_tested,
     x=_RATIO,
     row=0.2,

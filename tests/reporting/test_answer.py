@@ -120,6 +120,22 @@ def told(tmp_path, **verdicts):
     return answer.read(study, ROOT / answer.LIMIT)
 
 
+def test_arms_on_which_the_baselines_disagree_are_named(found):
+    result = json.loads(json.dumps(found.result))
+    factors = {"fixed": (0.5, 0.5), "scheduled": (0.5, 2.0), "global": (2.0, 2.0)}
+    blocks = [one for one in result["blocks"] if one["name"].startswith("digits")]
+    for place, block in enumerate(blocks):
+        zero = block["arms"][0]["values"]
+        for arm in block["arms"][1:]:
+            factor = factors.get(arm["name"], (1.0, 1.0))[place]
+            noise = np.linspace(0.9, 1.1, len(zero))
+            arm["values"] = (factor * noise * np.array(zero)).tolist()
+    sentence = sentences.baselines(found._replace(result=result))
+    assert "1 (fixed) are better than no noise with every GAN" in sentence
+    assert "1 (global) worse with every GAN" in sentence
+    assert "1 (scheduled) better with one and worse with another" in sentence
+
+
 HEADLINES = {
     "supported": "Yes",
     "refuted": "No",

@@ -195,6 +195,7 @@ def _filled(found: Findings, **parts: Any) -> str:
         blocks=found.blocks,
         datasets=sentences.listed(_datasets(found.blocks)),
         alike=tables.alike,
+        baselines=sentences.baselines(found),
         place=found.place,
         ends=bool(tables.ends(found).rows),
         gates=_gates(found),

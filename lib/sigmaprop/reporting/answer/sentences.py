@@ -97,6 +97,35 @@ def value(found: Findings, brief: bool = False) -> str:
     return f"{first}; a number that was frozen {second}."
 
 
+def baselines(found: Findings) -> str:
+    """Whether the answer depends on the baseline: arms that two GANs on digits share; or empty."""
+    blocks = [block for block in found.blocks if block.of_samples and block.dataset == "digits"]
+    if len(blocks) < 2:
+        return ""
+    sides: dict[str, list[int]] = {}
+    for block in blocks:
+        for arm, ratio in zip(block.arms[1:], block.ratios(), strict=True):
+            low, high = ratio.measured.low, ratio.measured.high
+            sides.setdefault(arm.name, []).append(int(low > 1) - int(high < 1))
+    shared = {name: own for name, own in sides.items() if len(own) == len(blocks)}
+    kinds = {
+        "are better than no noise with every GAN": [n for n, s in shared.items() if max(s) < 0],
+        "worse with every GAN": [n for n, s in shared.items() if min(s) > 0],
+        "better with one and worse with another": [
+            n for n, s in shared.items() if min(s) < 0 < max(s)
+        ],
+    }
+    told = [f"{_members(names)} {kind}" for kind, names in kinds.items()]
+    return (
+        f"Of {len(shared)} arms that {listed(block.name for block in blocks)} share, by these "
+        f"intervals, {listed(told)}; with the others the GANs do not contradict each other."
+    )
+
+
+def _members(names: Sequence[str]) -> str:
+    return f"{len(names)} ({', '.join(names)})" if names else "none"
+
+
 def headline(all_of: Sequence[Hypothesis]) -> str:
     """Yes or no, of hypotheses that each say that something helps."""
     verdicts = [one.verdict for one in _counted(all_of)]

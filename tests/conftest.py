@@ -80,16 +80,11 @@ _IN_FULL = Path(__file__).parent / "estimators"
 def pytest_configure(config: pytest.Config) -> None:
     """Sets the compiler's flags, which JAX reads once, perhaps while tests are collected.
 
-    The fast tests are a third faster where LLVM does not optimise, and compile in half the time
-    without the fusion emitters, which are optional in JAX 0.10 alone: XLA ends a process at a flag
-    that it does not know. What is slow, or whatever is run with flags in the environment, has the
-    code that users run.
+    The fast tests are a third faster where LLVM does not optimise; what is slow, or whatever is run
+    with flags in the environment, has the code that users run.
     """
-    flags = _DEVICES
-    if config.option.markexpr == "not slow":
-        flags += " --xla_backend_optimization_level=0"
-        if _JAX.startswith("0.10."):
-            flags += " --xla_cpu_use_fusion_emitters=false"
+    fast = config.option.markexpr == "not slow"
+    flags = f"{_DEVICES} --xla_backend_optimization_level=0" if fast else _DEVICES
     os.environ.setdefault("XLA_FLAGS", flags)
 
 

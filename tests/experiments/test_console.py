@@ -118,10 +118,10 @@ def test_a_closed_pipe_ends_quietly():
     ("number", "status", "reason"),
     [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")],
 )
-def test_a_signal_ends_a_run_cleanly(tmp_path, number, status, reason):
-    words = "--objective quartic --dim 1 --sigmas 1 --batch-sizes 1 --estimators pathwise"
-    words += f" --noise iid --num-samples {2**28} --run-dir run"
-    with start("limit", *words.split(), cwd=tmp_path) as process:
+def test_a_signal_ends_a_run_cleanly(tmp_path, tiny, number, status, reason):
+    tiny[tiny.index("--num-samples") + 1] = str(2**28)
+    tiny += ["--run-dir", "run"]
+    with start("limit", *tiny, cwd=tmp_path) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("quartic, 1 of 1: sampling"):  # past compilation

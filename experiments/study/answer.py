@@ -59,7 +59,7 @@ def _changes(
             continue
         if files[0].exists():
             new = last if after == hashes[-1] else read_json(files[1])
-            yield after, changed(read_json(files[0]), new)
+            yield after, list(changed(read_json(files[0]), new))
 
 
 def make(root: Path, study: Path) -> Document:

@@ -39,6 +39,8 @@ def write(directory: Path, verdicts: dict[str, str] | None = None, *, seed: int 
     }
     for name, value in (("study", found), ("registration", content), ("environment", environment)):
         (directory / f"{name}.json").write_text(json.dumps(value, indent=1))
+    before = json.dumps(content | {"margin": 1.3})
+    (directory / f"registration-{'1' * 12}.json").write_text(before)
     git = {"commit": "0" * 40, "dirty": False}
     ledger.add(directory, "registered", registration="1" * 64, preset="digits", git=git)
     ledger.add(

@@ -78,6 +78,7 @@ def test_every_hypothesis_test_and_run_is_told(study, found, made):
             for arm in block.arms:
                 assert arm.name in text
         assert "The rate of sigma was too small for its way." in text
+        assert "margin: 1.3 → 1.15" in text
     assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", made.markdown)
     assert "None" not in made.markdown
 
@@ -149,7 +150,7 @@ HEADLINES = {
 
 @pytest.mark.parametrize("verdict", advice.VERDICTS)
 def test_the_answer_has_words_for_every_verdict(tmp_path, verdict):
-    names = (*sentences.LEARNED, *sentences.GIVEN, "H6", "F1")
+    names = (*sentences.LEARNED, *sentences.GIVEN, "H6", "F1", "P1")
     three = sentences.answer(told(tmp_path, **dict.fromkeys(names, verdict)))
     assert three[0].startswith(f"**{HEADLINES[verdict]}**: a learned variance, be it as one number")
     for sentence in three:
@@ -208,8 +209,17 @@ def test_a_study_that_was_altered_is_refused(tmp_path):
 def test_what_an_amendment_changed_is_told_by_name():
     one, two = {"name": "a", "arms": ["x"]}, {"name": "b", "steps": 3}
     before = {"margin": 1.2, "blocks": [one, two]}
-    after = {"margin": 1.2, "blocks": [two | {"steps": 5}, one | {"arms": ["x", "y"]}]}
-    assert findings.changed(before, after) == ["blocks.a.arms: x → x, y", "blocks.b.steps: 3 → 5"]
+    after = {
+        "margin": 1.2,
+        "blocks": [two | {"steps": 5, "seeds": 9}, one | {"arms": ["x", "y"]}, {"name": "c"}],
+    }
+    assert list(findings.changed(before, after)) == [
+        "blocks.a.arms: x → x, y",
+        "blocks.b.steps: 3 → 5",
+        "blocks.b.seeds: added, 9",
+        "blocks.c: added",
+    ]
+    assert list(findings.changed(after, after)) == []
 
 
 def test_tables_and_lists_of_markdown():

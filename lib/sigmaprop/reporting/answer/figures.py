@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sigmaprop.reporting.answer.findings import Block, Findings, known
-from sigmaprop.reporting.answer.sentences import GIVEN, LEARNED
+from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEARNED
 from sigmaprop.reporting.charts import Lines
 from sigmaprop.reporting.marks import Mark, nth
 from sigmaprop.reporting.points import tidy
@@ -19,9 +19,9 @@ _RATIO = "ratio (log axis): left of 1 is better"
 
 
 def _tested(found: Findings) -> pd.DataFrame | None:
-    """The tests of L1 to L4 and N1 to N4, an interval each at the level of its family."""
+    """The tests of learned and of given noise, an interval each at the level of its family."""
     rows = []
-    for series, names in (("learned", LEARNED), ("given", GIVEN)):
+    for series, names in (("learned", LEARNED), ("given", (*GIVEN, FITTED))):
         for name in names:
             for test in found.hypothesis(name).asked:
                 one = test["measured"]
@@ -32,7 +32,7 @@ def _tested(found: Findings) -> pd.DataFrame | None:
                     "hollow": found.hypothesis(name).verdict == "DEVIATED",
                 }
                 rows.append(own | ends | _look(series))
-    return _beside(found, rows, "the tests of L1 to L4 and N1 to N4")
+    return _beside(found, rows, "what was tested")
 
 
 def _ratios(found: Findings) -> pd.DataFrame | None:

@@ -212,33 +212,32 @@ def numbers(values: Sequence[float | str | None]) -> np.ndarray:
     return np.array([known(value) for value in values], np.float64)
 
 
-def changed(before: Any, after: Any) -> list[str]:
+def changed(before: Any, after: Any, path: str = "") -> Iterator[str]:
     """In what two registrations differ: the path of each value, with what it was and is."""
-    old, new = dict(_flat(before)), dict(_flat(after))
-    return [
-        f"{path}: {_shown(old, path)} → {_shown(new, path)}"
-        for path in dict.fromkeys((*old, *new))
-        if old.get(path) != new.get(path)
-    ]
+    old, new = _parts(before), _parts(after)
+    if old is None or new is None:
+        if before != after:
+            yield f"{path}: {_shown(before)} → {_shown(after)}"
+        return
+    for key in dict.fromkeys((*old, *new)):
+        inner = f"{path}.{key}" if path else key
+        if key in old and key in new:
+            yield from changed(old[key], new[key], inner)
+        else:
+            kind, value = ("removed", old[key]) if key in old else ("added", new[key])
+            yield f"{inner}: {kind}" + ("" if _parts(value) is not None else f", {_shown(value)}")
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of JSON by their paths; what has a name goes by it."""
-    if isinstance(value, dict) and value:
-        for key, one in value.items():
-            if key != "name":
-                yield from _flat(one, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for place, one in enumerate(value):
-            yield from _flat(one, f"{path}.{one.get('name', place)}")
-    else:
-        yield path, value
+def _parts(value: Any) -> dict[str, Any] | None:
+    """What JSON consists of by name, of a list of things by their names or places; else None."""
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if key != "name"}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return {str(one.get("name", place)): one for place, one in enumerate(value)}
+    return None
 
 
-def _shown(values: Mapping[str, Any], path: str) -> str:
-    if path not in values:
-        return "nothing"
-    value = values[path]
+def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -25,6 +25,8 @@ GIVEN = {
     "N4": "on both sides at a level that falls on a schedule",
 }
 """Hypotheses about noise that is not learned, with its kind."""
+FITTED = "P1"
+"""The hypothesis about noise that is fitted after training."""
 UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
 """Verdicts that say nothing about the statement."""
 _PLACES = {
@@ -90,11 +92,18 @@ def noise(found: Findings, brief: bool = False) -> str:
 
 
 def value(found: Findings, brief: bool = False) -> str:
-    """The third sentence: H6, and F1."""
+    """The third sentence: H6, F1, and P1 where the study has it."""
     inferior, frozen = [found.hypothesis("H6")], [found.hypothesis("F1")]
+    fitted = [one for one in found.hypotheses if one.name == FITTED]
     first = f"A learned number{_verdicts(inferior, brief)} {phrase(inferior, _INFERIOR, brief)}"
     second = f"where learning had ended{_verdicts(frozen, brief)} {phrase(frozen, _FROZEN, brief)}"
-    return f"{first}; a number that was frozen {second}."
+    words = _BRIEF if brief else _BETTER
+    third = [
+        f"; noise that is fitted after training{_verdicts([one], brief)} "
+        f"{phrase([one], words, brief)}"
+        for one in fitted
+    ]
+    return f"{first}; a number that was frozen {second}{''.join(third)}."
 
 
 def baselines(found: Findings) -> str:

@@ -193,6 +193,7 @@ def planned(found: Findings) -> Table:
     amounts = (
         f"{count(preset['configurations'], 'configuration')} of every arm on "
         f"{count(preset['selection_seeds'], 'seed')}, then {preset['test_seeds']} fresh seeds"
+        f"{_exceptions(preset.get('seeds', {}))}"
     )
     sizes = (
         f"margin of equivalence {registered['margin']:g} x; a test of a difference must find "
@@ -210,6 +211,12 @@ def planned(found: Findings) -> Table:
         told = "; ".join(f"{name}: {_values(values)}" for name, values in changed.items())
         rows.insert(3, ("options of the preset", told))
     return Table("What was planned", ["what", "registered"], [[Cell(a), Cell(b)] for a, b in rows])
+
+
+def _exceptions(seeds: Mapping[str, int]) -> str:
+    """The blocks that have another number of fresh seeds."""
+    told = [f"{number} in {block}" for block, number in seeds.items()]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _values(values: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from sigmaprop.statistics import Comparison, Pair, Scale, compare
 NOT_ASKED = "not asked"
 BASELINE = "zero"
 """The arm without noise, the first of a block that compares."""
+_OF_ARMS = ("search", "test", "frozen")
+"""Beginnings of the names of runs that treat sigma; the others are what gates go by."""
 _NEAR = 0.05
 """A sigma whose log moves by more in the last fifth of a run is not at rest."""
 
@@ -194,6 +196,12 @@ class Findings(NamedTuple):
     def events(self, kind: str) -> list[Mapping[str, Any]]:
         """The lines of the ledger of one kind."""
         return [line for line in self.ledger if line["event"] == kind]
+
+    def begun(self, line: Mapping[str, Any]) -> list[str]:
+        """The runs of arms that had begun before a line of the ledger."""
+        before = self.ledger[: self.ledger.index(line)]
+        runs = [one["run"] for one in before if one["event"] == "started"]
+        return [run for run in runs if run.partition("/")[2].startswith(_OF_ARMS)]
 
     def claim(self, objective: str, claim: str) -> Mapping[str, Any]:
         """A claim of the sweep."""

@@ -224,17 +224,19 @@ def _values(values: Mapping[str, Any]) -> str:
 
 
 def changes(found: Findings) -> Table:
-    """Every amendment, with its reason and time."""
+    """Every amendment, with its reason and time, and the runs of arms that had begun by then."""
     rows = [
         [
             Cell(moment(line["time"])),
             Cell(line["registration"][:12]),
+            Cell(", ".join(found.begun(line)) or "none"),
             Cell("\n".join(found.changes.get(line["registration"], ())) or "–"),
             Cell(line["reason"]),
         ]
         for line in found.events("amended")
     ]
-    return Table("Amendments", ["time", "registration", "what changed", "why"], rows)
+    headings = ["time", "registration", "arms had run in", "what changed", "why"]
+    return Table("Amendments", headings, rows)
 
 
 def moment(time: str) -> str:

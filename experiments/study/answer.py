@@ -1,6 +1,7 @@
 """Does learning the variance help? The pages that say so, from the committed results of the study.
 
     python -m sigmaprop.experiments.study.answer            # in the checkout; `make answer` does it
+    python -m sigmaprop.experiments.study.answer DIRECTORY  # of another study
 
 writes docs/answer.md, docs/answer.html, their figures, and the beginning of README.md, from
 results/study-digits-cpu and results/limit-full-cpu. The same results give the same bytes.
@@ -88,8 +89,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--root", type=Path, default=Path(), help="the checkout")
-    parser.add_argument("--study", type=Path, help=f"default: {RESULTS} below it")
+    parser.add_argument("study", type=Path, nargs="?", help=f"directory; default: {RESULTS}")
+    parser.add_argument(
+        "root", type=Path, nargs="?", default=Path(), help="the checkout; default: ."
+    )
     given = parser.parse_args()
     try:
         made = make(given.root, given.study or given.root / RESULTS)

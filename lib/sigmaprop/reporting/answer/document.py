@@ -17,6 +17,8 @@ from sigmaprop.reporting.page import Figure, Table
 
 BEGIN, END = "<!-- answer: made by `make answer` -->", "<!-- end of answer -->"
 """What stands around the answer in the README."""
+PICTURES = ("sine_bias.png", "estimators_learning_sigma.png")
+"""Figures of docs/figures that the page shows beside its own."""
 _DATA = {
     "digits": "digits of 8 x 8 pixels",
     "fashion_mnist": "Fashion-MNIST",

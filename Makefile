@@ -11,7 +11,7 @@ INSTALL = $(PIP) install -c constraints.txt
 .DEFAULT_GOAL := help
 # The targets share one environment: under -j they still run one after the other.
 .NOTPARALLEL:
-.PHONY: help demo setup test slow test-all lint format wheel bench constraints clean distclean same-python
+.PHONY: help demo setup test slow test-all lint format wheel answer bench constraints clean distclean same-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ format: $(VENV)/.dev ## let ruff fix and format what it can
 wheel: $(VENV)/.dev ## build the sdist, and the wheel from it, into dist/
 	rm -rf dist
 	"$(BIN)/python" -m build --outdir dist .
+
+answer: $(VENV)/.core ## write docs/answer.md, docs/answer.html and the README's answer from the results
+	"$(BIN)/python" -m sigmaprop.experiments.study.answer
 
 bench: $(VENV)/.core ## time the limit sweep and the estimators on this machine
 	"$(BIN)/sigmaprop" bench limit

@@ -6,7 +6,6 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
-import functools
 import math
 import operator
 from typing import Any, Literal, NamedTuple
@@ -40,6 +39,7 @@ from sigmaprop.runs.own_sources import is_own
 from ..training.cells import cells
 from ..training.groups import grouped, in_order, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
+from . import arm_options
 from .config import GanConfig, GanOptions
 from .given import Noise, check_options, noises
 
@@ -59,8 +59,7 @@ class Group(NamedTuple):
     @property
     def fitted(self) -> Literal["isotropic", "diagonal"] | None:
         """What is fitted behind the means where they are scored, None for nothing."""
-        options = self.replicas[0].cell.options
-        return options.post_hoc if options.arm == "post_hoc" else None
+        return arm_options.fitted(self.replicas[0].cell.options)
 
     @property
     def firsts(self) -> list[int]:
@@ -111,29 +110,20 @@ def prepare(config: GanConfig) -> Plan:
             given[cell.options] = noises(cell.options, dataset, config.seeds)
     static = operator.attrgetter(*_STATIC)
     numbers = seed_numbers(config)
-    own = functools.partial(_program, dataset.dim)
-    shared = grouped(found, numbers, lambda one: (static(one), own(one), _columns(given[one][0])))
+
+    def program(one: GanOptions) -> tuple[Any, ...]:
+        return static(one), arm_options.program(one, dataset.dim), _columns(given[one][0])
+
+    shared = grouped(found, numbers, program)
     groups = []
-    for members in shared:
-        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
-        groups.append(Group(make_spec(members, dataset, _columns(each[0])), members, each))
+    for own in shared:
+        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
+        groups.append(Group(make_spec(own, dataset, _columns(each[0])), own, each))
     splits = tuple(training_rows(config, dataset))
     fits = ("validation",) if any(group.fitted for group in groups) else ()
     needed = ("train", config.held_out, *fits)
     squared_bandwidths = _bandwidths(config, dataset, splits, needed)
     return Plan(dataset, found, tuple(groups), splits, squared_bandwidths)
-
-
-def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
-    """What replicas of one program agree in beside the static options."""
-    return (_late(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
-
-
-def _late(options: GanOptions, dim: int) -> int:
-    """Latents that enter at the generator's last hidden layer."""
-    if options.arm != "more_latents":
-        return 0
-    return dim if options.more_latents is None else options.more_latents
 
 
 def _columns(noise: Noise | None) -> int | None:
@@ -187,6 +177,7 @@ def make_spec(
         adaptive=any(one.instance_target > 0 for one in every),
         mean_gradient=options.mean_gradient,
         sigma_player=options.sigma_player,
+        proximal=any(arm_options.is_proximal(one) for one in every),
         average=any(one.ema_decay > 0 for one in every),
         annealed=any(_anneals(one) for one in every),
     )
@@ -326,6 +317,7 @@ def _check_cell(options: GanOptions) -> None:
             f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"
         )
+    arm_options.check(options)
 
 
 def _smoothness(options: GanOptions) -> tuple[str, str]:
@@ -343,11 +335,6 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
     """What depends on the shape of an example."""
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
-    if options.arm == "more_latents" and options.generator not in ("mlp", "residual"):
-        raise ValueError(
-            f"--arm more_latents adds latents to the last hidden layer of the generator mlp or "
-            f"residual, not of {options.generator}; choose one of these, or another --arm"
-        )
     _generator(options, dataset.shape)
     _discriminator(options, dataset.shape)
 
@@ -363,7 +350,7 @@ def _generator(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
         activation=options.activation if options.generator in _SHAPED else None,
         waves=options.waves,
         output=None if options.generator == "linear" else options.output,
-        late_dim=_late(options, math.prod(shape)) or None,
+        late_dim=arm_options.late(options, math.prod(shape)) or None,
         dtype=options.dtype,
     )
 

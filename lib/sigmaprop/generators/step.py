@@ -73,10 +73,8 @@ class EntropyShare(NamedTuple):
     to_noise: Array | None
     drawn: Draws
 
-    def noise(self, fakes: Fakes) -> Array | None:
-        """The samples' noise where it has a cotangent of its own."""
-        if self.to_noise is None:
-            return None
+    def noise_of(self, fakes: Fakes) -> Array:
+        """The samples' noise, x - mu as it was drawn."""
         return fakes.noise.add_to(jnp.zeros_like(fakes.mean), *self.drawn)
 
 
@@ -343,8 +341,9 @@ def _backpropagate(
         total = value
         if paid is not None:
             total = value + jnp.mean(jnp.sum(paid.to_x * fakes.x, axis=-1))
-            if (own := paid.noise(fakes)) is not None:
-                total = total + jnp.mean(jnp.sum(paid.to_noise * own, axis=-1))
+            if paid.to_noise is not None:
+                at_noise = jnp.sum(paid.to_noise * paid.noise_of(fakes), axis=-1)
+                total = total + jnp.mean(at_noise)
         return total, (value, fakes.noise)
 
     grads, (value, noise) = jax.grad(loss, has_aux=True)(params)
@@ -363,10 +362,10 @@ def _estimate(
 
     def stacked(params: GeneratorParams) -> tuple[Any, NoiseScale]:
         fakes = make(params)
-        own = None if paid is None else paid.noise(fakes)
+        own = None if paid is None or paid.to_noise is None else paid.noise_of(fakes)
         return (sigma_gradient.gaussians(fakes.mean, fakes.noise), fakes.x, own), fakes.noise
 
-    (gaussians, x, own), pull, noise = jax.vjp(stacked, params, has_aux=True)
+    (gaussians, x, _), pull, noise = jax.vjp(stacked, params, has_aux=True)
     losses, each = sigma_gradient.loss_and_gaussian_grads(
         sigma_gradient.SampleLoss(price.of_one, spec.discriminator.smoothness),
         gaussians,
@@ -378,7 +377,7 @@ def _estimate(
     )
     mean = jax.tree.map(lambda leaf: leaf / spec.batch_size, each)
     to_x = jnp.zeros_like(x) if paid is None else paid.to_x / spec.batch_size
-    to_noise = None if own is None or paid is None else paid.to_noise / spec.batch_size
+    to_noise = None if paid is None or paid.to_noise is None else paid.to_noise / spec.batch_size
     (grads,) = pull((mean, to_x, to_noise))
     return GeneratorGrads(jnp.mean(losses), grads, noise)
 

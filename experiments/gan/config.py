@@ -83,10 +83,12 @@ class GanOptions:
         10.0, within=(1e-12, LARGEST_SIGMA), group="sigma", arms=("learned",)
     )
     """Largest learned sigma."""
-    parameterisation: Literal["log", "softplus", "signed"] = option(
+    parameterisation: Literal["log", "softplus", "signed", "linear"] = option(
         "log", group="sigma", static=True, arms=("learned",)
     )
-    """What the optimiser moves: log sigma, its softplus inverse, or a scale of either sign."""
+    """What the optimiser moves: log sigma, its softplus inverse, a scale of either sign, or sigma
+    itself (linear; with --entropy-weight its log takes a proximal step, by --sigma-optimizer sgd).
+    """
     rank: int = option(2, within=(1, 10**6), group="sigma", static=True, arms=("low_rank",))
     """Columns of low_rank's factor, 1 to the dimension of x."""
     more_latents: int | None = option(

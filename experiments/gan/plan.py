@@ -6,7 +6,6 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
-import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -40,10 +39,11 @@ from sigmaprop.runs.own_sources import is_own
 from ..training.cells import cells
 from ..training.groups import grouped, in_order, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
+from . import arm_options
 from .config import GanConfig, GanOptions
 from .constants import Constants, Copied, copied
 from .given import Noise, check_options, noises
-from .players import discriminator_of, generator_of, late_latents
+from .players import discriminator_of, generator_of
 
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
 
@@ -58,8 +58,7 @@ class Group(NamedTuple):
     @property
     def fitted(self) -> Literal["isotropic", "diagonal"] | None:
         """What is fitted behind the means where they are scored, None for nothing."""
-        options = self.replicas[0].cell.options
-        return options.post_hoc if options.arm == "post_hoc" else None
+        return arm_options.fitted(self.replicas[0].cell.options)
 
     @property
     def firsts(self) -> list[int]:
@@ -117,12 +116,15 @@ def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
             given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
     static = operator.attrgetter(*_STATIC)
     numbers = seed_numbers(config)
-    own = functools.partial(_program, dataset.dim)
-    shared = grouped(found, numbers, lambda one: (static(one), own(one), _kind(given[one][0])))
+
+    def program(one: GanOptions) -> tuple[Any, ...]:
+        return static(one), arm_options.program(one, dataset.dim), _kind(given[one][0])
+
+    shared = grouped(found, numbers, program)
     groups = []
-    for members in shared:
-        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in members)
-        groups.append(Group(make_spec(members, dataset, each[0]), members, each))
+    for own in shared:
+        each = tuple(given[one.cell.options][numbers.index(one.seed)] for one in own)
+        groups.append(Group(make_spec(own, dataset, each[0]), own, each))
     splits = tuple(training_rows(config, dataset))
     fits = ("validation",) if any(group.fitted for group in groups) else ()
     bandwidths = _bandwidths(config, dataset, splits, ("train", config.held_out, *fits))
@@ -145,11 +147,6 @@ def _kind(given: Noise | Copied | None) -> int | str | None:
     if isinstance(given, Copied):
         return "copy"
     return None if given is None else given.columns
-
-
-def _program(dim: int, options: GanOptions) -> tuple[Any, ...]:
-    """What replicas of one program agree in beside the static options."""
-    return (late_latents(options, dim), options.post_hoc if options.arm == "post_hoc" else None)
 
 
 def make_spec(
@@ -200,6 +197,7 @@ def make_spec(
         adaptive=any(one.instance_target > 0 for one in every),
         mean_gradient=options.mean_gradient,
         sigma_player=options.sigma_player,
+        proximal=any(arm_options.is_proximal(one) for one in every),
         average=any(one.ema_decay > 0 for one in every),
         annealed=any(_anneals(one) for one in every),
     )
@@ -339,6 +337,7 @@ def _check_cell(options: GanOptions) -> None:
             f"--entropy-weight {options.entropy_weight:g} has no meaning in the arm {which}, whose "
             "samples have no density; choose another --arm or weight 0"
         )
+    arm_options.check(options)
 
 
 def _smoothness(options: GanOptions) -> tuple[str, str]:
@@ -356,11 +355,6 @@ def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
     """What depends on the shape of an example."""
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
-    if options.arm == "more_latents" and options.generator not in ("mlp", "residual"):
-        raise ValueError(
-            f"--arm more_latents adds latents to the last hidden layer of the generator mlp or "
-            f"residual, not of {options.generator}; choose one of these, or another --arm"
-        )
     generator_of(options, dataset.shape)
     discriminator_of(options, dataset.shape)
 

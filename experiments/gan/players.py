@@ -5,18 +5,12 @@ import math
 from sigmaprop.generators import instance, networks
 from sigmaprop.runs.own_sources import is_own
 
+from . import arm_options
 from .config import GanOptions
 
 _CONVOLUTIONAL = ("dcgan", "resnet")
 _SHAPED = ("mlp", "residual", *_CONVOLUTIONAL)
 """Networks whose widths and activations are options."""
-
-
-def late_latents(options: GanOptions, dim: int) -> int:
-    """Latents that enter at the generator's last hidden layer."""
-    if options.arm != "more_latents":
-        return 0
-    return dim if options.more_latents is None else options.more_latents
 
 
 def generator_of(options: GanOptions, shape: tuple[int, ...]) -> networks.Network:
@@ -31,7 +25,7 @@ def generator_of(options: GanOptions, shape: tuple[int, ...]) -> networks.Networ
         activation=options.activation if options.generator in _SHAPED else None,
         waves=options.waves,
         output=None if options.generator == "linear" else options.output,
-        late_dim=late_latents(options, math.prod(shape)) or None,
+        late_dim=arm_options.late(options, math.prod(shape)) or None,
         dtype=options.dtype,
     )
 

@@ -19,7 +19,7 @@ from sigmaprop.generators.networks.base import Network
 from sigmaprop.generators.step import model
 
 LEARNED = tuple(name for name, arm in observation.ARMS.items() if arm.learns)
-GIVEN = tuple(name for name, arm in observation.ARMS.items() if not (arm.learns or arm.borrows))
+GIVEN = tuple(name for name, arm in observation.ARMS.items() if arm.shares and not arm.learns)
 SCHEDULE = ("linear", 0.5, 0.1, 20)
 """Sigma of the arm "scheduled"."""
 

@@ -10,7 +10,8 @@ from sigmaprop.generators.parameterisation import Bounds
 
 BOUNDS = Bounds(jnp.asarray(0.01), jnp.asarray(2.0))
 SCALES = np.geomspace(0.01, 2.0, 9).astype(np.float32)
-FORMULAS = {"log": np.exp, "softplus": lambda raw: np.log1p(np.exp(raw)), "signed": lambda raw: raw}
+FORMULAS = {"log": np.exp, "softplus": lambda raw: np.log1p(np.exp(raw))}
+FORMULAS |= dict.fromkeys(("signed", "linear"), lambda raw: raw)
 
 
 @pytest.fixture(params=parameterisation.names())

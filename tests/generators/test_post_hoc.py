@@ -111,6 +111,8 @@ def test_few_rows_of_many_coordinates_and_many_of_few():
         *(128, 128, 128, 103, 16, 16)
     ]
     assert fits.Effort(num_rows=5).rows(2) == 5
+    assert [fits.Effort().steps(64, latents) for latents in (2, 32, 33, 64)] == [60, 60, 200, 200]
+    assert fits.Effort(num_steps=7).steps(64, 2) == 7
 
 
 def test_the_fitted_noise_stands_for_a_given_sigma(known):

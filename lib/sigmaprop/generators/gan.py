@@ -107,6 +107,7 @@ class GanSpec(NamedTuple):
         sigma_player: who moves what makes the noise, where it is shared: the generator, against
             the discriminator's loss, or the discriminator, with its own.
         entropy: whether some replica's generator is paid for its entropy.
+        proximal: whether a scale takes the part log s of its entropy by the step of `proximal`.
         entropy_burn_in: moves of the entropy's chains whose end is not used; see `entropy.score`.
         average: whether a moving average of the generator is kept.
         annealed: whether some replica's rates, penalties, Adam or average change over the run.
@@ -140,6 +141,7 @@ class GanSpec(NamedTuple):
     adaptive: bool = False
     mean_gradient: Literal["joint", "detached"] = "joint"
     sigma_player: Literal["generator", "discriminator"] = "generator"
+    proximal: bool = False
 
     @property
     def metrics(self) -> tuple[str, ...]:

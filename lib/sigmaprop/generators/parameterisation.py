@@ -87,15 +87,15 @@ PARAMETERISATIONS = Registry(
         "log": Parameterisation("log", jnp.exp, jnp.log),
         "softplus": Parameterisation("softplus", jax.nn.softplus, _inverse_softplus),
         "signed": Parameterisation("signed", lambda raw: raw, lambda scale: scale, signed=True),
+        "linear": Parameterisation("linear", lambda raw: raw, lambda scale: scale),
     },
 )
-
+"""Those of a GAN; "linear" has a step of its own where it is paid for entropy, see `proximal`."""
 
 LIKELIHOOD_PARAMETERISATIONS = Registry(
     "parameterisation",
-    {name: PARAMETERISATIONS[name] for name in ("log", "softplus")}
+    {name: PARAMETERISATIONS[name] for name in ("log", "softplus", "linear")}
     | {
-        "linear": Parameterisation("linear", lambda raw: raw, lambda scale: scale),
         "inverse": Parameterisation(
             "inverse", lambda raw: 1.0 / raw, lambda scale: 1.0 / scale, decreasing=True
         ),

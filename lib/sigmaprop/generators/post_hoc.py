@@ -23,23 +23,31 @@ Family = Literal["isotropic", "diagonal"]
 _COORDINATES = 1024
 """Of all rows of a fit together: its sigma has a relative standard error of some 1 / sqrt(2 n)."""
 _FEWEST, _MOST = 16, 128
+_STEPS, _STEPS_OF_MANY_LATENTS = 60, 200
 
 
 class Effort(NamedTuple):
     """What a fit takes; see `likelihood.refit_sigma`.
 
     Attributes:
-        num_steps: moves of all chains.
+        num_steps: moves of all chains; None for 60 where x has at least twice as many coordinates
+            as there are latents, else 200: a mean that can be anywhere explains what sigma should,
+            and expectation-maximisation is slow.
         num_chains: of each example.
         num_leapfrog: steps of a move.
         num_rows: validation examples, the first of those that there are; None for as many as have
             1,024 coordinates together, 16 to 128.
     """
 
-    num_steps: int = 60
+    num_steps: int | None = None
     num_chains: int = 1
     num_leapfrog: int = 5
     num_rows: int | None = None
+
+    def steps(self, dim: int, latent_dim: int) -> int:
+        """Moves behind a mean of Z latents and D coordinates."""
+        enough = _STEPS if dim >= 2 * latent_dim else _STEPS_OF_MANY_LATENTS
+        return enough if self.num_steps is None else self.num_steps
 
     def rows(self, dim: int) -> int:
         """Rows of examples of D coordinates."""
@@ -82,7 +90,7 @@ def fit(
             key,
             latent_dim=spec.generator.in_dim,
             family=family,
-            num_steps=effort.num_steps,
+            num_steps=effort.steps(x.shape[1], spec.generator.in_dim),
             num_chains=effort.num_chains,
             num_leapfrog=effort.num_leapfrog,
             prior=spec.latent,

@@ -20,6 +20,7 @@ from sigmaprop.generators import (
     instance,
     judging,
     observation,
+    proximal,
     sigma_gradient,
 )
 from sigmaprop.generators.gan import (
@@ -57,6 +58,24 @@ class Fakes(NamedTuple):
     x: Float[Array, "B D"]
     noise: NoiseScale
     z: Float[Array, "B Z"]
+
+
+class EntropyShare(NamedTuple):
+    """What is added to the loss's cotangents so that the generator ascends its entropy, [B, D].
+
+    Attributes:
+        to_x: at the samples.
+        to_noise: at their noise alone; None where the entropy reaches it through x.
+        drawn: that noise's draws.
+    """
+
+    to_x: Array
+    to_noise: Array | None
+    drawn: Draws
+
+    def noise_of(self, fakes: Fakes) -> Array:
+        """The samples' noise, x - mu as it was drawn."""
+        return fakes.noise.add_to(jnp.zeros_like(fakes.mean), *self.drawn)
 
 
 class GeneratorGrads(NamedTuple):
@@ -230,12 +249,19 @@ def move_generator(
         judging.generator_loss(spec, effective, std, keys),
         judging.Beside(rivals, std if spec.random_level else None),
     )
-    entropy_cotangent, hmc = _entropy_cotangent(spec, hypers, state, make, z, keys)
+    to_x, hmc = _entropy_cotangent(spec, hypers, state, make, z, keys)
+    entropy_share = None
+    if to_x is not None:
+        to_noise = None
+        if spec.proximal:
+            noise = make(state.player).noise
+            to_noise = proximal.conditional_cotangent(hypers, noise, drawn.eps)
+        entropy_share = EntropyShare(to_x, to_noise, drawn)
     if _by_autodiff(spec):
-        moved = _backpropagate(spec, state.player, make, price, entropy_cotangent)
+        moved = _backpropagate(spec, state.player, make, price, entropy_share)
     else:
         key = keys["noise_generator"]
-        moved = _estimate(spec, state.player, make, price, entropy_cotangent, key)
+        moved = _estimate(spec, state.player, make, price, entropy_share, key)
     network, network_state = _update(
         spec,
         hypers,
@@ -246,7 +272,7 @@ def move_generator(
         t,
     )
     if spec.sigma_player == "generator":
-        state = _with_noise(spec, hypers, state, moved.grads.noise, t)
+        state = _with_noise(spec, hypers, state, moved.grads.noise, t, spec.proximal)
     params = GeneratorParams(network, state.player.noise)
     after = state._replace(
         player=params,
@@ -257,11 +283,16 @@ def move_generator(
     return after, moved
 
 
-def _with_noise(spec: GanSpec, hypers: Hypers, state: State, grads: Any, t: Array) -> State:
-    """The state after a step of what makes the noise."""
+def _with_noise(
+    spec: GanSpec, hypers: Hypers, state: State, grads: Any, t: Array, proximally: bool = False
+) -> State:
+    """The state after a step of what makes the noise; ``proximally``: with that of `proximal`."""
+    rate = hypers.rates.sigma.at(t)
     noise, noise_state = per_entry(spec.sigma_optimizer).update(
-        grads, state.moments.noise, state.player.noise, hypers.rates.sigma.at(t), t
+        grads, state.moments.noise, state.player.noise, rate, t
     )
+    if proximally:
+        noise = proximal.moved(spec, hypers, noise, rate)
     noise = observation.project(spec.observation, noise, hypers.noise.bounds)
     return state._replace(
         player=state.player._replace(noise=noise), moments=state.moments._replace(noise=noise_state)
@@ -304,14 +335,17 @@ def _backpropagate(
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
     price: judging.Price,
-    entropy_cotangent: Array | None,
+    paid: EntropyShare | None,
 ) -> GeneratorGrads:
     def loss(params: GeneratorParams) -> tuple[Array, tuple[Array, NoiseScale]]:
         fakes = make(params)
         value = jnp.mean(price.of(fakes.mean if spec.gradient == "at_mean" else fakes.x))
         total = value
-        if entropy_cotangent is not None:
-            total = value + jnp.mean(jnp.sum(entropy_cotangent * fakes.x, axis=-1))
+        if paid is not None:
+            total = value + jnp.mean(jnp.sum(paid.to_x * fakes.x, axis=-1))
+            if paid.to_noise is not None:
+                at_noise = jnp.sum(paid.to_noise * paid.noise_of(fakes), axis=-1)
+                total = total + jnp.mean(at_noise)
         return total, (value, fakes.noise)
 
     grads, (value, noise) = jax.grad(loss, has_aux=True)(params)
@@ -323,16 +357,17 @@ def _estimate(
     params: GeneratorParams,
     make: Callable[[GeneratorParams], Fakes],
     price: judging.Price,
-    entropy_cotangent: Array | None,
+    paid: EntropyShare | None,
     key: Array,
 ) -> GeneratorGrads:
     """The gradient by the library's estimators, carried to the parameters by the chain rule."""
 
     def stacked(params: GeneratorParams) -> tuple[Any, NoiseScale]:
         fakes = make(params)
-        return (sigma_gradient.gaussians(fakes.mean, fakes.noise), fakes.x), fakes.noise
+        own = None if paid is None or paid.to_noise is None else paid.noise_of(fakes)
+        return (sigma_gradient.gaussians(fakes.mean, fakes.noise), fakes.x, own), fakes.noise
 
-    (gaussians, x), pull, noise = jax.vjp(stacked, params, has_aux=True)
+    (gaussians, x, _), pull, noise = jax.vjp(stacked, params, has_aux=True)
     losses, each = sigma_gradient.loss_and_gaussian_grads(
         sigma_gradient.SampleLoss(price.of_one, spec.discriminator.smoothness),
         gaussians,
@@ -343,8 +378,9 @@ def _estimate(
         beside=price.beside,
     )
     mean = jax.tree.map(lambda leaf: leaf / spec.batch_size, each)
-    to_x = jnp.zeros_like(x) if entropy_cotangent is None else entropy_cotangent / spec.batch_size
-    (grads,) = pull((mean, to_x))
+    to_x = jnp.zeros_like(x) if paid is None else paid.to_x / spec.batch_size
+    to_noise = None if paid is None or paid.to_noise is None else paid.to_noise / spec.batch_size
+    (grads,) = pull((mean, to_x, to_noise))
     return GeneratorGrads(jnp.mean(losses), grads, noise)
 
 

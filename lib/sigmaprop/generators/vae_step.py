@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sigmaprop.generators import divergence, observation, vae
+from sigmaprop.generators import divergence, observation, proximal, vae
 from sigmaprop.generators.observation import NoiseScale
 from sigmaprop.generators.optimizers import per_entry
 from sigmaprop.generators.replicas import Model
@@ -203,9 +203,7 @@ def proximal_entropy_step(
     Kim et al. 2023, "On the convergence of black-box variational inference",
     https://arxiv.org/abs/2305.15349, whose scale is that of an approximate posterior.
     """
-    # Of a negative point the sum would cancel; the product of both roots is -step_size.
-    root = 0.5 * (jnp.abs(inverse_scale) + jnp.sqrt(inverse_scale**2 + 4.0 * step_size))
-    return jnp.where(inverse_scale < 0, step_size / root, root)
+    return proximal.log_step(inverse_scale, step_size)
 
 
 def _moved(

@@ -31,7 +31,7 @@ COLUMNS = (
         '"mean" or "x" for scores of examples; "mean to clean" and "x to clean" where the held-out '
         "examples are those before noise was added to the data; else empty",
     ),
-    ("weights", '"last" iterate or moving "average" for scores, else empty'),
+    ("weights", '"last" iterate or moving "average" for scores and fitted sigmas, else empty'),
     ("sigma", "of the measurements of the gap, in units of x; else 0"),
     ("batch_size", "of the measurements of the gap; else 0"),
     ("value", "the metric"),
@@ -40,7 +40,11 @@ METRICS = (
     ("discriminator_loss", "what the discriminator minimises, mean over a window of steps"),
     ("generator_loss", "what the generator minimises"),
     ("logit_real, logit_fake", "mean output of the discriminator"),
-    ("sigma", "std of the noise, its variance averaged over coordinates and latents"),
+    (
+        "sigma",
+        "std of the noise, its variance averaged over coordinates and latents; with weights, what "
+        "the arm post_hoc fitted",
+    ),
     ("sigma_slope, sigma_slope_squared", "derivative of the generator's loss to log sigma"),
     ("at_floor, at_ceiling", "share of learned scales at a bound"),
     ("hmc_acceptance", "of the sampler behind the entropy's gradient"),

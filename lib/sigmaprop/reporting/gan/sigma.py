@@ -29,11 +29,17 @@ from sigmaprop.reporting.points import tidy
 from sigmaprop.reporting.style import VERMILLION
 
 
+def _sigmas(run: Run) -> pd.DataFrame:
+    """Sigma of every replica: of windows, or of fits behind its means where there are some."""
+    rows, fitted = rows_of(run, "sigma"), rows_of(run, "sigma", weights="last")
+    return pd.concat([rows[~rows["cell"].isin(fitted["cell"])], fitted])
+
+
 def _trajectories(runs: Sequence[Run]) -> pd.DataFrame | None:
     """Sigma against the step: means, and every seed."""
     tables = []
     for index, run in enumerate(runs):
-        rows = pd.concat([rows_of(run, "sigma"), rows_of(run, "sigma", weights="last")])
+        rows = _sigmas(run)
         alive = rows.groupby("cell")["value"].transform("max") > 0
         rows = rows[alive]
         tables += [means(rows).assign(run=index), seed_lines(rows).assign(run=index)]

@@ -118,7 +118,7 @@ def _sigmaprop_words(command: str) -> list[list[str]]:
     """The words after `sigmaprop` of every simple command that calls it."""
     found = []
     for line in command.replace("\\\n", " ").splitlines():
-        words = shlex.split(line.replace("…", ""), comments=True)
+        words = shlex.split(line.replace("…", "").partition(" > ")[0], comments=True)
         if words and words[0] == "sigmaprop" and len(words) > 1:
             found.append(words[1:])
     return found

@@ -102,30 +102,29 @@ def uncommitted(path: Path) -> str:
 
     One that a repository ignores, or that lies in none, stands for itself: its hash is recorded.
     """
-    for arguments, status in (
-        (("rev-parse", "--is-inside-work-tree"), 0),
-        (("check-ignore", "--quiet", path.name), 1),
-    ):
-        if _git(path, *arguments) != status:
-            return ""
-    if _git(path, "ls-files", "--error-unmatch", path.name) != 0:
-        return f"{path} is not committed; commit it before the first run"
-    if _git(path, "diff", "--quiet", "HEAD", "--", path.name) != 0:
-        return f"{path} differs from the commit; commit it before the first run"
-    return ""
+    if _git(path, "check-ignore", "-q", path.name)[0] != 1:
+        return ""
+    status, told = _git(path, "status", "-s", path.name)
+    if status == 0 and not told:
+        return ""
+    state = "is not committed" if told.startswith("??") else "differs from the commit"
+    return f"{path} {state}; commit it before the first run"
 
 
-def _git(path: Path, *arguments: str) -> int:
+def _git(path: Path, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of git beside a file; 128 where there is no repository, or no git."""
     try:
-        return subprocess.run(
+        found = subprocess.run(
             ["git", "-C", str(path.absolute().parent), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            text=True,
             timeout=10,
             check=False,
-        ).returncode
+        )
     except (OSError, subprocess.SubprocessError):
-        return -1
+        return 128, ""
+    return found.returncode, found.stdout
 
 
 def _of_metric(found: Measurements) -> Iterator[str]:

@@ -171,12 +171,15 @@ def test_the_best_on_validation_is_what_is_tested(finished):
         assert chosen[arm] == pytest.approx(config["learning_rate"])
 
 
-def test_a_study_that_was_stopped_ends_in_the_same_tables(finished, monkeypatch, open_gates):
+def test_a_study_that_was_stopped_ends_in_the_same_tables(
+    finished, tmp_path, monkeypatch, open_gates
+):
     """Stopped in the middle of the comparison, and again between two runs."""
     from sigmaprop.experiments.cli.main import main
 
     path = finished.parent / "registration.json"
-    words = ["study", "--registration", str(path), "--run-dir", "again"]
+    again = tmp_path / "again"
+    words = ["study", "--registration", str(path), "--run-dir", str(again)]
     count, add = [0], ledger.add
 
     def stopping(directory, event, **more):
@@ -193,7 +196,7 @@ def test_a_study_that_was_stopped_ends_in_the_same_tables(finished, monkeypatch,
             main(words)
         statuses.append(caught.value.code)
     assert statuses == [130, 130, 0]
-    assert Path("again", run.RESULT).read_bytes() == (finished / run.RESULT).read_bytes()
+    assert (again / run.RESULT).read_bytes() == (finished / run.RESULT).read_bytes()
 
 
 def test_a_finished_study_runs_nothing_again(finished, sigmaprop, open_gates):
@@ -304,15 +307,15 @@ def test_what_fails_its_gate_does_not_run(sigmaprop, monkeypatch):
     assert verdicts == {"INADMISSIBLE"}
 
 
-def test_gates_of_travel_and_of_a_missing_bar():
-    found, _ = registration.read(write(content()))
+def test_sigma_has_to_be_able_to_travel(tmp_path):
+    found, _ = registration.read(write(content(), tmp_path / "study.json"))
     preset = found.preset("quick")
     block = found.block("starts")
     (test,) = found.hypotheses[2].tests
     assert not list(gates._of_travel(preset, block, test))
     slow = content()
     slow["blocks"][1]["options"]["sigma_learning_rate"] = 0.01
-    found, _ = registration.read(write(slow))
+    found, _ = registration.read(write(slow, tmp_path / "slow.json"))
     told = list(gates._of_travel(preset, found.block("starts"), test))
     assert len(told) == 2
     assert told[0].startswith("sigma's travel: low: rate x steps is 0.3")
@@ -363,14 +366,14 @@ def test_one_sentence_about_the_command(sigmaprop, words, sentence):
     assert not list(Path().iterdir())
 
 
-def test_layout_is_no_part_of_a_registrations_hash():
-    path = write(content())
+def test_layout_is_no_part_of_a_registrations_hash(tmp_path):
+    path = write(content(), tmp_path / "study.json")
     _, one = registration.read(path)
     path.write_text(json.dumps(content(), indent=3, sort_keys=True))
     assert registration.read(path)[1] == one
     what = content()
     what["margin"] = 1.2
-    assert registration.read(write(what))[1] != one
+    assert registration.read(write(what, path))[1] != one
 
 
 def test_our_own_registration_and_its_forecasts(sigmaprop):

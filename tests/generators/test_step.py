@@ -107,11 +107,25 @@ def test_instance_noise_is_on_all_that_the_discriminator_sees():
     np.testing.assert_allclose(told["generator_loss"], loss, **CLOSE)
 
 
+def test_no_draw_of_a_step_has_the_key_of_another():
+    """One key gives one number twice: a second step's eps was the noise of a first one's factor."""
+    roots = gan.streams(jax.random.key(0))
+    found = [
+        tuple(np.asarray(jax.random.key_data(one)).tolist())
+        for t in range(3)
+        for d_step in range(4)
+        for key in steps.step_keys(roots, jnp.asarray(t), d_step).values()
+        for one in (key, *(jax.random.fold_in(key, number) for number in range(8)))
+    ]
+    assert len(set(found)) == len(found)
+
+
 def test_each_turn_of_the_discriminator_has_draws_of_its_own():
     keys, state, _ = step(build(discriminator_steps=3))
     psi = PSI
     for turn in range(3):
-        now = keys if turn == 0 else {k: jax.random.fold_in(v, turn) for k, v in keys.items()}
+        further = {k: jax.random.fold_in(v, 2**16 + turn) for k, v in keys.items()}
+        now = keys if turn == 0 else further
         fake = THETA + SIGMA * normal(now["noise_discriminator"])
         psi = moved(psi, real(now["data"]), fake)
     np.testing.assert_allclose(psi_of(state), psi, **CLOSE)

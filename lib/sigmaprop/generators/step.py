@@ -85,6 +85,9 @@ class GeneratorGrads(NamedTuple):
     grads: GeneratorParams
     noise: NoiseScale
 
+_FURTHER = 1 << 16
+"""Folded into a step's keys, plus its number, for a further step of the discriminator within it."""
+
 
 def model(spec: GanSpec) -> Model:
     """A GAN of this spec, for `replicas.engine`."""
@@ -119,10 +122,10 @@ def step(
     d_info = judging.DiscriminatorInfo(*(jnp.zeros(()) for _ in judging.DiscriminatorInfo._fields))
     for d_step in range(spec.discriminator_steps):
         state, d_info = move_discriminator(
-            spec, hypers, state, data, _step_keys(keys, t, d_step), t
+            spec, hypers, state, data, step_keys(keys, t, d_step), t
         )
     critic_state = before if spec.simultaneous else state
-    now = _step_keys(keys, t, 0)
+    now = step_keys(keys, t, 0)
     state, moved = move_generator(spec, hypers, state, critic_state, data, now, t)
     slope = observation.log_sigma_grad(moved.grads.noise)
     low, high = observation.at_bounds(moved.noise, hypers.noise)
@@ -147,12 +150,15 @@ def step(
     return divergence.settle(before, state, finite, t), (*info, *share)
 
 
-def _step_keys(keys: Keys, t: Array, d_step: int) -> Keys:
-    """The keys of a step; of a further step of the discriminator within it."""
+def step_keys(keys: Keys, t: Array, d_step: int) -> Keys:
+    """The keys of a step; of a further step of the discriminator within it.
+
+    What draws of a step fold into its keys are small numbers: the factor's noise 1, say.
+    """
     now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
     if d_step == 0:
         return now
-    return {name: jax.random.fold_in(key, d_step) for name, key in now.items()}
+    return {name: jax.random.fold_in(key, _FURTHER + d_step) for name, key in now.items()}
 
 
 def generate(

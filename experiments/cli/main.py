@@ -232,6 +232,7 @@ def _resume(arguments: list[str]) -> int:
     from . import launch, registry
 
     def resume() -> int:
+        registry.refuse_study(command.run)
         runs.check_begun(command.run)
         return launch.resume(registry.of_run(command.run), command.run)
 

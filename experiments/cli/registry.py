@@ -1,10 +1,14 @@
 """The experiments that run directories know, by the name of their command."""
 
+import shlex
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import runs
 from sigmaprop.names import unknown
+from sigmaprop.runs.files import exists
 
 from ..estimators import run as estimators
 from ..estimators.config import EstimatorsConfig
@@ -14,6 +18,7 @@ from ..metrics import run as metrics
 from ..metrics.config import MetricsConfig
 from ..penalties import run as penalties
 from ..penalties.config import PenaltiesConfig
+from ..study import ledger
 from ..terminal import counted
 from .launch import Experiment, print_claims
 
@@ -25,13 +30,27 @@ def of_run(directory) -> Experiment:
     """The experiment that a run directory belongs to.
 
     Raises:
-        RunError: it is no run directory, or its command is unknown.
+        RunError: it is no run directory, a study's, or its command is unknown.
     """
+    refuse_study(directory)
     runs.state(directory)
     name = runs.load_command(directory)
     if name not in NAMES:
         raise runs.RunError(f"{directory}: {unknown('command', name, NAMES)}")
     return get(name)
+
+
+def refuse_study(directory: Path) -> None:
+    """Says how to go on with a study, which is no run but a directory of runs.
+
+    Raises:
+        RunError: the directory is one.
+    """
+    if exists(directory / ledger.NAME):
+        again = f"sigmaprop study --run-dir {shlex.quote(str(directory))}"
+        raise runs.RunError(
+            f"{directory} is a study: go on with `{again}`, or name one of the runs below it"
+        )
 
 
 def get(name: str) -> Experiment:

@@ -210,6 +210,13 @@ def test_a_finished_study_runs_nothing_again(finished, sigmaprop, open_gates):
     assert (finished / run.RESULT).read_bytes() == text
 
 
+@pytest.mark.parametrize("command", ["resume", "report", "replay"])
+def test_a_study_is_no_run(finished, sigmaprop, command):
+    ended = sigmaprop(command, str(finished))
+    assert (ended.status, ended.out) == (2, "")
+    assert f"is a study: go on with `sigmaprop study --run-dir {finished}`" in ended.err
+
+
 @pytest.fixture
 def copied(finished, tmp_path):
     """A copy of the study that may be spoilt."""

@@ -85,6 +85,7 @@ class GeneratorGrads(NamedTuple):
     grads: GeneratorParams
     noise: NoiseScale
 
+
 _FURTHER = 1 << 16
 """Folded into a step's keys, plus its number, for a further step of the discriminator within it."""
 
@@ -121,9 +122,7 @@ def step(
     before = state
     d_info = judging.DiscriminatorInfo(*(jnp.zeros(()) for _ in judging.DiscriminatorInfo._fields))
     for d_step in range(spec.discriminator_steps):
-        state, d_info = move_discriminator(
-            spec, hypers, state, data, step_keys(keys, t, d_step), t
-        )
+        state, d_info = move_discriminator(spec, hypers, state, data, step_keys(keys, t, d_step), t)
     critic_state = before if spec.simultaneous else state
     now = step_keys(keys, t, 0)
     state, moved = move_generator(spec, hypers, state, critic_state, data, now, t)

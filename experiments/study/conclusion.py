@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sigmaprop.generators.results import floor
+from sigmaprop.generators.results import floor, sigma_key
 from sigmaprop.runs.files import read_json
 from sigmaprop.statistics import Interval, central, mean_and_error
 from sigmaprop.statistics.aggregates import interquartile_mean, probability_better
@@ -104,23 +104,31 @@ def deviating(directory: Path, registration: Registration) -> list[str]:
         content = read_json(directory / f"registration-{before[:12]}.json")
         for one in registration.hypotheses:
             blocks = {test.block for test in one.tests}
-            if blocks & begun and _print_of(content, one.name) != _print_of(
-                plain(registration), one.name
+            now = plain(registration)
+            if blocks & begun and _print_of(content, one.name, line["preset"]) != _print_of(
+                now, one.name, line["preset"]
             ):
                 found[one.name] = None
     return list(found)
 
 
-def _print_of(content: dict[str, Any], name: str) -> str:
-    """What of a registration a hypothesis rests on, as a hash; empty where it is not in it."""
+def _print_of(content: dict[str, Any], name: str, preset: str) -> str:
+    """What of a registration a hypothesis rests on, as a hash; empty where it is not in it.
+
+    Blocks that the preset does not run are no part of it.
+    """
     from sigmaprop.runs import configs
 
-    whole = plain(configs.from_values(Registration, content))
+    found = configs.from_values(Registration, content)
+    whole, sizes = plain(found), found.preset(preset)
     for one in whole["hypotheses"]:
         if one["name"] == name:
-            blocks = {test["block"] for test in one["tests"]}
+            tests = [test for test in one["tests"] if test["block"] in sizes.blocks]
+            blocks = {test["block"] for test in tests}
             own = [block for block in whole["blocks"] if block["name"] in blocks]
-            return digest([one, own, [whole[key] for key in _GLOBAL]])
+            counts = [sizes.seeds_of(block) for block in sorted(blocks)]
+            more = [sizes.configurations, sizes.selection_seeds, sizes.overrides]
+            return digest([one | {"tests": tests}, own, counts, more, [whole[k] for k in _GLOBAL]])
     return ""
 
 
@@ -297,7 +305,7 @@ def _arm(
 
 def _course(one: Found) -> Iterator[list[float]]:
     """Steps, and the geometric mean over seeds of sigma, at up to 40 moments."""
-    series = one.run.series[evidence.SIGMA]
+    series = one.run.series[sigma_key(one.run, one.cell)]
     chosen = np.unique(np.linspace(0, len(series.step) - 1, 40).round().astype(int))
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(series.value[one.cell.replicas][:, chosen])

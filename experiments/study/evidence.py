@@ -8,7 +8,7 @@ import numpy as np
 
 from sigmaprop import data, runs
 from sigmaprop.data.linear_gaussian import LinearGaussian
-from sigmaprop.generators.results import Cell, Key, Measured, measured, pair
+from sigmaprop.generators.results import Cell, Key, Measured, measured, pair, sigma_key
 from sigmaprop.statistics import Pair, Scale
 
 from ..gan.config import GanConfig
@@ -92,7 +92,7 @@ def scale(registration: Registration) -> Scale:
 
 def sigma(one: Found) -> np.ndarray:
     """An arm's sigma for each seed, over the last fifth of the steps. [S]"""
-    return one.run.late(SIGMA, one.cell)
+    return one.run.late(sigma_key(one.run, one.cell), one.cell)
 
 
 def _drift(one: Found) -> np.ndarray:

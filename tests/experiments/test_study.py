@@ -425,3 +425,12 @@ def test_frozen_values_are_no_difference_between_configs(finished):
 
     assert conclusion.same(config, dataclasses.replace(config, frozen_values=()))
     assert not conclusion.same(config, dataclasses.replace(config, steps=31))
+
+
+def test_seeds_that_are_added_after_the_data_are_a_deviation(copied, sigmaprop, open_gates):
+    what = content()
+    what["presets"][0]["seeds"] = {"starts": 4}
+    words = ("--registration", str(write(what)), "--run-dir", str(copied))
+    ended = sigmaprop("study", "amend", *words, "--reason", "one more")
+    assert "reported as DEVIATED: H8" in ended.out
+    assert ended.out.count("DEVIATED: H8\n") == 1

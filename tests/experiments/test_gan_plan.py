@@ -21,7 +21,7 @@ from sigmaprop.generators import arms, entropy
 from sigmaprop.metrics import distances, mmd
 from sigmaprop.runs import configs
 
-ARMS = [name for name, arm in arms.ARMS.items() if not arm.borrows]
+ARMS = [name for name, arm in arms.ARMS.items() if arm.shares]
 
 
 def config(**options) -> GanConfig:

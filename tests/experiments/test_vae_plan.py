@@ -101,7 +101,8 @@ def test_sigma_zero_is_no_arm_of_a_likelihood(sigmaprop):
 def test_arms_and_parameterisations_are_options():
     assert get_args(VaeArm) == tuple(VAE_ARMS)
     assert set(VAE_ARMS) - set(ARMS) == {"unit", "optimal"}
-    assert set(ARMS) - set(VAE_ARMS) == {"zero", "scheduled", "oracle", "frozen"}
+    of_gans = {"zero", "scheduled", "more_latents", "post_hoc", "oracle", "frozen"}
+    assert set(ARMS) - set(VAE_ARMS) == of_gans
     kind = VaeOptions.__annotations__["parameterisation"]
     assert get_args(kind) == tuple(LIKELIHOOD_PARAMETERISATIONS)
 

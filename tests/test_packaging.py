@@ -86,6 +86,16 @@ def test_package_data_covers_every_other_file():
     assert not [n for n in names if not any(fnmatch.fnmatch(n, p) for p in patterns)]
 
 
+def test_data_of_experiments_is_that_of_their_packages():
+    """The patterns of the library do not reach them: another directory."""
+    root, data = ROOT / "experiments", SETUPTOOLS["package-data"]
+    found = [path for path in root.rglob("*") if path.is_file() and path.suffix == ".json"]
+    assert found
+    for path in found:
+        package = ".".join(("sigmaprop.experiments", *path.parent.relative_to(root).parts))
+        assert any(fnmatch.fnmatch(path.name, one) for one in data.get(package, ())), path
+
+
 def test_constraints_name_versions_and_no_address():
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text

@@ -17,6 +17,7 @@ from sigmaprop.generators.settling import shortfall
 from sigmaprop.reporting.fmt import number
 from sigmaprop.reporting.gan.words import baselines
 from sigmaprop.runs.files import read_json
+from sigmaprop.statistics.claims import from_json
 from sigmaprop.study.power import power
 
 from .evidence import scale
@@ -129,13 +130,13 @@ def _git(path: Path, *arguments: str) -> tuple[int, str]:
 
 def _of_metric(found: Measurements) -> Iterator[str]:
     """The claims of the metric's two gates that do not hold."""
-    for claim in read_json(found.metric / "conclusions.json"):
-        if claim["verdict"] != "holds":
-            value, low, high = (
-                number(claim["measured"][name]) for name in ("value", "low", "high")
-            )
-            told = f"{value} [{low}, {high}]" if claim["measured"]["error"] else value
-            yield f"the metric's gate: {claim['claim']} is {told}: {claim['verdict']}"
+    for claim in map(from_json, read_json(found.metric / "conclusions.json")):
+        if claim.verdict != "holds":
+            seen = claim.measured
+            told = number(seen.value)
+            if np.isfinite([seen.low, seen.high]).all():
+                told += f" [{number(seen.low)}, {number(seen.high)}]"
+            yield f"the metric's gate: {claim.claim} is {told}: {claim.verdict}"
 
 
 def _of_bar(block: Block, found: Measurements) -> Iterator[str]:

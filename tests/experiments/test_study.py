@@ -314,6 +314,25 @@ def test_what_fails_its_gate_does_not_run(sigmaprop, monkeypatch):
     assert verdicts == {"INADMISSIBLE"}
 
 
+def test_a_metric_that_fails_its_gate_is_told_with_its_number(tmp_path):
+    """One whose best scale lies at an end has no interval."""
+    from sigmaprop.statistics import Interval, claim, exact
+    from sigmaprop.statistics.claims import as_json
+
+    prefers = Interval(0.5, 0.01, 0.48, 0.52)
+    claims = [
+        claim("ring", "preferred scale", 1.0, (0.97, 1.03), prefers),
+        claim("ring", "at an end", 1.0, (0.97, 1.03), Interval(0.6, *(float("nan"),) * 3)),
+        claim("ring", "least change", 0.2, (0.0, 0.2), exact(0.1)),
+    ]
+    (tmp_path / "conclusions.json").write_text(json.dumps([as_json(one) for one in claims]))
+    told = list(gates._of_metric(gates.Measurements(tmp_path, tmp_path, tmp_path)))
+    assert told == [
+        "the metric's gate: preferred scale is 0.5 [0.48, 0.52]: fails",
+        "the metric's gate: at an end is 0.6: not resolved",
+    ]
+
+
 def test_sigma_has_to_be_able_to_travel(tmp_path):
     found, _ = registration.read(write(content(), tmp_path / "study.json"))
     preset = found.preset("quick")

@@ -98,7 +98,7 @@ def main() -> int:
         made = make(given.root, given.study or given.root / RESULTS)
     except (RunError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     for path in write(made, given.root):
         print(path)
     return 0

@@ -71,8 +71,8 @@ def conclude(
         "question": registration.question,
         "metric": registration.metric,
         "margin": registration.margin,
-        "registration": _last(lines)["registration"],
-        "git": _last(lines)["git"],
+        "registration": ledger.standing(lines)["registration"],
+        "git": ledger.standing(lines)["git"],
         "amendments": [
             {name: line[name] for name in ("registration", "reason")}
             for line in ledger.of(lines, "amended")
@@ -100,7 +100,7 @@ def deviating(directory: Path, registration: Registration) -> list[str]:
             for run in ledger.of(lines[:place], "started")
             if _kind(run["run"]) in _DATA
         }
-        before = _last(lines[:place])["registration"]
+        before = ledger.standing(lines[:place])["registration"]
         content = read_json(directory / f"registration-{before[:12]}.json")
         for one in registration.hypotheses:
             blocks = {test.block for test in one.tests}
@@ -130,12 +130,6 @@ def _print_of(content: dict[str, Any], name: str, preset: str) -> str:
             more = [sizes.configurations, sizes.selection_seeds, sizes.overrides]
             return digest([one | {"tests": tests}, own, counts, more, [whole[k] for k in _GLOBAL]])
     return ""
-
-
-def _last(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The registration that stands."""
-    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
-    return last
 
 
 def _kind(run: str) -> str:

@@ -36,11 +36,6 @@ class Evidence(NamedTuple):
     block: Block
     arms: Mapping[str, Found]
 
-    @property
-    def seeds(self) -> int:
-        """How many there are of every arm."""
-        return min(len(one.cell.seeds) for one in self.arms.values())
-
 
 def gather(block: Block, directories: Sequence[Path]) -> Evidence:
     """The arms in finished runs of a block.

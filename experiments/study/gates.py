@@ -79,15 +79,21 @@ def admissions(
     sizes: dict[str, int] = {}
     for hypothesis, _ in asked:
         sizes[hypothesis.family] = sizes.get(hypothesis.family, 0) + 1
+    blocks = {name: registration.block(name) for name in found}
+    of_block = {
+        name: [*_of_metric(own), *_of_bar(blocks[name], own)] for name, own in found.items()
+    }
+    spreads = {
+        name: spread(registration, blocks[name], measured(own.pilot)) for name, own in found.items()
+    }
     each = []
     for hypothesis, test in asked:
         block = registration.block(test.block)
         if test.compares:
-            reasons = [*_of_metric(found[block.name]), *_of_bar(block, found[block.name])]
             share, short = _power(
-                registration, preset, block, test, found[block.name], sizes[hypothesis.family]
+                registration, preset, test, spreads[block.name], sizes[hypothesis.family]
             )
-            each.append(Admission(hypothesis, test, (*reasons, *short), share))
+            each.append(Admission(hypothesis, test, (*of_block[block.name], *short), share))
         else:
             each.append(Admission(hypothesis, test, tuple(_of_travel(preset, block, test))))
     return each
@@ -162,22 +168,20 @@ def spread(registration: Registration, block: Block, run: Measured) -> float:
 def _power(
     registration: Registration,
     preset: Preset,
-    block: Block,
     test: Test,
-    found: Measurements,
+    apart: float,
     size: int,
 ) -> tuple[float, list[str]]:
-    """The power of a comparison, and why it is not enough."""
+    """The power of a comparison, and why it is not enough; ``apart`` is the spread of its block."""
     if test.metric != registration.metric:
         return np.nan, []
-    apart = spread(registration, block, measured(found.pilot))
     if not np.isfinite(apart) or apart == 0:
         return np.nan, ["the power: the baseline's seeds do not say how far seeds lie apart"]
     differs = test.expect in ("better", "worse")
     effect = float(np.log(registration.effect)) if differs else 0.0
     share = power(
         test.expect,  # pyright: ignore[reportArgumentType]
-        preset.seeds_of(block.name),
+        preset.seeds_of(test.block),
         apart,
         effect,
         size,
@@ -191,7 +195,7 @@ def _power(
         else f"equality within {registration.margin:g} x"
     )
     return share, [
-        f"the power: {preset.seeds_of(block.name)} seeds, whose log ratios have a standard "
+        f"the power: {preset.seeds_of(test.block)} seeds, whose log ratios have a standard "
         f"deviation of {apart:.2g}, show {what} with probability {share:.2f} in a family of "
         f"{size}, where {registration.power:g} is asked"
     ]

@@ -80,6 +80,12 @@ def of(lines: Sequence[dict[str, Any]], event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
+def standing(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The line of the registration that stands: as begun, or as amended last."""
+    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
+    return last
+
+
 def seal_of(run: Path) -> str:
     """The SHA-256 of a finished run's manifest, which seals its files."""
     return hashlib.sha256(read_regular(run / "manifest.json")).hexdigest()

@@ -131,7 +131,7 @@ def _begun_with(
     directory: Path, lines: Sequence[dict[str, Any]], path: Path, sha256: str, preset: str | None
 ) -> str:
     """The preset that a study goes on with."""
-    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
+    last = ledger.standing(lines)
     if last["registration"] != sha256:
         raise RunError(
             f"{directory} was registered as {last['registration'][:12]} and {path} is "
@@ -156,7 +156,7 @@ def amend(directory: Path, path: Path, reason: str, terminal: Terminal) -> int:
     if not lines:
         raise RunError(f"{directory} holds no study; name the --run-dir of one")
     found, sha256 = _read(path)
-    *_, last = (line for line in lines if line["event"] in ("registered", "amended"))
+    last = ledger.standing(lines)
     if last["registration"] == sha256:
         raise RunError(f"{path} is what {directory} was registered as; there is nothing to amend")
     _checked(found, last["preset"])
@@ -222,7 +222,6 @@ def run(study: Study, minutes: float | None = None) -> bool:
             for block in study.blocks:
                 _run_block(study, block, admitted)
     except SliceOver:
-        _conclude(study, None)
         return False
     _conclude(study, admitted)
     return True
@@ -261,10 +260,10 @@ def _done(study: Study, stage: Stage) -> Path:
     config = stage.config()
     name = _place(study, stage, experiment, config)
     directory = study.directory / name
-    finished = {line["run"] for line in ledger.of(ledger.read(study.directory), "finished")}
-    if name in finished:
+    lines = ledger.read(study.directory)
+    if any(line["run"] == name for line in ledger.of(lines, "finished")):
         return directory
-    if not any(line["run"] == name for line in ledger.of(ledger.read(study.directory), "started")):
+    if not any(line["run"] == name for line in ledger.of(lines, "started")):
         ledger.add(study.directory, "started", run=name, command=stage.command)
     study.terminal.say(f"{stage.name}")
     launch.carry_out(experiment, config, directory, study.terminal)
@@ -292,10 +291,8 @@ def _audited(study: Study) -> None:
         raise RunError(f"{found[0]}; restore it, or begin anew in another --run-dir")
 
 
-def _conclude(study: Study, admitted: Sequence[gates.Admission] | None) -> None:
-    """Writes what the study says so far."""
-    if admitted is None:
-        return
+def _conclude(study: Study, admitted: Sequence[gates.Admission]) -> None:
+    """Writes what the study says."""
     found = conclusion.conclude(study.directory, study.registration, study.preset, admitted)
     write_json(study.directory / RESULT, found)
     ledger.add(study.directory, "concluded", result=registration.digest(found))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jinja2
 import markupsafe
 
+from sigmaprop.generators.scores import known
 from sigmaprop.reporting import page, style
 from sigmaprop.reporting.answer import advice, explorable, figures, markdown, sentences, tables
-from sigmaprop.reporting.answer.findings import Block, Findings, known
+from sigmaprop.reporting.answer.findings import Block, Findings
 from sigmaprop.reporting.canvas import Drawing
 from sigmaprop.reporting.fmt import count, percent, short
 from sigmaprop.reporting.page import Figure, Table

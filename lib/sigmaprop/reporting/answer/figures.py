@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from sigmaprop.reporting.answer.findings import Block, Findings, known
+from sigmaprop.generators.scores import known
+from sigmaprop.reporting.answer.findings import Block, Findings
 from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEARNED
 from sigmaprop.reporting.charts import Lines
 from sigmaprop.reporting.marks import Mark, nth

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.generators.arms import ARMS
+from sigmaprop.generators.scores import known
 from sigmaprop.statistics import Comparison, Pair, Scale, compare
 
 NOT_ASKED = "not asked"
@@ -208,11 +209,6 @@ class Findings(NamedTuple):
         return next(
             one for one in self.limit if (one["objective"], one["claim"]) == (objective, claim)
         )
-
-
-def known(value: float | str | None) -> float:
-    """A number as JSON has it: null is not known, a word is infinite."""
-    return math.nan if value is None else float(value)
 
 
 def numbers(values: Sequence[float | str | None]) -> np.ndarray:

@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sigmaprop.reporting.answer.findings import NOT_ASKED, Findings, Hypothesis, known
+from sigmaprop.generators.scores import known
+from sigmaprop.reporting.answer.findings import NOT_ASKED, Findings, Hypothesis
 from sigmaprop.reporting.fmt import percent, short
 
 LEARNED = {

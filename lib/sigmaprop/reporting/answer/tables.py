@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sigmaprop.generators.scores import known
 from sigmaprop.reporting import fmt
-from sigmaprop.reporting.answer.findings import NOT_ASKED, Arm, Block, Findings, Hypothesis, known
+from sigmaprop.reporting.answer.findings import NOT_ASKED, Arm, Block, Findings, Hypothesis
 from sigmaprop.reporting.fmt import count, number, percent, short
 from sigmaprop.reporting.page import Cell, Table
 from sigmaprop.reporting.study.words import short_test

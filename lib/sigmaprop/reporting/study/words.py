@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sigmaprop.generators.scores import known
 from sigmaprop.reporting.fmt import short
 
 _EXPECTED = {
@@ -38,16 +39,12 @@ def answer_of(test: Mapping[str, Any]) -> str:
 def measured(test: Mapping[str, Any]) -> str:
     """The number with its interval and the effect that could have been seen."""
     found = test["measured"]
-    value, low, high = (_known(found[name]) for name in ("value", "low", "high"))
+    value, low, high = (known(found[name]) for name in ("value", "low", "high"))
     unit = " x" if test["by"] == "ratio" and test["against"] else ""
     told = short(value) + unit
     if low == low and high == high:
         told += f" [{short(low)}, {short(high)}]"
-    detectable = _known(test["detectable"])
+    detectable = known(test["detectable"])
     if test["against"] and detectable == detectable:
         told += f"; {short(detectable)}{unit} could be seen"
     return told
-
-
-def _known(value: Any) -> float:
-    return float("nan") if value is None else float(value)

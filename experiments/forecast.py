@@ -4,7 +4,7 @@ Rates are those of two cores of the machine that ``results/`` names, so minutes 
 magnitude elsewhere; counts and memory are exact or upper bounds.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 COMPILING = 2.5
 """Seconds that a program takes to compile, of any experiment."""
@@ -46,3 +46,10 @@ class Forecast(NamedTuple):
             f"program{'' if self.programs == 1 else 's'}; about {max(self.mebibytes, 1):.0f} MiB "
             f"of arrays; about {time} on two cores (an estimate; nothing was run or written)"
         )
+
+
+def parameters(net: Any) -> int:
+    """Weights and biases of a network with ``init``, which is not called."""
+    import jax  # which most of what reads this module can do without
+
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0))))

@@ -61,6 +61,14 @@ SIZES: dict[str, dict[str, Any]] = {
         "overrides": {
             "*": {"steps": 40, "evaluations": 2, "eval_samples": 64, "sigma_learning_rate": 1.0}
         },
+        "vae": {"steps": 40, "evaluations": 1, "eval_draws": 4, "eval_examples": 32},
+        "evaluate": {
+            "num_examples": 4,
+            "num_chains": 4,
+            "num_temperatures": 20,
+            "refit_steps": 10,
+            "refit_examples": 16,
+        },
         "gate": {"repeats": 16, "draws": 20},
     },
     "advise": {"budget": 20_000},

@@ -27,6 +27,10 @@ class EvaluateConfig:
     """Log-likelihoods of held-out examples, in nats: ais (annealed importance sampling), bdmc (how
     much too small ais may be, measured on examples of the model's own), iwae (of a vae, by its
     q(z|x)), parzen (Goodfellow's window)."""
+    seeds: int | None = option(None, within=(1, 10**4))
+    """Seeds of the run that are evaluated, its first so many. None: all."""
+    weights: Literal["both", "last", "average"] = "both"
+    """Whose examples are evaluated: of the last iterate, of the moving average, or of both."""
     held_out: Literal["validation", "test"] = "test"
     """Real examples to score against."""
     num_samples: int = option(1000, within=(32, 10**6))

@@ -1,7 +1,7 @@
 """The finished replicas of a run, whatever trained them: how examples are drawn and decoded."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from sigmaprop.generators.step import model as gan_model
 from sigmaprop.generators.vae import VaeSpec
 from sigmaprop.runs.arrays import load_tree
 
+from ..forecast import parameters
 from ..gan import frozen
 from ..gan.config import GanConfig
 from ..gan.plan import hypers as gan_hypers
@@ -82,7 +83,7 @@ class Source(NamedTuple):
         dataset: what it trained on.
         splits: of each seed, by its number.
         groups: makes the models, one after the other.
-        num_groups: how many programs there are.
+        decoders: of each program how many are evaluated, and their parameters.
     """
 
     directory: Path
@@ -90,14 +91,20 @@ class Source(NamedTuple):
     dataset: Dataset
     splits: Mapping[int, Splits]
     groups: Callable[[], Iterator[Model]]
-    num_groups: int
+    decoders: Sequence[tuple[int, int]]
 
 
-def load(directory: Path) -> Source:
+def load(directory: Path, seeds: int | None = None, weights: str = "both") -> Source:
     """The finished replicas of a run.
 
+    Args:
+        directory: of the run.
+        seeds: how many of its seeds, from the first; None: all.
+        weights: "last", "average", or "both".
+
     Raises:
-        ValueError: no run of `gan` or `vae`, not complete, or one that kept no models.
+        ValueError: no run of `gan` or `vae`, not complete, one that kept no models, or none of
+            these seeds or weights.
         RunError: a file is missing or damaged.
     """
     command = runs.load_command(directory)
@@ -115,24 +122,44 @@ def load(directory: Path) -> Source:
                 f"{directory} has no {model_name(index)}: it was made by a version that kept no "
                 f"models; repeat it with `sigmaprop replay {directory}`"
             )
+    numbers = seed_numbers(config)
+    if seeds is not None and seeds > len(numbers):
+        raise ValueError(f"--seeds is {seeds}; {directory} has {len(numbers)}: give that at most")
+    averaged = command == "gan" and all(cell.options.ema_decay > 0 for cell in plan.cells)
+    if weights == "average" and not averaged:
+        raise ValueError(
+            f"--weights is average; not every cell of {directory} kept one: give last or both"
+        )
     make = _gan if command == "gan" else _vae
-    groups = functools.partial(make, directory, config, plan)
-    splits = dict(zip(seed_numbers(config), plan.splits, strict=True))
-    return Source(directory, config, plan.dataset, splits, groups, len(plan.groups))
+    groups = functools.partial(make, directory, config, plan, numbers[:seeds], weights)
+    splits = dict(zip(numbers, plan.splits, strict=True))
+    decoders = [_size(group, numbers[:seeds]) for group in plan.groups]
+    return Source(directory, config, plan.dataset, splits, groups, decoders)
+
+
+def _size(group: Any, seeds: range) -> tuple[int, int]:
+    """How many replicas of a program have these seeds, and the parameters of their decoders."""
+    own = sum(one.seed in seeds for one in group.replicas)
+    is_gan = isinstance(group.spec, GanSpec)
+    return own, parameters(group.spec.generator if is_gan else group.spec.decoder)
 
 
 def _prepare_gan(config: GanConfig, directory: Path) -> Any:
     return prepare_gan(config, frozen.stored(config, directory))
 
 
-def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
+def _gan(
+    directory: Path, config: GanConfig, plan: Any, seeds: range, weights: str
+) -> Iterator[Model]:
     for index, group in enumerate(plan.groups):
         spec: GanSpec = group.spec
-        engine = replicas.engine(gan_model(spec), len(group.replicas))
+        rows = [row for row, one in enumerate(group.replicas) if one.seed in seeds]
+        chosen = [group.replicas[row] for row in rows]
+        engine = replicas.engine(gan_model(spec), len(rows))
         root = jax.random.key(config.seed)
         each = [
-            gan_hypers(one, spec, config.steps, root, given=given)
-            for one, given in zip(group.replicas, group.given, strict=True)
+            gan_hypers(one, spec, config.steps, root, given=group.given[row])
+            for one, row in zip(chosen, rows, strict=True)
         ]
         hypers = engine.place(replicas.stack(each))
         state = jax.eval_shape(engine.init, hypers)
@@ -141,21 +168,21 @@ def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
             own = () if group.fitted == "isotropic" else (spec.observation.dim,)
             num = len(evaluation.generators(state))
             like["post_hoc"] = jax.ShapeDtypeStruct((len(each), num, *own), jnp.float32)
-        found = load_tree(directory / model_name(index), like)
+        found = _rows_of(load_tree(directory / model_name(index), like), rows)
         t = jnp.asarray(config.steps)
-        for place, weights in enumerate(evaluation.WEIGHTS):
-            if group.fitted is not None and found[weights] is not None:
+        for place, kind in enumerate(evaluation.WEIGHTS):
+            if group.fitted is not None and found[kind] is not None:
                 noise = jnp.asarray(found["post_hoc"][:, place])
                 own = [*map(post_hoc.with_sigma, each, noise)]
                 hypers = engine.place(replicas.stack(own))
-            if found[weights] is not None:
+            if found[kind] is not None and weights in ("both", kind):
                 yield Model(
-                    weights,
-                    tuple(one.number for one in group.replicas),
-                    tuple(one.seed for one in group.replicas),
+                    kind,
+                    tuple(one.number for one in chosen),
+                    tuple(one.seed for one in chosen),
                     found["diverged_at"] == NOT_DIVERGED,
                     engine,
-                    engine.place(jax.tree.map(jnp.asarray, found[weights])),
+                    engine.place(jax.tree.map(jnp.asarray, found[kind])),
                     hypers,
                     spec.generator.in_dim,
                     spec.latent,
@@ -187,12 +214,17 @@ def _gan_decoder(spec: GanSpec, t: Any, params: Any, own: Any) -> Callable[[Any]
     return decode
 
 
-def _vae(directory: Path, config: VaeConfig, plan: Any) -> Iterator[Model]:
+def _vae(
+    directory: Path, config: VaeConfig, plan: Any, seeds: range, weights: str
+) -> Iterator[Model]:
+    del weights  # there are those of the last step only
     for index, group in enumerate(plan.groups):
         spec: VaeSpec = group.spec
-        engine = replicas.engine(vae_step.model(spec), len(group.replicas))
+        rows = [row for row, one in enumerate(group.replicas) if one.seed in seeds]
+        chosen = [group.replicas[row] for row in rows]
+        engine = replicas.engine(vae_step.model(spec), len(rows))
         root = jax.random.key(config.seed)
-        each = [vae_hypers(one, spec, root) for one in group.replicas]
+        each = [vae_hypers(one, spec, root) for one in chosen]
         hypers = engine.place(replicas.stack(each))
         state = jax.eval_shape(engine.init, hypers)
         like = {
@@ -200,13 +232,13 @@ def _vae(directory: Path, config: VaeConfig, plan: Any) -> Iterator[Model]:
             "variance": state.variance,
             "diverged_at": state.diverged_at,
         }
-        found = load_tree(directory / model_name(index), like)
+        found = _rows_of(load_tree(directory / model_name(index), like), rows)
         params = {name: found[name] for name in ("params", "variance")}
         t = jnp.asarray(config.steps)
         yield Model(
             "last",
-            tuple(one.number for one in group.replicas),
-            tuple(one.seed for one in group.replicas),
+            tuple(one.number for one in chosen),
+            tuple(one.seed for one in chosen),
             found["diverged_at"] == NOT_DIVERGED,
             engine,
             engine.place(jax.tree.map(jnp.asarray, params)),
@@ -217,6 +249,11 @@ def _vae(directory: Path, config: VaeConfig, plan: Any) -> Iterator[Model]:
             functools.partial(_vae_decoder, spec, t),
             functools.partial(_vae_encoder, spec),
         )
+
+
+def _rows_of(found: Any, rows: Sequence[int]) -> Any:
+    """Some replicas of arrays that hold all of a group."""
+    return jax.tree.map(lambda leaf: leaf[np.asarray(rows)], found)
 
 
 def _vae_state(params: Any) -> vae.VaeState:

@@ -35,6 +35,7 @@ from ..vae.run import write_report as draw_vae
 from . import refits
 from .config import EvaluateConfig
 from .models import Model, Source, load
+from .work import annealing_seconds
 
 KEYS = ("replica", "metric", "of", "weights", "features")
 VALUES = ("value", "error")
@@ -69,7 +70,7 @@ def prepare(config: EvaluateConfig) -> Plan:
     """
     if not config.run:
         raise ValueError("evaluate needs RUN: the directory of a finished run of gan or vae")
-    source = load(Path(config.run))
+    source = load(Path(config.run), config.seeds, config.weights)
     dataset, splits = source.dataset, source.dataset.splits
     seen = features.get(config.features, dataset.x, dataset.labels, splits.train, splits.validation)
     if "iwae" in config.likelihood and runs.load_command(source.directory) != "vae":
@@ -373,12 +374,14 @@ def total_work(config: EvaluateConfig, plan: Plan) -> None:
 
 
 def forecast(config: EvaluateConfig, plan: Plan) -> Forecast:
-    """Counts programs: they compile for longer than most metrics take."""
+    """Counts programs, which compile for longer than most metrics take, and likelihoods' moves."""
     kinds = 1 + bool(config.metrics) + len(config.likelihood)
-    programs = kinds * plan.source.num_groups + len(config.metrics)
-    parts = (counted(len(config.metrics), "metric"), counted(plan.source.num_groups, "program"))
+    decoders = plan.source.decoders
+    programs = kinds * len(decoders) + len(config.metrics)
+    parts = (counted(len(config.metrics), "metric"), counted(len(decoders), "program"))
     held = 8 * plan.source.dataset.x.nbytes / 2**20
-    return Forecast(parts, programs, held, programs * 4 * COMPILING + 2 * DRAWING)
+    seconds = programs * 4 * COMPILING + 2 * DRAWING + annealing_seconds(config, decoders)
+    return Forecast(parts, programs, held, seconds)
 
 
 def write_report(

@@ -28,7 +28,7 @@ from sigmaprop.metrics.real_against_real import Null
 from sigmaprop.runs import signals
 
 from ..cli.launch import Experiment
-from ..forecast import COMPILING, DRAWING, FLOPS, Forecast
+from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
 from ..training import records
 from ..training.groups import seed_numbers
@@ -184,10 +184,7 @@ def forecast(config: GanConfig, plan: Plan) -> Forecast:
     elements = flops = 0
     for group in plan.groups:
         options = group.replicas[0].cell.options
-        sizes = [
-            sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0))))
-            for net in (group.spec.generator, group.spec.discriminator)
-        ]
+        sizes = [*map(parameters, (group.spec.generator, group.spec.discriminator))]
         examples = options.batch_size * (2 * options.discriminator_steps + 1)
         flops += len(group.replicas) * 6 * (options.batch_size * sizes[0] + examples * sizes[1])
         elements += len(group.replicas) * 4 * sum(sizes)

@@ -1,28 +1,28 @@
 """What the runs of a study say: every hypothesis with its tests, every arm with its numbers."""
 
-import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sigmaprop.generators.results import floor, sigma_key
+from sigmaprop.runs import configs
 from sigmaprop.runs.files import read_json
-from sigmaprop.statistics import Interval, central, mean_and_error
+from sigmaprop.statistics import central, mean_and_error
 from sigmaprop.statistics.aggregates import interquartile_mean, probability_better
 from sigmaprop.study import judging
 
-from . import evidence, ledger
+from . import accounting, evidence, ledger, likelihoods
 from .evidence import Evidence, Found
 from .gates import Admission
+from .jsonable import interval, number, numbers
 from .registration import Block, Hypothesis, Preset, Registration, Test, digest, plain
 
 _DATA = ("search", "test", "frozen")
 """Stages whose numbers treatments of sigma have made."""
 _GLOBAL = ("metric", "margin", "effect", "power", "alpha", "rules")
-_FREED = {"frozen_from": None, "frozen_values": ()}
 
 
 class _Asked(NamedTuple):
@@ -32,18 +32,12 @@ class _Asked(NamedTuple):
     judged: judging.Judged | None
 
 
-def same(before: Any, config: Any) -> bool:
-    """Whether two configs run the same, what an arm is given by another run left aside."""
-    if not hasattr(config, "frozen_from"):
-        return before == config
-    return dataclasses.replace(before, **_FREED) == dataclasses.replace(config, **_FREED)
-
-
 def conclude(
     directory: Path,
     registration: Registration,
     preset: Preset,
     admitted: Sequence[Admission],
+    places: Mapping[str, str],
 ) -> dict[str, Any]:
     """The study's result as JSON: it depends on the runs alone, and on no clock.
 
@@ -52,6 +46,7 @@ def conclude(
         registration: what was registered last.
         preset: how much of it was run.
         admitted: every test at its gate.
+        places: the run that each stage has, by the stage's name.
 
     Raises:
         RunError: a file of a run is missing or damaged.
@@ -59,10 +54,10 @@ def conclude(
     lines = ledger.read(directory)
     found = {}
     for name in preset.blocks:
-        places = _runs(lines, name, ("test", "frozen"))
-        if places:
+        own = [run for stage, run in places.items() if _of(stage, name, ("test", "frozen"))]
+        if own:
             block = registration.block(name)
-            found[name] = evidence.gather(block, [directory / place for place in places])
+            found[name] = evidence.gather(block, [directory / run for run in own])
     asked = _judged(registration, admitted, found)
     changed = deviating(directory, registration)
     return {
@@ -79,12 +74,17 @@ def conclude(
         ],
         "seeds": {"selection": preset.selection_seeds, "test": preset.test_seeds},
         "configurations": preset.configurations,
-        "runs": _accounted(lines, found),
+        "runs": accounting.accounted(directory, places, found),
         "hypotheses": [
             _hypothesis(one, [own for own in asked if own.admission.hypothesis == one], changed)
             for one in registration.hypotheses
         ],
         "blocks": [_block(registration, one) for one in found.values()],
+        "likelihoods": [
+            likelihoods.content(registration.likelihood(name), directory / run)
+            for name in preset.likelihoods
+            if (run := places.get(f"{name}/likelihood")) is not None
+        ],
     }
 
 
@@ -117,8 +117,6 @@ def _print_of(content: dict[str, Any], name: str, preset: str) -> str:
 
     Blocks that the preset does not run are no part of it.
     """
-    from sigmaprop.runs import configs
-
     found = configs.from_values(Registration, content)
     whole, sizes = plain(found), found.preset(preset)
     for one in whole["hypotheses"]:
@@ -137,32 +135,9 @@ def _kind(run: str) -> str:
     return run.partition("/")[2].partition("-")[0]
 
 
-def _runs(lines: Sequence[dict[str, Any]], block: str, kinds: Sequence[str]) -> list[str]:
-    """The finished runs of a block, of each stage the last that was begun."""
-    found: dict[str, str] = {}
-    for line in ledger.of(lines, "finished"):
-        name, _, stage = line["run"].partition("/")
-        if name == block and _kind(line["run"]) in kinds:
-            head, _, number = stage.rpartition("-")
-            found[head if head and number.isdigit() else stage] = line["run"]
-    return list(found.values())
-
-
-def _accounted(lines: Sequence[dict[str, Any]], found: dict[str, Evidence]) -> dict[str, Any]:
-    """Every run that was made: used, or superseded by an amendment; and replicas that diverged."""
-    finished = [line["run"] for line in ledger.of(lines, "finished")]
-    blocks = dict.fromkeys(run.partition("/")[0] for run in finished)
-    every = ("metric", "baseline", "pilot", *_DATA)
-    used = {run for block in blocks for run in _runs(lines, block, every)}
-    begun = {line["run"] for line in ledger.of(lines, "started")}
-    arms = [one for block in found.values() for one in block.arms.values()]
-    return {
-        "used": sorted(used),
-        "superseded": sorted({*finished} - used),
-        "unfinished": sorted(begun - {*finished}),
-        "replicas": sum(len(one.cell.seeds) for one in arms),
-        "diverged": sum(int((one.run.diverged_at[one.cell.replicas] >= 0).sum()) for one in arms),
-    }
+def _of(stage: str, folder: str, kinds: Sequence[str]) -> bool:
+    """Whether a stage, or a run, is of this block and of one of these kinds."""
+    return stage.startswith(f"{folder}/") and _kind(stage) in kinds
 
 
 def _judged(
@@ -238,16 +213,16 @@ def _asked(one: _Asked) -> dict[str, Any]:
         "low": test.low,
         "high": test.high,
         "reasons": list(one.admission.reasons),
-        "power": _number(one.admission.power),
+        "power": number(one.admission.power),
     }
     if found is None:
         return content | {"answer": "not asked"}
     return content | {
         "answer": found.answer,
-        "measured": _interval(found.measured),
+        "measured": interval(found.measured),
         "level": found.level,
-        "adjusted": _number(found.adjusted),
-        "detectable": _number(found.detectable),
+        "adjusted": number(found.adjusted),
+        "detectable": number(found.detectable),
         "by": "ratio" if found.test.pair is None else found.test.pair.scale.by,
     }
 
@@ -264,7 +239,7 @@ def _block(registration: Registration, found: Evidence) -> dict[str, Any]:
         "weights": block.weights,
         "dataset": first.run.config["dataset"],
         "steps": first.run.steps,
-        "floor": _numbers(np.broadcast_to(floor(first.run), len(first.cell.seeds))),
+        "floor": numbers(np.broadcast_to(floor(first.run), len(first.cell.seeds))),
         "arms": [
             _arm(registration, block, one, first, primary)
             for arm in block.arms
@@ -287,11 +262,11 @@ def _arm(
         "arm": one.cell.arm,
         "options": one.cell.swept,
         "seeds": list(one.cell.seeds),
-        "values": _numbers(values),
-        "middle": _number(central(values, scale)),
-        "interquartile_mean": _number(interquartile_mean(values)),
-        "better": None if itself else _interval(probability_better(values, others, scale)),
-        "sigma": {"value": _number(float(mean)), "error": _number(float(error))},
+        "values": numbers(values),
+        "middle": number(central(values, scale)),
+        "interquartile_mean": number(interquartile_mean(values)),
+        "better": None if itself else interval(probability_better(values, others, scale)),
+        "sigma": {"value": number(float(mean)), "error": number(float(error))},
         "course": list(_course(one)),
         "diverged": int((~np.isfinite(values)).sum()),
     }
@@ -306,18 +281,3 @@ def _course(one: Found) -> Iterator[list[float]]:
     for step, column in zip(series.step[chosen], logs.T, strict=True):
         known = column[np.isfinite(column)]
         yield [float(step), float(np.exp(known.mean())) if known.size else 0.0]
-
-
-def _interval(found: Interval) -> dict[str, float | str | None]:
-    return {name: _number(value) for name, value in found._asdict().items()}
-
-
-def _numbers(values: Any) -> list[float | str | None]:
-    return [_number(value) for value in np.asarray(values, float).tolist()]
-
-
-def _number(value: float) -> float | str | None:
-    """A number for JSON: one that is not known is null, an infinite one a word."""
-    if math.isfinite(value):
-        return float(value)
-    return None if math.isnan(value) else str(value)

@@ -77,7 +77,7 @@ def compared(registration: Registration, found: Evidence, test: Test) -> Pair:
 
 def scores(one: Found, block: Block, test: Test) -> np.ndarray:
     """A metric of an arm for each seed, over the checkpoints of the last fifth. [S]"""
-    return one.run.late(Key(test.metric, test.of, block.weights), one.cell)
+    return one.run.late(Key(test.metric, test.of, test.weights or block.weights), one.cell)
 
 
 def scale(registration: Registration) -> Scale:

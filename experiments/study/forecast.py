@@ -1,19 +1,22 @@
 """What a study will take, told before it begins."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from ..cli import registry
+from ..evaluate.work import annealing_seconds
+from ..forecast import COMPILING, parameters
 from ..terminal import counted
 from . import gates, stages
-from .registration import Block, Preset, Registration
+from .registration import Block, Likelihood, Preset, Registration
 
 _OF_METRIC = 60.0
 """Seconds that the gate of a metric takes, about."""
 
 
 class Load(NamedTuple):
-    """A block's share."""
+    """The share of a block, or of a likelihood."""
 
     replicas: int
     steps: int
@@ -36,6 +39,14 @@ def lines(registration: Registration, preset: Preset) -> Iterator[str]:
         yield (
             f"{name}: {counted(len(block.arms), 'arm')}, {counted(load.replicas, 'replica')} x "
             f"{load.steps:,} steps, about {load.seconds / 60:.0f} minutes"
+        )
+    for name in preset.likelihoods:
+        one = registration.likelihood(name)
+        load = _likelihood(registration, preset, one)
+        loads.append(load)
+        yield (
+            f"{name}: likelihood of {counted(load.replicas, 'decoder')}, about "
+            f"{load.seconds / 60:.0f} minutes"
         )
     total = sum(one.replicas * one.steps for one in loads)
     minutes = sum(one.seconds for one in loads) / 60
@@ -70,3 +81,26 @@ def _load(registration: Registration, preset: Preset, block: Block) -> Load:
         seconds + share * sum(one.seconds for one in found),
         max(one.mebibytes for one in found),
     )
+
+
+def _likelihood(registration: Registration, preset: Preset, one: Likelihood) -> Load:
+    """Annealing of every decoder, and the training of those that are trained for it."""
+    if one.block:
+        block = registration.block(one.block)
+        first = {arm.name: dict(arm.options) for arm in block.arms}
+        config = stages.test_config(registration, preset, block, first)
+        plan = registry.get("gan").prepare(config)
+        nets = [(group, group.spec.generator) for group in plan.groups]
+        steps, seconds, held = 0, 0.0, 0.0
+    else:
+        experiment = registry.get("vae")
+        config = stages.decoders_config(registration, preset, one)
+        plan = experiment.prepare(config)
+        nets = [(group, group.spec.decoder) for group in plan.groups]
+        _, _, held, seconds = experiment.forecast(config, plan)
+        steps = config.steps
+    share = one.seeds / config.seeds
+    decoders = [(round(share * len(group.replicas)), parameters(net)) for group, net in nets]
+    settings = stages.likelihood_config(preset, one, Path(one.name))
+    seconds += annealing_seconds(settings, decoders) + 3 * COMPILING * len(decoders)
+    return Load(sum(number for number, _ in decoders), steps, seconds, held)

@@ -71,6 +71,8 @@ class Test:
     """The arm that it is compared with."""
     metric: str = "mmd2"
     """By which metric they are compared."""
+    weights: Literal["", "last", "average"] = ""
+    """Whose scores count here; empty: as the block has it."""
     of: str = "x"
     """Of what: x, mean; of data with known noise "x to clean" and "mean to clean"."""
     quantity: Quantity | None = None
@@ -107,6 +109,28 @@ class Hypothesis:
 
 
 @dataclasses.dataclass(frozen=True)
+class Likelihood:
+    """Log-likelihoods as trained and refitted: shown beside the verdicts, and judged by none."""
+
+    name: str
+    """Of the directory of its runs."""
+    text: str
+    """What it is, in one line."""
+    block: str = ""
+    """Whose compared arms; empty: decoders that are trained for it."""
+    preset: str = "digits"
+    """Of `sigmaprop vae`, where decoders are trained."""
+    arms: tuple[Arm, ...] = ()
+    """Those decoders."""
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of `sigmaprop vae`, beside the preset's."""
+    evaluate: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of `sigmaprop evaluate`."""
+    seeds: int = 3
+    """Of the comparison, its first so many."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """How much of it is run."""
 
@@ -126,6 +150,12 @@ class Preset:
     """Of the comparison in a block, by its name, where not `test_seeds`."""
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Options of a block, by its name, in place of the registered ones; of "*" those of all."""
+    likelihoods: tuple[str, ...] = ()
+    """Which are estimated."""
+    vae: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of `sigmaprop vae` in place of the registered ones."""
+    evaluate: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of `sigmaprop evaluate` in place of the registered ones."""
     gate: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Options of `sigmaprop metrics`, where the primary metric's gate is measured."""
 
@@ -148,6 +178,8 @@ class Registration:
     """How much of it is run."""
     rules: dict[str, Any]
     """Selection, exclusion, divergence, stopping: in words, for the reader."""
+    likelihoods: tuple[Likelihood, ...] = ()
+    """What is estimated beside, once all verdicts have their runs."""
     metric: str = "mmd2"
     """The primary metric: configurations are selected by it."""
     margin: float = 1.15
@@ -174,6 +206,14 @@ class Registration:
             ValueError: unknown; the nearest is named.
         """
         return _named(self.blocks, name, "block")
+
+    def likelihood(self, name: str) -> Likelihood:
+        """The estimate of this name.
+
+        Raises:
+            ValueError: unknown; the nearest is named.
+        """
+        return _named(self.likelihoods, name, "likelihood")
 
     def preset(self, name: str) -> Preset:
         """The preset of this name.
@@ -226,7 +266,7 @@ def check(found: Registration) -> None:
     Raises:
         ValueError: naming what is wrong, and what is allowed.
     """
-    for kind in ("blocks", "hypotheses", "presets"):
+    for kind in ("blocks", "hypotheses", "presets", "likelihoods"):
         names = [one.name for one in getattr(found, kind)]
         if twice := [name for place, name in enumerate(names) if name in names[:place]]:
             raise ValueError(
@@ -237,9 +277,16 @@ def check(found: Registration) -> None:
     for hypothesis in found.hypotheses:
         for test in hypothesis.tests:
             _check_test(found, hypothesis, test)
+    for one in found.likelihoods:
+        _check_likelihood(found, one)
     for preset in found.presets:
         for name in (*preset.blocks, *preset.seeds):
             found.block(name)
+        for name in preset.likelihoods:
+            if (block := found.likelihood(name).block) and block not in preset.blocks:
+                raise unknown(
+                    f"block of likelihood {name} in preset {preset.name}", block, preset.blocks
+                )
         _check_seeds(found, preset)
 
 
@@ -250,6 +297,15 @@ def _check_block(block: Block) -> None:
     for arm in block.arms:
         if arm.frozen and arm.frozen not in names:
             raise unknown(f"arm of block {block.name}", arm.frozen, names)
+
+
+def _check_likelihood(found: Registration, one: Likelihood) -> None:
+    if one.name in [block.name for block in found.blocks]:
+        raise ValueError(f"likelihood {one.name} is called as a block is; give it another name")
+    if bool(one.block) == bool(one.arms):
+        raise ValueError(f"likelihood {one.name} takes a block, or arms of its own; give one")
+    if one.block:
+        found.block(one.block)
 
 
 def _check_test(found: Registration, hypothesis: Hypothesis, test: Test) -> None:

@@ -10,7 +10,6 @@ stood, to the same tables.
 """
 
 import dataclasses
-import functools
 import os
 import signal
 import threading
@@ -28,8 +27,8 @@ from sigmaprop.runs.signals import sigterm_raises
 from ..cli import launch, registry
 from ..cli.tiny import cut
 from ..terminal import Terminal
-from . import conclusion, gates, ledger, registration, selection, stages
-from .registration import Block, Preset, Registration
+from . import accounting, conclusion, gates, ledger, registration, selection, stages
+from .registration import Block, Likelihood, Preset, Registration
 from .stages import Stage
 
 RESULT = "study.json"
@@ -44,12 +43,14 @@ class Study(NamedTuple):
         registration: what was registered last.
         preset: how much of it is run.
         terminal: to tell on.
+        places: the runs that stages of it have, by the stages' names, as far as they have ended.
     """
 
     directory: Path
     registration: Registration
     preset: Preset
     terminal: Terminal
+    places: dict[str, str]
 
     @property
     def blocks(self) -> list[Block]:
@@ -87,7 +88,7 @@ def opened(directory: Path, path: Path, preset: str | None, terminal: Terminal) 
     with _locked(directory):
         if not lines:
             _begin(directory, path, sha256, name)
-        yield Study(directory, found, _checked(found, name), terminal)
+        yield Study(directory, found, _checked(found, name), terminal, {})
 
 
 @contextmanager
@@ -192,13 +193,14 @@ def measure_gates(study: Study) -> list[gates.Admission]:
 def _measurements(study: Study, block: Block) -> gates.Measurements:
     """What the gates of a block go by."""
     about = study.registration, study.preset, block
-    metric = _done(study, Stage(block, "metric", "metrics", lambda: stages.metric_config(*about)))
-    baseline = _done(study, Stage(block, "baseline", "gan", lambda: stages.baseline_config(*about)))
+    metric = _done(study, Stage(block.name, "metric", "metrics", stages.metric_config(*about)))
+    own = stages.baseline_config(*about)
+    baseline = _done(study, Stage(block.name, "baseline", "gan", own))
     if not stages.needs_pilot(*about):
         return gates.Measurements(metric, baseline, baseline)
-    of_pilot = functools.partial(stages.baseline_config, *about, pilot=True)
+    own = stages.baseline_config(*about, pilot=True)
     return gates.Measurements(
-        metric, baseline, _done(study, Stage(block, "pilot", "gan", of_pilot))
+        metric, baseline, _done(study, Stage(block.name, "pilot", "gan", own))
     )
 
 
@@ -221,6 +223,8 @@ def run(study: Study, minutes: float | None = None) -> bool:
             admitted = measure_gates(study)
             for block in study.blocks:
                 _run_block(study, block, admitted)
+            for name in study.preset.likelihoods:
+                _estimate(study, study.registration.likelihood(name))
     except SliceOver:
         return False
     _conclude(study, admitted)
@@ -245,33 +249,48 @@ def _run_block(study: Study, block: Block, admitted: Sequence[gates.Admission]) 
     about = study.registration, study.preset, block
     chosen = selection.as_registered(block)
     if stages.has_search(study.preset, block):
-        search = _done(study, Stage(block, "search", "gan", lambda: stages.search_config(*about)))
+        search = _done(study, Stage(block.name, "search", "gan", stages.search_config(*about)))
         chosen = selection.choose(*about, search)
-    test = _done(study, Stage(block, "test", "gan", lambda: stages.test_config(*about, chosen)))
+    test = _done(study, Stage(block.name, "test", "gan", stages.test_config(*about, chosen)))
     for arm in block.arms:
         if arm.frozen:
-            config = stages.frozen_config(*about, arm, chosen[arm.frozen], test)
-            _done(study, Stage(block, "frozen", "gan", lambda config=config: config, arm.name))
+            own = stages.frozen_config(*about, arm, chosen[arm.frozen], test)
+            _done(study, Stage(block.name, "frozen", "gan", own, arm.name))
+
+
+def _estimate(study: Study, one: Likelihood) -> None:
+    """Likelihoods of the comparison of a block that has run, or of decoders trained for it."""
+    if one.block:
+        place = study.places.get(f"{one.block}/test")
+        if place is None:
+            study.terminal.say(f"{one.name}: {one.block} has not run, so there is nothing to judge")
+            return
+        source = study.directory / place
+    else:
+        own = stages.decoders_config(study.registration, study.preset, one)
+        source = _done(study, Stage(one.name, "vae", "vae", own))
+    own = stages.likelihood_config(study.preset, one, source)
+    _done(study, Stage(one.name, "likelihood", "evaluate", own))
 
 
 def _done(study: Study, stage: Stage) -> Path:
     """The directory of a stage's finished run, which is run where it has not been."""
     experiment = registry.get(stage.command)
-    config = stage.config()
-    name = _place(study, stage, experiment, config)
+    name = _place(study, stage, experiment)
     directory = study.directory / name
+    study.places[stage.name] = name
     lines = ledger.read(study.directory)
     if any(line["run"] == name for line in ledger.of(lines, "finished")):
         return directory
     if not any(line["run"] == name for line in ledger.of(lines, "started")):
         ledger.add(study.directory, "started", run=name, command=stage.command)
     study.terminal.say(f"{stage.name}")
-    launch.carry_out(experiment, config, directory, study.terminal)
+    launch.carry_out(experiment, stage.config, directory, study.terminal)
     ledger.add(study.directory, "finished", run=name, manifest=ledger.seal_of(directory))
     return directory
 
 
-def _place(study: Study, stage: Stage, experiment: launch.Experiment, config: Any) -> str:
+def _place(study: Study, stage: Stage, experiment: launch.Experiment) -> str:
     """The name of the stage's run: another where an amendment changed what is run."""
     number = 1
     while True:
@@ -280,7 +299,7 @@ def _place(study: Study, stage: Stage, experiment: launch.Experiment, config: An
         if not exists(path):
             return name
         before = configs.load_config(path, experiment.config, command=experiment.command)
-        if conclusion.same(before, config):
+        if accounting.same(before, stage.config):
             return name
         number += 1
 
@@ -293,7 +312,8 @@ def _audited(study: Study) -> None:
 
 def _conclude(study: Study, admitted: Sequence[gates.Admission]) -> None:
     """Writes what the study says."""
-    found = conclusion.conclude(study.directory, study.registration, study.preset, admitted)
+    about = study.directory, study.registration, study.preset
+    found = conclusion.conclude(*about, admitted, study.places)
     write_json(study.directory / RESULT, found)
     ledger.add(study.directory, "concluded", result=registration.digest(found))
 

@@ -2,25 +2,29 @@
 
 A block is measured in stages: whether the primary metric may judge it (`sigmaprop metrics`),
 whether its baseline passes its bar, a search, the comparison, and what is frozen of it
-(`sigmaprop gan`). A stage that is finished is never run again.
+(`sigmaprop gan`). Likelihoods are estimated (`sigmaprop evaluate`) of a block's comparison, or of
+decoders that are trained for it (`sigmaprop vae`). A stage that is finished is never run again.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sigmaprop.generators import bars
 from sigmaprop.runs import configs
 
+from ..evaluate.config import EvaluateConfig
 from ..gan.config import GanConfig, GanOptions, GanSweep
 from ..gan.presets import GAN_PRESETS
 from ..metrics.config import MetricsConfig
 from ..training import cells
 from ..training.sweep import concerns
-from .registration import Arm, Block, Preset, Registration
+from ..vae.config import VAE_PRESETS, VaeConfig
+from .registration import Arm, Block, Likelihood, Preset, Registration
 
-Kind = Literal["metric", "baseline", "pilot", "search", "test", "frozen"]
+Kind = Literal["metric", "baseline", "pilot", "search", "test", "frozen", "vae", "likelihood"]
 REGISTERED = "as registered"
 """The name of an arm's configuration that was not drawn."""
 
@@ -29,23 +33,23 @@ class Stage(NamedTuple):
     """A run of a command.
 
     Attributes:
-        block: whose.
+        folder: the name of the block or likelihood that it belongs to.
         kind: what it is for.
         command: whose run it is.
-        config: its options, once the stages before it have ended.
+        config: its options.
         arm: of "frozen" which.
     """
 
-    block: Block
+    folder: str
     kind: Kind
-    command: Literal["metrics", "gan"]
-    config: Callable[[], Any]
+    command: Literal["metrics", "gan", "vae", "evaluate"]
+    config: Any
     arm: str = ""
 
     @property
     def name(self) -> str:
         """The directory of its run in that of the study."""
-        return f"{self.block.name}/{self.kind}" + (f"-{self.arm}" if self.arm else "")
+        return f"{self.folder}/{self.kind}" + (f"-{self.arm}" if self.arm else "")
 
 
 def metric_config(registration: Registration, preset: Preset, block: Block) -> MetricsConfig:
@@ -129,6 +133,26 @@ def frozen_config(
     return dataclasses.replace(found, frozen_from=source, frozen_cell=arm.frozen)
 
 
+def decoders_config(registration: Registration, preset: Preset, one: Likelihood) -> VaeConfig:
+    """Decoders with the seeds of the comparison."""
+    own = [{"name": arm.name, **arm.options} for arm in one.arms]
+    found = configs.from_values(
+        VaeConfig, _merged(VAE_PRESETS[one.preset], one.options | preset.vae)
+    )
+    return dataclasses.replace(
+        found,
+        cells=cells.parse(json.loads(json.dumps(own)), VaeConfig),
+        first_seed=registration.test_seed,
+        seeds=one.seeds,
+    )
+
+
+def likelihood_config(preset: Preset, one: Likelihood, source: Path) -> EvaluateConfig:
+    """The likelihoods of a finished run's first seeds, with what is too small about them."""
+    own = {"run": str(source), "metrics": [], "likelihood": ["ais", "bdmc"], "seeds": one.seeds}
+    return configs.from_values(EvaluateConfig, own | one.evaluate | preset.evaluate)
+
+
 def configurations(preset: Preset, block: Block, arm: Arm) -> dict[str, dict[str, Any]]:
     """The arm's configurations by name: as registered, then those that are drawn.
 
@@ -161,9 +185,14 @@ def options(preset: Preset, block: Block) -> GanConfig:
     own = block.options
     for name in ("*", block.name):
         own = own | preset.overrides.get(name, {})
-    own = own | {"data": dataclasses.asdict(base.data) | own.get("data", {})}
+    return configs.from_values(GanConfig, _merged(base, own))
+
+
+def _merged(base: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's options with others in their place, those of the data one by one; no cells."""
     values = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
-    return configs.from_values(GanConfig, values | {"sweep": {}, "cells": []} | own)
+    data = dataclasses.asdict(base.data) | own.get("data", {})
+    return values | {"sweep": {}, "cells": []} | {**own, "data": data}
 
 
 def checked(registration: Registration, preset: Preset) -> None:
@@ -180,6 +209,16 @@ def checked(registration: Registration, preset: Preset) -> None:
             search_config(registration, preset, block)
         except ValueError as error:
             raise ValueError(f"block {name}: {error}") from error
+    for name in preset.likelihoods:
+        one = registration.likelihood(name)
+        try:
+            if one.arms and one.preset not in VAE_PRESETS:
+                raise ValueError(f"there is no preset {one.preset} of vae")
+            if one.arms:
+                decoders_config(registration, preset, one)
+            likelihood_config(preset, one, Path(name))
+        except ValueError as error:
+            raise ValueError(f"likelihood {name}: {error}") from error
 
 
 def _config(

@@ -23,7 +23,7 @@ from sigmaprop.generators.arms import VAE_ARMS
 from sigmaprop.runs import signals
 
 from ..cli.launch import Experiment
-from ..forecast import COMPILING, DRAWING, FLOPS, Forecast
+from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
 from ..training import records, tables
 from ..training.loop import Progress, Silent
@@ -80,11 +80,7 @@ def forecast(config: VaeConfig, plan: Plan) -> Forecast:
     elements = flops = 0
     for group in plan.groups:
         nets = (group.spec.encoder, group.spec.decoder)
-        size = sum(
-            leaf.size
-            for net in nets
-            for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0)))
-        )
+        size = sum(map(parameters, nets))
         elements += 4 * len(group.replicas) * size
         flops += 6 * len(group.replicas) * group.spec.batch_size * size
     seconds = config.steps * flops / FLOPS + COMPILING * (2 + 2 * len(plan.groups))

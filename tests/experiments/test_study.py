@@ -1,12 +1,21 @@
 """`sigmaprop study`: registration, ledger, gates, stages, and the same tables after a kill."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sigmaprop.experiments.study import conclusion, gates, ledger, registration, run, stages
+from sigmaprop.experiments.gan.config import GanConfig
+from sigmaprop.experiments.study import (
+    accounting,
+    gates,
+    ledger,
+    registration,
+    run,
+    stages,
+)
 
 from sigmaprop.runs.files import RunError
 
@@ -15,6 +24,18 @@ QUICK = {
     **{"steps": 30, "evaluations": 1, "eval_samples": 32, "gap_evaluations": 0},
     **{"metrics_every": 10, "checkpoint_seconds": 0.001},
 }
+
+DECODERS = {
+    **{"widths": [4], "encoder_widths": [4], "latent_dim": 2, "batch_size": 8, "steps": 30},
+    **{
+        "data": {"dequantise": False},
+        "evaluations": 1,
+        "eval_draws": 4,
+        "eval_examples": 16,
+        "metrics_every": 10,
+    },
+}
+REFIT = {"refit_steps": 10, "refit_examples": 16}
 
 
 def content():
@@ -27,10 +48,18 @@ def content():
             {
                 **{"name": "quick", "text": "seconds", "blocks": ["arms", "starts"]},
                 **{"configurations": 2, "selection_seeds": 2, "test_seeds": 3},
-                "gate": {"repeats": 16, "draws": 20},
+                **{"gate": {"repeats": 16, "draws": 20}, "likelihoods": ["decoders"]},
             }
         ],
         "baseline_seeds": 3,
+        "likelihoods": [
+            {
+                **{"name": "decoders", "text": "an autoencoder of the ring", "seeds": 2},
+                "arms": [{"name": "best", "options": {"arm": "optimal"}}],
+                "options": {"dataset": "ring", **DECODERS},
+                "evaluate": {"num_examples": 4, "num_chains": 4, "num_temperatures": 10, **REFIT},
+            }
+        ],
         "blocks": [
             {
                 **{"name": "arms", "text": "a ring", "preset": "digits", "bar": False},
@@ -127,9 +156,25 @@ def test_every_test_and_arm_is_in_the_result(finished):
     assert all(one["seeds"] == [100, 101, 102] for one in arms["arms"])
     assert found["runs"]["replicas"] == (4 + 2) * 3
     assert found["runs"]["used"] == [
-        *("arms/frozen-frozen", "arms/search", "arms/test", "starts/test"),
+        *("arms/frozen-frozen", "arms/search", "arms/test"),
+        *("decoders/likelihood", "decoders/vae", "starts/test"),
     ]
-    assert found["runs"]["superseded"] == found["runs"]["unfinished"] == []
+    assert all(found["runs"][kind] == [] for kind in ("superseded", "repeated", "unfinished"))
+
+
+def test_likelihoods_are_of_the_seeds_that_are_compared(finished):
+    from sigmaprop.reporting.frame import load
+
+    (one,) = result(finished)["likelihoods"]
+    assert (one["name"], one["seeds"], one["settings"]["num_chains"]) == ("decoders", 2, 4)
+    (arm,) = one["arms"]
+    frame = load(finished / "decoders" / "likelihood").frame
+    assert set(frame["seed"]) == {100, 101}
+    for kind, of in (("trained", "x"), ("refitted", "refitted")):
+        rows = frame[frame["of"] == of].groupby("metric")["value"].mean()
+        assert arm[kind]["log_likelihood"]["value"] == pytest.approx(rows["ais"])
+        assert arm[kind]["gap"] == pytest.approx(rows["bdmc"])
+    assert arm["sigma"] > 0
 
 
 def test_seeds_that_select_do_not_test(finished):
@@ -208,6 +253,38 @@ def test_a_finished_study_runs_nothing_again(finished, sigmaprop, open_gates):
     assert "Hypotheses" in ended.out
     assert [line["event"] for line in ledger.read(finished)[len(before) :]] == ["concluded"]
     assert (finished / run.RESULT).read_bytes() == text
+
+
+def test_a_run_that_is_asked_for_once_more_is_the_same(finished):
+    """What was learned elsewhere, and where the study lies, is no part of the question."""
+    from sigmaprop.experiments.evaluate.config import EvaluateConfig
+
+    from sigmaprop.runs import load_config
+
+    frozen = load_config(finished / "arms" / "frozen-frozen", GanConfig, command="gan")
+    asked = dataclasses.replace(frozen, frozen_from=Path("moved/arms/test"), frozen_values=())
+    large = dataclasses.replace(asked, frozen_sha256="1" * 64)
+    assert frozen.frozen_values
+    assert accounting.same(frozen, asked)
+    assert accounting.same(large, asked)
+    assert not accounting.same(asked, dataclasses.replace(asked, seeds=4))
+    again = dataclasses.replace(asked, frozen_from=Path("moved/arms/test-2"))
+    assert not accounting.same(asked, again)
+    one, other = (EvaluateConfig(run=run) for run in ("here/arms/test", "arms/test"))
+    assert accounting.same(one, other)
+    assert not accounting.same(one, EvaluateConfig(run="here/arms/test-2"))
+
+
+def test_a_run_that_was_made_twice_is_named(finished, copied, sigmaprop, open_gates):
+    """The first counts, and the other is no amendment's doing."""
+    shutil.copytree(copied / "arms" / "frozen-frozen", copied / "arms" / "frozen-frozen-2")
+    seal = ledger.seal_of(copied / "arms" / "frozen-frozen-2")
+    ledger.add(copied, "started", run="arms/frozen-frozen-2", command="gan")
+    ledger.add(copied, "finished", run="arms/frozen-frozen-2", manifest=seal)
+    path = finished.parent / "registration.json"
+    assert sigmaprop("study", "--registration", str(path), "--run-dir", str(copied)).status == 0
+    counted, before = result(copied)["runs"], result(finished)["runs"]
+    assert counted == before | {"repeated": ["arms/frozen-frozen-2"]}
 
 
 @pytest.mark.parametrize("command", ["resume", "report", "replay"])
@@ -358,6 +435,11 @@ SPOILT = [
     (lambda what: what["blocks"][0].update(preset="digit"), "block arms: there is no preset digit"),
     (lambda what: what["blocks"][0]["options"].update(step=3), "block arms: unknown option"),
     (lambda what: what["blocks"][0]["arms"][1]["options"].update(sigma=-1), "sigma is -1"),
+    (lambda what: what["likelihoods"][0].update(name="arms"), "is called as a block is"),
+    (lambda what: what["likelihoods"][0].update(block="arms"), "takes a block, or arms of its own"),
+    (lambda what: what["likelihoods"][0].update(preset="x"), "there is no preset x of vae"),
+    (lambda what: what["likelihoods"][0]["evaluate"].update(seeds=0), "seeds is 0"),
+    (lambda what: what["presets"][0].update(likelihoods=["x"]), "unknown likelihood"),
     (lambda what: what.update(alpha="x"), "option alpha is 'x'; give a finite number"),
 ]
 
@@ -431,19 +513,6 @@ def test_a_registration_has_to_be_committed(tmp_path):
     (tmp_path / ".gitignore").write_text("other.json\n")
     other = write(content(), tmp_path / "other.json")
     assert gates.uncommitted(other) == ""  # installed within a checkout
-
-
-def test_frozen_values_are_no_difference_between_configs(finished):
-    from sigmaprop.experiments.gan.config import GanConfig
-
-    from sigmaprop import runs
-
-    config = runs.load_config(finished / "arms" / "frozen-frozen", GanConfig, command="gan")
-    assert conclusion.same(config, config)
-    import dataclasses
-
-    assert conclusion.same(config, dataclasses.replace(config, frozen_values=()))
-    assert not conclusion.same(config, dataclasses.replace(config, steps=31))
 
 
 def test_seeds_that_are_added_after_the_data_are_a_deviation(copied, sigmaprop, open_gates):

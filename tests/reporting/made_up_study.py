@@ -51,7 +51,7 @@ def write(directory: Path, verdicts: dict[str, str] | None = None, *, seed: int 
         reason="The rate of sigma was too small for its way.",
         git=git,
     )
-    for run in (*found["runs"]["used"], *found["runs"]["superseded"]):
+    for run in (one for kind in ("used", "superseded", "repeated") for one in found["runs"][kind]):
         ledger.add(directory, "started", run=run, command="gan")
         ledger.add(directory, "finished", run=run, manifest="2" * 64)
     ledger.add(directory, "concluded", result=registration.digest(found))
@@ -82,13 +82,42 @@ def result(content: dict[str, Any], verdicts: dict[str, str], draw: random.Rando
         "runs": {
             "used": [f"{one['name']}/test" for one in blocks],
             "superseded": ["plane_05/search"],
+            "repeated": ["digits_2018/frozen-frozen global-2"],
             "unfinished": [],
             "replicas": 10 * sum(len(one["arms"]) for one in blocks),
             "diverged": 1,
         },
         "hypotheses": hypotheses,
         "blocks": [_block(one, draw) for one in blocks],
+        "likelihoods": [
+            _likelihood(one, draw)
+            for one in content["likelihoods"]
+            if one["name"] in preset["likelihoods"]
+        ],
     }
+
+
+def _likelihood(one: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+    """Two arms, one of which has no noise."""
+
+    def arm(name: str, trained: float | None) -> dict[str, Any]:
+        nats = 20 + draw.gauss(0, 2)
+        own = {"error": 1.0, "low": nats - 2, "high": nats + 2}
+        none = dict.fromkeys(("value", "error", "low", "high"))
+        return {
+            "name": name,
+            "trained": {
+                "log_likelihood": none if trained is None else own | {"value": trained},
+                "gap": None if trained is None else 0.4,
+            },
+            "refitted": {"log_likelihood": own | {"value": nats}, "gap": 0.2},
+            "sigma": 0.15,
+        }
+
+    settings = {"num_examples": 16, "num_chains": 8, "num_temperatures": 200}
+    more = {"block": one.get("block", ""), "seeds": 3, "settings": settings}
+    named = {name: one[name] for name in ("name", "text")}
+    return named | more | {"arms": [arm("zero", None), arm("global", -3000.0)]}
 
 
 def _hypothesis(

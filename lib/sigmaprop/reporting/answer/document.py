@@ -175,7 +175,9 @@ def _tables(found: Findings) -> dict[str, Table]:
         "ends": tables.ends(found),
         "runs": tables.runs(found),
     }
-    return fixed | {block.name: tables.arms(block) for block in found.blocks}
+    blocks = {block.name: tables.arms(block) for block in found.blocks}
+    own = {one["name"]: tables.likelihoods(one) for one in found.result["likelihoods"]}
+    return fixed | blocks | own
 
 
 def _filled(found: Findings, **parts: Any) -> str:
@@ -201,6 +203,7 @@ def _filled(found: Findings, **parts: Any) -> str:
         baselines=sentences.baselines(found),
         place=found.place,
         ends=bool(tables.ends(found).rows),
+        likelihoods=found.result["likelihoods"],
         gates=_gates(found),
         machine=page.machine(found.environment),
         preset=found.preset,
@@ -263,8 +266,7 @@ def _counted(found: Findings) -> str:
     """Every run by what it counts for, and the replicas that diverged."""
     counted = found.result["runs"]
     begun = len({line["run"] for line in found.events("started")})
-    kinds = ("used", "superseded", "unfinished")
-    parts = [f"{len(counted[kind])} {kind}" for kind in kinds]
+    parts = [f"{len(counted[kind])} {kind}" for kind in tables.COUNTED]
     parts[0] = f"{len(counted['used'])} {'is' if len(counted['used']) == 1 else 'are'} used"
     return (
         f"Of {count(begun, 'run')} that were begun {', '.join(parts[:-1])} and {parts[-1]}; "

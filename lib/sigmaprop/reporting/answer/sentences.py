@@ -39,6 +39,10 @@ _PLACES = {
 }
 
 
+_TUNED = ("digits_today", "digits_2018")
+"""The GANs on digits whose arms were all tuned."""
+
+
 class Words(NamedTuple):
     """What an arm does, by the answer of a test; each follows a subject."""
 
@@ -109,7 +113,7 @@ def value(found: Findings, brief: bool = False) -> str:
 
 def baselines(found: Findings) -> str:
     """Whether the answer depends on the baseline: arms that two GANs on digits share; or empty."""
-    blocks = [block for block in found.blocks if block.of_samples and block.dataset == "digits"]
+    blocks = [block for block in found.blocks if block.of_samples and block.name in _TUNED]
     if len(blocks) < 2:
         return ""
     sides: dict[str, list[int]] = {}

@@ -18,6 +18,8 @@ _KINDS = {
 }
 _MARKS = {"supported": "✓", "refuted": "✗", "equivalent": "=", "undecided": "?"}
 _SHOWN = {"as expected": "✓", "contrary": "✗", "equivalent": "=", "not resolved": "?"}
+COUNTED = ("used", "superseded", "repeated", "unfinished")
+"""What a run that was begun counts as."""
 _LONGEST = 5
 """Options of an arm that its line has room for."""
 _LEFT_OUT = ("arm", "cells")
@@ -188,6 +190,27 @@ def _sigma(one: Arm) -> Cell:
     return Cell(f"{short(value)}{spread}{one.moves and f', {one.moves}'}", "number", value=value)
 
 
+def likelihoods(one: Mapping[str, Any]) -> Table:
+    """A line an arm: its log-likelihood as trained and refitted, each with the gap of AIS."""
+    rows = []
+    for arm in one["arms"]:
+        row = [Cell(arm["name"])]
+        for kind in ("trained", "refitted"):
+            row += [_nats(arm[kind]["log_likelihood"]), _number(known(arm[kind]["gap"]))]
+        rows.append([*row, _number(known(arm["sigma"]))])
+    headings = [
+        *("arm", "as trained, nats", "gap", "sigma refitted, nats", "gap", "refitted sigma"),
+    ]
+    return Table(f"{one['name']}: log-likelihood", headings, rows)
+
+
+def _nats(one: Mapping[str, Any]) -> Cell:
+    value, low, high = (known(one[name]) for name in ("value", "low", "high"))
+    if math.isnan(value):
+        return Cell("none", "number")
+    return Cell(f"{short(value)} [{short(low)}, {short(high)}]", "number", value=value)
+
+
 def planned(found: Findings) -> Table:
     """What was registered before the runs."""
     registered, preset = found.registration, found.preset
@@ -248,8 +271,7 @@ def moment(time: str) -> str:
 def runs(found: Findings) -> Table:
     """Every run that was begun, and what it counts for."""
     counted = found.result["runs"]
-    kinds = ("used", "superseded", "unfinished")
-    status = {name: kind for kind in kinds for name in counted[kind]}
+    status = {name: kind for kind in COUNTED for name in counted[kind]}
     ends = {line["run"]: line["time"] for line in found.events("finished")}
     rows = [
         [

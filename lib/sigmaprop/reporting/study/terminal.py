@@ -1,11 +1,14 @@
 """The gates and verdicts of a study as tables for a terminal."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from sigmaprop.generators.scores import known
+from sigmaprop.reporting.fmt import short
 from sigmaprop.reporting.study.words import answer_of, short_test
 from sigmaprop.reporting.terminal import titled
 
@@ -64,5 +67,23 @@ def summary(result: Mapping[str, Any]) -> Iterator[Table | Text]:
             style = STYLES.get(test["answer"], "")
             table.add_row(one["name"], short_test(test), Text(answer_of(test), style))
     yield table
+    for one in result["likelihoods"]:
+        yield _likelihoods(one)
     if left := [one["name"] for one in result["hypotheses"] if one["verdict"] == "not asked"]:
         yield Text(f"Not asked by this preset: {', '.join(left)}.", style="dim")
+
+
+def _likelihoods(one: Mapping[str, Any]) -> Table:
+    """An estimate of likelihoods: a line an arm, none where there is no density."""
+    table = titled(f"{one['name']}: nats an example (gap)", pad_edge=False)
+    for heading in ("arm", "as trained", "sigma refitted"):
+        table.add_column(heading, overflow="fold")
+    for arm in one["arms"]:
+        row = []
+        for kind in ("trained", "refitted"):
+            value, gap = (
+                known(one) for one in (arm[kind]["log_likelihood"]["value"], arm[kind]["gap"])
+            )
+            row.append("none" if math.isnan(value) else f"{short(value)} ({short(gap)})")
+        table.add_row(arm["name"], *row)
+    return table

@@ -57,6 +57,32 @@ def test_every_replica_is_scored_three_times(evaluated):
     assert set(real["of"]) == {"median", "percentile_95"}
 
 
+def test_some_seeds_and_one_kind_of_weights_have_the_numbers_that_they_have_among_all(
+    trained, evaluated, tmp_path
+):
+    directory = tmp_path / "some"
+    words = ("--seeds", "1", "--weights", "last", "--run-dir", directory)
+    only = (
+        "--metrics",
+        "energy",
+        "c_t",
+        "--likelihood",
+        "ais",
+        *OPTIONS[OPTIONS.index("parzen") + 1 :],
+    )
+    rest = ("--num-samples", "64", "--halves", "3")
+    assert ended("evaluate", trained, *only, *rest, *words) == 0
+    some, whole = (package.load(one).frame for one in (directory, evaluated))
+    keys = ["replica", "metric", "of", "weights"]
+    merged = some.merge(whole, on=keys, suffixes=("", "_whole"))
+    assert len(merged) == len(some)
+    own = merged[merged["replica"] >= 0]
+    assert set(own["seed"]) == {0}
+    assert set(own["weights"]) == {"last"}
+    assert len(own) == 2 * (2 * 3 + 2 + 1)  # cells; metrics of three kinds, ais of two, the sigma
+    np.testing.assert_array_equal(merged["value"], merged["value_whole"])
+
+
 def test_without_noise_mean_and_sample_are_one(evaluated):
     frame = package.load(evaluated).frame
     zero = frame[(frame["arm"] == "zero") & (frame["metric"] == "energy")]
@@ -189,6 +215,8 @@ def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
     )
     both = own[["iwae", "ais"]].dropna()
     assert len(both) == 4
+    average = sigmaprop("evaluate", "vae", "--weights", "average", "--run-dir", "none")
+    assert (average.status, "give last or both" in average.err) == (2, True)
     # The bound lies below, on average: 4 examples of a standard error of 1 nat at most each.
     assert (both["iwae"] < both["ais"] + 5 * 2 / np.sqrt(4)).all()
 
@@ -204,6 +232,7 @@ def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
         (["{run}", "--metrics"], "--metrics and --likelihood are both empty"),
         (["{run}", "--num-samples", "3"], "--num-samples is 3; it must lie between 32"),
         (["{run}", "--features", "classifier"], "need a data set with classes"),
+        (["{run}", "--seeds", "3"], "--seeds is 3; {run} has 2: give that at most"),
         (["nowhere"], "nowhere"),
         (["{run}", "twice"], "unexpected word 'twice'"),
     ],
@@ -211,7 +240,7 @@ def test_a_vae_is_evaluated_by_its_encoder_too(sigmaprop):
 def test_bad_options_are_one_sentence(trained, sigmaprop, words, told):
     found = sigmaprop("evaluate", *(word.format(run=trained) for word in words))
     assert found.status == 2
-    assert told in found.err
+    assert told.format(run=trained) in found.err
     assert found.err.count("\n") == 1
 
 

@@ -7,7 +7,7 @@ from sigmaprop.likelihood.annealing import Annealing
 
 from .config import EvaluateConfig
 
-_FLOPS = 2e10
+_FLOPS = 1e11
 """Floating-point operations a second that annealing reaches on two cores, with small decoders."""
 _DIRECTIONS = {"ais": 1, "bdmc": 2}
 _SIGMAS = 2

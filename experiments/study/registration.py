@@ -55,6 +55,9 @@ class Block:
     """Whose scores count: of the last iterate, or of the moving average."""
     bar: bool = True
     """Whether comparisons wait for the baseline to pass its bar."""
+    test_seed: int | None = None
+    """First seed of the comparison, where not the registration's: seeds that nothing was seen of,
+    for what another block suggested."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +226,11 @@ class Registration:
         """
         return _named(self.presets, name, "preset")
 
+    def seeds(self, preset: Preset, block: Block) -> range:
+        """Those that the arms of a block are compared with."""
+        first = self.test_seed if block.test_seed is None else block.test_seed
+        return range(first, first + preset.seeds_of(block.name))
+
     def asked(self, preset: Preset) -> Iterator[tuple[Hypothesis, Test]]:
         """The tests of a preset, with their hypotheses, in order."""
         for hypothesis in self.hypotheses:
@@ -325,16 +333,16 @@ def _check_test(found: Registration, hypothesis: Hypothesis, test: Test) -> None
 
 def _check_seeds(found: Registration, preset: Preset) -> None:
     """No seed may both select and test, or prove a baseline and be compared."""
-    most = max(preset.seeds_of(block) for block in preset.blocks)
+    tested = {seed for name in preset.blocks for seed in found.seeds(preset, found.block(name))}
     ranges = {
-        "selection": range(found.selection_seed, found.selection_seed + preset.selection_seeds),
-        "test": range(found.test_seed, found.test_seed + most),
-        "baseline": range(found.baseline_seed, found.baseline_seed + found.baseline_seeds),
+        "selection": {*range(found.selection_seed, found.selection_seed + preset.selection_seeds)},
+        "test": tested,
+        "baseline": {*range(found.baseline_seed, found.baseline_seed + found.baseline_seeds)},
     }
     names = list(ranges)
     for place, one in enumerate(names):
         for other in names[place + 1 :]:
-            if common := {*ranges[one]} & {*ranges[other]}:
+            if common := ranges[one] & ranges[other]:
                 raise ValueError(
                     f"preset {preset.name}: seed {min(common)} is of both {one} and {other}; keep "
                     "them apart"

@@ -77,7 +77,8 @@ def baseline_config(
     bar = bars.bar_of(dataclasses.asdict(base))
     kernel = base.kernel if pilot or bar is None else bar.kernel or base.kernel
     own = [{"name": block.arms[0].name, **block.arms[0].options}]
-    seeds = registration.baseline_seed, registration.baseline_seeds
+    first = registration.baseline_seed
+    seeds = range(first, first + registration.baseline_seeds)
     return _config(base, own, seeds, held_out="test", kernel=kernel)
 
 
@@ -100,7 +101,8 @@ def search_config(registration: Registration, preset: Preset, block: Block) -> G
         if not arm.frozen
         for name, values in configurations(preset, block, arm).items()
     ]
-    seeds = registration.selection_seed, preset.selection_seeds
+    first = registration.selection_seed
+    seeds = range(first, first + preset.selection_seeds)
     return _config(options(preset, block), own, seeds, held_out="validation")
 
 
@@ -109,7 +111,7 @@ def test_config(
 ) -> GanConfig:
     """The chosen configuration of every arm, with fresh seeds, scored on test examples."""
     own = [{"name": arm.name, **chosen[arm.name]} for arm in block.arms if not arm.frozen]
-    seeds = registration.test_seed, preset.seeds_of(block.name)
+    seeds = registration.seeds(preset, block)
     return _config(options(preset, block), own, seeds, held_out="test")
 
 
@@ -128,7 +130,7 @@ def frozen_config(
         source: the run that it was learned in.
     """
     own = [{"name": arm.name, **chosen, "arm": "frozen", **arm.options}]
-    seeds = registration.test_seed, preset.seeds_of(block.name)
+    seeds = registration.seeds(preset, block)
     found = _config(options(preset, block), own, seeds, held_out="test")
     return dataclasses.replace(found, frozen_from=source, frozen_cell=arm.frozen)
 
@@ -224,17 +226,17 @@ def checked(registration: Registration, preset: Preset) -> None:
 def _config(
     base: GanConfig,
     own: Sequence[dict[str, Any]],
-    seeds: tuple[int, int],
+    seeds: range,
     *,
     held_out: str,
     kernel: str | None = None,
 ) -> GanConfig:
-    """These cells with these seeds; the first, and how many."""
+    """These cells with these seeds."""
     return dataclasses.replace(
         base,
         cells=cells.parse(json.loads(json.dumps(own)), GanConfig),
-        first_seed=seeds[0],
-        seeds=seeds[1],
+        first_seed=seeds.start,
+        seeds=len(seeds),
         held_out=held_out,  # pyright: ignore[reportArgumentType]
         kernel=kernel or base.kernel,  # pyright: ignore[reportArgumentType]
     )

@@ -159,6 +159,7 @@ def told(tmp_path, **verdicts):
 def test_arms_on_which_the_baselines_disagree_are_named(found):
     result = json.loads(json.dumps(found.result))
     factors = {"fixed": (0.5, 0.5), "scheduled": (0.5, 2.0), "global": (2.0, 2.0)}
+    factors["shared ascending"] = (0.5, 0.5)  # which no hypothesis is about
     blocks = [one for one in result["blocks"] if one["name"] in ("digits_2018", "digits_today")]
     for place, block in enumerate(blocks):
         zero = block["arms"][0]["values"]
@@ -167,9 +168,10 @@ def test_arms_on_which_the_baselines_disagree_are_named(found):
             noise = np.linspace(0.9, 1.1, len(zero))
             arm["values"] = (factor * noise * np.array(zero)).tolist()
     sentence = sentences.baselines(found._replace(result=result))
-    assert "1 (fixed) are better than no noise with every GAN" in sentence
-    assert "1 (global) worse with every GAN" in sentence
-    assert "1 (scheduled) better with one and worse with another" in sentence
+    better = "fixed, shared ascending (a lead: no hypothesis asks for it)"
+    assert f"better than no noise with every GAN: {better}; " in sentence
+    assert "worse with every GAN: global; " in sentence
+    assert "better with one and worse with another: scheduled." in sentence
 
 
 HEADLINES = {
@@ -185,24 +187,33 @@ HEADLINES = {
 
 @pytest.mark.parametrize("verdict", advice.VERDICTS)
 def test_the_answer_has_words_for_every_verdict(tmp_path, verdict):
-    names = (*sentences.LEARNED, *sentences.GIVEN, "H6", "F1", "P1")
-    three = sentences.answer(told(tmp_path, **dict.fromkeys(names, verdict)))
-    assert three[0].startswith(f"**{HEADLINES[verdict]}**: a learned variance, be it as one number")
-    for sentence in three:
-        assert verdict in sentence
+    names = (*sentences.LEARNED, *sentences.GIVEN, "H6", "F1", "P1", "H2", "H8a", "H1")
+    *three, last = sentences.answer(told(tmp_path, **dict.fromkeys(names, verdict)))
+    assert three[0].startswith(f"**{HEADLINES[verdict]}.** ")
+    counts = verdict not in sentences.UNCOUNTED
+    assert ("a learned variance (one number, a number for each pixel" in three[0]) == counts
+    for sentence in (*three, last):
         assert sentence.endswith(".")
         assert "nan" not in sentence
         assert sentence.count("(") == sentence.count(")")
-        assert ("MMD²" in sentence) == (verdict not in ("INADMISSIBLE", "not asked"))
+    for number, sentence in enumerate(three):
+        assert verdict in sentence
+        asked = verdict not in ("INADMISSIBLE", "not asked")
+        assert ("MMD²" in sentence) == (asked if number == 2 else counts)
+    assert (verdict in last) == (verdict not in ("INADMISSIBLE", "not asked"))
 
 
 def test_groups_that_came_out_differently_are_told_apart(tmp_path):
     verdicts = {"L1": "supported", "L2": "supported", "L3": "refuted", "L4": "DEVIATED"}
     sentence = sentences.learning(told(tmp_path, **verdicts))
-    assert sentence.startswith("**In part**")
-    assert "as one number or as a number for each pixel (L1 and L2: supported), makes" in sentence
-    assert "worse samples than no noise on digits with a GAN of today" in sentence
-    assert "(L4: DEVIATED, so it does not count; else undecided)" in sentence
+    assert sentence.startswith("**In part.**")
+    assert (
+        "With a learned variance (one number, a number for each pixel or a function of z)"
+        in sentence
+    )
+    first = "on digits with a GAN of today samples are better than without noise in 2 of 3 forms"
+    assert f"{first} and worse in 1 (MMD² " in sentence
+    assert "L1 and L2 supported, L3 refuted and L4 DEVIATED (it does not count, and is" in sentence
 
 
 def test_the_largest_gain_is_the_lowest_end_of_what_counts(tmp_path):
@@ -274,7 +285,7 @@ def test_a_study_that_asked_nothing_has_its_pages_without_pictures_of_it(tmp_pat
     assert made.figures == {}
     assert "docs/figures/answer.svg" not in made.readme
     assert "figures/answer" not in made.markdown
-    assert "<strong>This study cannot say</strong>" in made.html
+    assert "<strong>This study cannot say.</strong>" in made.html
 
 
 def test_every_figure_is_drawn(found, made):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sigmaprop.reporting.answer.findings import NOT_ASKED, Findings
-from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEARNED, listed
+from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEAD, LEARNED, listed
 from sigmaprop.reporting.page import Cell, Table
 
 _ARMS = {
@@ -16,6 +16,7 @@ _ARMS = {
     "N2": "noise on a schedule (scheduled)",
     "N3": "instance noise of a random level",
     "N4": "noise on both sides, on a schedule (scheduled, shared)",
+    "C1": "fixed noise on both sides (fixed, shared)",
     "P1": "noise fitted after training (post_hoc)",
 }
 """What a hypothesis is about, with its `--arm`."""
@@ -145,7 +146,7 @@ def clean(verdicts: dict[str, str]) -> str:
 
 _OPEN = "the study does not decide it"
 LINES: Sequence[Line] = (
-    Line("better samples", (*LEARNED, *GIVEN, FITTED), samples),
+    Line("better samples", (*LEARNED, *GIVEN, LEAD, FITTED), samples),
     Line("one knob to tune", ("K1", "K2"), penalty),
     Line("noise without choosing its size", ("H6",), untuned),
     Line("what learning adds to the values that it ends at", ("F1", "F2"), learning),

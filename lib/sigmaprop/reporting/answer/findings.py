@@ -49,7 +49,7 @@ class Arm(NamedTuple):
     Attributes:
         name: of it.
         learns: whether its sigma is learned.
-        options: chosen for it, those in which arms of the block differ.
+        options: that were registered or chosen for it.
         values: the primary metric, one a seed; NaN where a run diverged. [S]
         middle: their interquartile mean.
         better: probability that it is better than the baseline, with its interval.
@@ -172,11 +172,18 @@ class Findings(NamedTuple):
                 one["dataset"],
                 one["steps"],
                 numbers(one["floor"]),
-                [_arm(arm) for arm in one["arms"]],
+                [_arm(arm, self._own(one["name"], arm["name"])) for arm in one["arms"]],
             )
             for one in self.result["blocks"]
         ]
         return sorted(found, key=lambda one: (not one.of_samples, not one.compares))
+
+    def _own(self, block: str, arm: str) -> set[str]:
+        """The options that an arm was given, or that were chosen for it."""
+        registered = next(one for one in self.registration["blocks"] if one["name"] == block)
+        own = next(one for one in registered["arms"] if one["name"] == arm)
+        lists = {**registered.get("search", {}), **own.get("search", {})}
+        return {*own.get("options", {}), *lists} - {"arm"}
 
     @property
     def preset(self) -> Mapping[str, Any]:
@@ -245,12 +252,12 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _arm(one: Mapping[str, Any]) -> Arm:
+def _arm(one: Mapping[str, Any], own: set[str]) -> Arm:
     better = one["better"] or {}
     return Arm(
         one["name"],
         one["arm"] in ARMS and ARMS[one["arm"]].learns,
-        one["options"],
+        {name: value for name, value in one["options"].items() if name in own},
         numbers(one["values"]),
         known(one["interquartile_mean"]),
         (known(better.get("value")), known(better.get("low")), known(better.get("high"))),

@@ -1,11 +1,11 @@
-"""The answer in three sentences, chosen by the verdicts of a study.
+"""The answer in four sentences, chosen by the verdicts of a study.
 
 A hypothesis is told by the answers of its tests: what was seen in which baseline. Its verdict, the
 range of what was measured and the least effect that could have been seen stand in brackets.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sigmaprop.generators.scores import known
@@ -13,19 +13,21 @@ from sigmaprop.reporting.answer.findings import NOT_ASKED, Findings, Hypothesis
 from sigmaprop.reporting.fmt import percent, short
 
 LEARNED = {
-    "L1": "as one number",
-    "L2": "as a number for each pixel",
-    "L3": "as a function of z",
-    "L4": "as a low-rank covariance",
+    "L1": "one number",
+    "L2": "a number for each pixel",
+    "L3": "a function of z",
+    "L4": "a low-rank covariance",
 }
 """Hypotheses about learning, with what is learned."""
 GIVEN = {
-    "N1": "at a fixed level",
-    "N2": "at a level that falls on a schedule",
-    "N3": "at a random level on both sides",
-    "N4": "on both sides at a level that falls on a schedule",
+    "N1": "a fixed level",
+    "N2": "a level that falls",
+    "N3": "a random level on both sides",
+    "N4": "a level that falls on both sides",
 }
 """Hypotheses about noise that is not learned, with its kind."""
+LEAD = "C1"
+"""The hypothesis that the study itself suggested, tested on seeds of which nothing was seen."""
 FITTED = "P1"
 """The hypothesis about noise that is fitted after training."""
 UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
@@ -33,12 +35,35 @@ UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
 _PLACES = {
     "digits_today": "digits with a GAN of today",
     "digits_2018": "digits with a GAN of 2018",
+    "fresh_today": "digits with a GAN of today",
+    "fresh_2018": "digits with a GAN of 2018",
     "ring_arms": "a ring of Gaussians",
     "grid_arms": "a grid of Gaussians",
     "fashion_arms": "Fashion-MNIST",
 }
 
 
+_ENDS = {
+    "H2": {
+        "supported": "ends, with a linear mean, at the noise of the data",
+        "refuted": "misses, with a linear mean, the noise of the data",
+        "open": "was not shown to end, with a linear mean, at the noise of the data",
+        "unit": "times it",
+    },
+    "H8a": {
+        "supported": "with a network as mean its end depends on its start",
+        "refuted": "with a network as mean its end does not depend on its start",
+        "open": "with a network as mean it was not decided whether its end depends on its start",
+        "unit": "times from the lowest end to the highest",
+    },
+    "H1": {
+        "supported": "on a ring of Gaussians it ends no higher than their std",
+        "refuted": "on a ring of Gaussians it ends above their std",
+        "open": "on a ring of Gaussians it was not decided whether it ends above their std",
+        "unit": "times it",
+    },
+}
+"""Hypotheses about ends, in words by their verdicts."""
 _TUNED = ("digits_today", "digits_2018")
 """The GANs on digits whose arms were all tuned."""
 
@@ -59,48 +84,60 @@ _BETTER = Words(
     "makes no difference that could be told from chance",
 )
 _BRIEF = _BETTER._replace(open="makes no clear difference")
-_INFERIOR = Words(
-    "does as well as a fixed one that was tuned as long",
-    "does worse than a fixed one that was tuned as long",
-    "does as well as a fixed one that was tuned as long",
-    "was not shown to do as well as a fixed one that was tuned as long",
-)
 _FROZEN = Words(
-    "does the same, so it is the value that counts and not its learning",
-    "does something else, so learning itself matters",
-    "does the same, so it is the value that counts and not its learning",
-    "was not shown to do the same",
+    "does what the learned one does",
+    "does not do what the learned one does",
+    "does what the learned one does",
+    "was not shown to do what the learned one does",
 )
+_SAMPLES = {
+    "as expected": ("better than without noise", "better"),
+    "contrary": ("worse than without noise", "worse"),
+    "equivalent": ("as good as without noise", "as good"),
+    "not resolved": ("not clearly different from those without noise", "not clearly different"),
+    "too few seeds": ("of too few seeds to tell", "of too few seeds to tell"),
+    NOT_ASKED: ("untested, as the gate was not passed", "untested"),
+}
+"""What samples are, by the answer to whether they are better: first, and once that is known."""
 
 
-def answer(found: Findings, *, brief: bool = False) -> tuple[str, str, str]:
-    """Does learning help, does noise help, and is it the learning or the value?
+def answer(found: Findings, *, brief: bool = False) -> tuple[str, ...]:
+    """Does learning help, does noise help, is it the learning or the value, where does sigma end?
 
     Args:
         found: the study.
         brief: whether to leave out verdicts, and which effects would have been seen.
     """
-    return learning(found, brief), noise(found, brief), value(found, brief)
+    return learning(found, brief), noise(found, brief), value(found, brief), ends(found, brief)
 
 
 def learning(found: Findings, brief: bool = False) -> str:
     """The first sentence: L1 to L4, and by how much learning can have helped at most."""
     all_of = [found.hypothesis(name) for name in LEARNED]
-    told = _grouped("a learned variance", all_of, LEARNED, brief)
-    return f"**{headline(all_of)}**: {told}{_at_most(all_of)}."
+    told = _samples("a learned variance", all_of, LEARNED, brief)
+    return f"**{headline(all_of)}.** {told}{_at_most(all_of)}{_closing(all_of, brief)}."
 
 
 def noise(found: Findings, brief: bool = False) -> str:
     """The second sentence: N1 to N4."""
     all_of = [found.hypothesis(name) for name in GIVEN]
-    return f"{_grouped('Noise that is given and not learned', all_of, GIVEN, brief)}."
+    told = _samples("noise that is given and not learned", all_of, GIVEN, brief)
+    words = _BRIEF if brief else _BETTER
+    lead = [
+        f". Fixed noise on both sides, which the study suggested{_verdicts([one], brief)}, "
+        f"{phrase([one], words, brief)} on fresh seeds"
+        for one in found.hypotheses
+        if one.name == LEAD and one.asked
+    ]
+    return f"{told}{_closing(all_of, brief)}{''.join(lead)}."
 
 
 def value(found: Findings, brief: bool = False) -> str:
     """The third sentence: H6, F1, and P1 where the study has it."""
-    inferior, frozen = [found.hypothesis("H6")], [found.hypothesis("F1")]
+    tuned, frozen = [found.hypothesis("H6")], [found.hypothesis("F1")]
+    inferior = _inferior(found.result["margin"])
     fitted = [one for one in found.hypotheses if one.name == FITTED]
-    first = f"A learned number{_verdicts(inferior, brief)} {phrase(inferior, _INFERIOR, brief)}"
+    first = f"A learned number{_verdicts(tuned, brief)} {phrase(tuned, inferior, brief)}"
     second = f"where learning had ended{_verdicts(frozen, brief)} {phrase(frozen, _FROZEN, brief)}"
     words = _BRIEF if brief else _BETTER
     third = [
@@ -109,6 +146,31 @@ def value(found: Findings, brief: bool = False) -> str:
         for one in fitted
     ]
     return f"{first}; a number that was frozen {second}{''.join(third)}."
+
+
+def ends(found: Findings, brief: bool = False) -> str:
+    """The fourth sentence: H2, H8a and H1, what a learned number says of the data."""
+    told = []
+    for name, words in _ENDS.items():
+        one = found.hypothesis(name)
+        values = [known(test["measured"]["value"]) for test in one.asked]
+        if values:
+            low, high = short(min(values)), short(max(values))
+            size = low if low == high else f"{low} to {high}"
+            about = _verdicts([one], brief)
+            told.append(f"{words.get(one.verdict, words['open'])} ({size} {words['unit']}){about}")
+    if not told:
+        return "Where a learned number ends could not be asked about."
+    return f"A learned number {'; '.join(told)}."
+
+
+def _inferior(margin: float) -> Words:
+    """What a learned number is beside a fixed one, within a factor of the primary metric."""
+    by = percent(round(margin - 1, 3))
+    tuned = "than a fixed one that was tuned as long"
+    within = f"is worse by {by} at most {tuned}"
+    open_end = f"was not shown to be worse by {by} at most {tuned}"
+    return Words(within, f"is worse by more than {by} {tuned}", within, open_end)
 
 
 def baselines(found: Findings) -> str:
@@ -123,21 +185,26 @@ def baselines(found: Findings) -> str:
             sides.setdefault(arm.name, []).append(int(low > 1) - int(high < 1))
     shared = {name: own for name, own in sides.items() if len(own) == len(blocks)}
     kinds = {
-        "are better than no noise with every GAN": [n for n, s in shared.items() if max(s) < 0],
+        "better than no noise with every GAN": [n for n, s in shared.items() if max(s) < 0],
         "worse with every GAN": [n for n, s in shared.items() if min(s) > 0],
         "better with one and worse with another": [
             n for n, s in shared.items() if min(s) < 0 < max(s)
         ],
     }
-    told = [f"{_members(names)} {kind}" for kind, names in kinds.items()]
+    asked = {arm for one in found.hypotheses for test in one.tests for arm in test["arms"]}
+    told = [f"{kind}: {_members(names, asked)}" for kind, names in kinds.items()]
     return (
-        f"Of {len(shared)} arms that {listed(block.name for block in blocks)} share, by these "
-        f"intervals, {listed(told)}; with the others the GANs do not contradict each other."
+        f"{listed(block.name for block in blocks)} share {len(shared)} arms. By these intervals, "
+        f"{'; '.join(told)}. With the others the GANs do not contradict each other."
     )
 
 
-def _members(names: Sequence[str]) -> str:
-    return f"{len(names)} ({', '.join(names)})" if names else "none"
+def _members(names: Sequence[str], asked: Container[str]) -> str:
+    """Arms by name; what no hypothesis asks about is a lead."""
+    told = [
+        name if name in asked else f"{name} (a lead: no hypothesis asks for it)" for name in names
+    ]
+    return ", ".join(told) or "none"
 
 
 def headline(all_of: Sequence[Hypothesis]) -> str:
@@ -209,23 +276,51 @@ def _word(answer_of: str, words: Words) -> str:
     }.get(answer_of, words.open)
 
 
-def _grouped(subject: str, all_of: Sequence[Hypothesis], names: dict[str, str], brief: bool) -> str:
-    """Hypotheses of one kind, those that came out alike together."""
-    words = _BRIEF if brief else _BETTER
-    groups: dict[tuple[object, ...], list[Hypothesis]] = {}
-    for one in all_of:
-        parts = _parts(one, words)
-        said = parts if len(parts) > 1 else [word for word, _ in parts]
-        groups.setdefault((one.verdict, one.otherwise, *said), []).append(one)
+def _samples(
+    subject: str, all_of: Sequence[Hypothesis], names: Mapping[str, str], brief: bool
+) -> str:
+    """Of forms that may make better samples how many do, on each data; and by how much."""
+    counted = _counted(all_of)
+    if not counted:
+        return f"About {subject} nothing can be said"
+    forms = listed((names[one.name] for one in counted), "or")
+    blocks = dict.fromkeys(test["block"] for one in counted for test in one.tests)
     told = []
-    for members in groups.values():
-        which = listed((names[one.name] for one in members), "or")
-        which = f"be it {which}" if len(groups) == 1 else which
-        subject_of = f"{subject}, {which}" if not told else which
-        verb = phrase(members, words, brief)
-        verdicts = _verdicts(members, brief)
-        told.append(f"{subject_of}{verdicts}, {'it ' if told else ''}{verb}")
-    return "; ".join(told)
+    for block in blocks:
+        tests = [test for one in counted for test in one.tests if test["block"] == block]
+        asked = [test for test in tests if test["answer"] != NOT_ASKED]
+        subject_of = "they are" if told else "samples are"
+        found = f"{_counts(tests, not told)}{_numbers(asked, brief)}"
+        told.append(f"on {place(block)} {subject_of} {found}")
+    return f"With {subject} ({forms}), {'; '.join(told)}"
+
+
+def _counts(tests: Sequence[Mapping[str, Any]], first: bool) -> str:
+    """How many forms make samples that are better, worse, as good."""
+    answers = [test["answer"] for test in tests]
+    parts = []
+    total = len(tests)
+    for answer_of, (long, short_form) in _SAMPLES.items():
+        if number := answers.count(answer_of):
+            opens = first and not parts
+            share = f"all {total}" if number == total else str(number)
+            forms = " forms" if opens and number == total else f" of {total} forms" if opens else ""
+            where = f" in {share}{forms}" if total > 1 else ""
+            parts.append((long if opens else short_form) + where)
+    return listed(parts)
+
+
+def _closing(all_of: Sequence[Hypothesis], brief: bool) -> str:
+    """The verdicts, those alike together; of a brief sentence only those that say nothing."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in all_of:
+        if not brief or one.verdict in UNCOUNTED:
+            groups.setdefault((one.verdict, one.otherwise), []).append(one.name)
+    told = []
+    for (verdict, otherwise), names in groups.items():
+        more = f" (it does not count, and is else {otherwise})" if verdict == "DEVIATED" else ""
+        told.append(f"{listed(names)} {verdict}{more}")
+    return f"; {listed(told)}" if told else ""
 
 
 def _verdicts(members: Sequence[Hypothesis], brief: bool) -> str:

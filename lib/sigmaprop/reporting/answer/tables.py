@@ -22,7 +22,6 @@ COUNTED = ("used", "superseded", "repeated", "unfinished")
 """What a run that was begun counts as."""
 _LONGEST = 5
 """Options of an arm that its line has room for."""
-_LEFT_OUT = ("arm", "cells")
 
 
 def hypotheses(found: Findings) -> Table:
@@ -157,7 +156,6 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     return [
         f"{name.replace('_', ' ')} {short(value) if isinstance(value, float) else value}"
         for name, value in options.items()
-        if name not in _LEFT_OUT and (name, value) != ("placement", "model")
     ]
 
 

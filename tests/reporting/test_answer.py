@@ -174,6 +174,7 @@ def test_arms_on_which_the_baselines_disagree_are_named(found):
     assert "better with one and worse with another: scheduled." in sentence
 
 
+ENDS = ("H2", "H8a", "H1")
 HEADLINES = {
     "supported": "Yes",
     "refuted": "No",
@@ -187,7 +188,7 @@ HEADLINES = {
 
 @pytest.mark.parametrize("verdict", advice.VERDICTS)
 def test_the_answer_has_words_for_every_verdict(tmp_path, verdict):
-    names = (*sentences.LEARNED, *sentences.GIVEN, "H6", "F1", "P1", "H2", "H8a", "H1")
+    names = (*sentences.LEARNED, *sentences.GIVEN, sentences.LEAD, *ENDS, "H6", "F1", "P1")
     *three, last = sentences.answer(told(tmp_path, **dict.fromkeys(names, verdict)))
     assert three[0].startswith(f"**{HEADLINES[verdict]}.** ")
     counts = verdict not in sentences.UNCOUNTED

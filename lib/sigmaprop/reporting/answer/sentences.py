@@ -127,7 +127,7 @@ def noise(found: Findings, brief: bool = False) -> str:
         f". Fixed noise on both sides, which the study suggested{_verdicts([one], brief)}, "
         f"{phrase([one], words, brief)} on fresh seeds"
         for one in found.hypotheses
-        if one.name == LEAD and one.asked
+        if one.name == LEAD and one.verdict not in UNCOUNTED
     ]
     return f"{told}{_closing(all_of, brief)}{''.join(lead)}."
 

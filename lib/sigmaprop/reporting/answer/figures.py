@@ -7,7 +7,7 @@ import pandas as pd
 
 from sigmaprop.generators.scores import known
 from sigmaprop.reporting.answer.findings import Block, Findings
-from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEARNED
+from sigmaprop.reporting.answer.sentences import FITTED, GIVEN, LEAD, LEARNED, place
 from sigmaprop.reporting.charts import Lines
 from sigmaprop.reporting.marks import Mark, nth
 from sigmaprop.reporting.points import tidy
@@ -22,13 +22,13 @@ _RATIO = "ratio (log axis): left of 1 is better"
 def _tested(found: Findings) -> pd.DataFrame | None:
     """The tests of learned and of given noise, an interval each at the level of its family."""
     rows = []
-    for series, names in (("learned", LEARNED), ("given", (*GIVEN, FITTED))):
+    for series, names in (("learned", LEARNED), ("given", (*GIVEN, LEAD, FITTED))):
         for name in names:
             for test in found.hypothesis(name).asked:
                 one = test["measured"]
                 ends = {key: known(one[key]) for key in ("value", "low", "high")}
                 own = {
-                    "panel": _panel(found, test["block"]),
+                    "panel": place(test["block"]),
                     "row": f"{name}: {', '.join(test['arms'])}",
                     "hollow": found.hypothesis(name).verdict == "DEVIATED",
                 }
@@ -37,15 +37,15 @@ def _tested(found: Findings) -> pd.DataFrame | None:
 
 
 def _ratios(found: Findings) -> pd.DataFrame | None:
-    """Every arm of the blocks that compare samples, with its interval at 95%."""
+    """Every arm of the blocks whose arms were tuned to compare samples, with its interval."""
     rows = []
     for block in found.blocks:
-        if not block.of_samples:
+        if not (block.of_samples and found.searched(block.name)):
             continue
         for arm, ratio in zip(block.arms[1:], block.ratios(), strict=True):
             series = "learned" if arm.learns else "given"
             ends = {key: getattr(ratio.measured, key) for key in ("value", "low", "high")}
-            row = {"panel": _panel(found, block.name), "row": arm.name, "hollow": bool(ratio.bound)}
+            row = {"panel": place(block.name), "row": arm.name, "hollow": bool(ratio.bound)}
             rows.append(row | ends | _look(series))
     return _beside(found, rows, "every arm")
 
@@ -53,12 +53,6 @@ def _ratios(found: Findings) -> pd.DataFrame | None:
 def _look(series: str) -> dict[str, object]:
     text = {"learned": "sigma is learned", "given": "sigma is given"}[series]
     return {"series": series, "legend": text, "look": _LOOKS[series], "kind": "dot"}
-
-
-def _panel(found: Findings, block: str) -> str:
-    """A block's name, with the beginning of its text."""
-    text = next((one.text for one in found.blocks if one.name == block), "")
-    return f"{block}: {text.partition(':')[0]}"
 
 
 def _beside(found: Findings, rows: list[dict[str, object]], heading: str) -> pd.DataFrame | None:
@@ -116,8 +110,8 @@ TESTED = Intervals(
 RATIOS = Intervals(
     name="answer_ratios",
     title="Every arm beside no noise",
-    caption="All arms of the study, those without a hypothesis of their own too; each interval is "
-    "at 95% for itself, so of twenty one misses. Hollow: some seeds lie below what real digits "
+    caption="All arms that were tuned, those without a hypothesis of their own too; each interval "
+    "is at 95% for itself, so of twenty one misses. Hollow: some seeds lie below what real digits "
     "score against real digits, so the ratio is a bound. Where runs diverged there is no interval. "
     "If the answer depended on the baseline, the panels would disagree.",
     rows=_ratios,

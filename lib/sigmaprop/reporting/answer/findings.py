@@ -178,9 +178,17 @@ class Findings(NamedTuple):
         ]
         return sorted(found, key=lambda one: (not one.of_samples, not one.compares))
 
+    def searched(self, block: str) -> bool:
+        """Whether configurations of its arms were drawn and chosen from."""
+        registered = self._registered(block)
+        return any(one.get("search") for one in (registered, *registered["arms"]))
+
+    def _registered(self, block: str) -> Mapping[str, Any]:
+        return next(one for one in self.registration["blocks"] if one["name"] == block)
+
     def _own(self, block: str, arm: str) -> set[str]:
         """The options that an arm was given, or that were chosen for it."""
-        registered = next(one for one in self.registration["blocks"] if one["name"] == block)
+        registered = self._registered(block)
         own = next(one for one in registered["arms"] if one["name"] == arm)
         lists = {**registered.get("search", {}), **own.get("search", {})}
         return {*own.get("options", {}), *lists} - {"arm"}

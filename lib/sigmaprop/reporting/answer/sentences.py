@@ -157,8 +157,9 @@ def ends(found: Findings, brief: bool = False) -> str:
         if values:
             low, high = short(min(values)), short(max(values))
             size = low if low == high else f"{low} to {high}"
-            about = _verdicts([one], brief)
-            told.append(f"{words.get(one.verdict, words['open'])} ({size} {words['unit']}){about}")
+            about = "" if brief and one.verdict not in UNCOUNTED else f"; {name}: {one.verdict}"
+            end = words.get(one.verdict, words["open"])
+            told.append(f"{end} ({size} {words['unit']}{about})")
     if not told:
         return "Where a learned number ends could not be asked about."
     return f"A learned number {'; '.join(told)}."

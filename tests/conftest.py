@@ -1,5 +1,6 @@
 """What all tests share: two CPU devices, caches of their own, and the command line in-process."""
 
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -27,14 +28,19 @@ _DEVICES = "--xla_force_host_platform_device_count=2"
 _CACHE = tempfile.TemporaryDirectory(prefix="sigmaprop-tests-")
 os.environ["SIGMAPROP_CACHE"] = _CACHE.name
 # Programs are kept from session to session. JAX does not write its cache files atomically, so each
-# worker has a directory of its own, and what one compiled reaches the others as links: before a
-# session every worker gets what the store holds, after it the store gets what is new.
+# worker has a directory of its own, and what one compiled reaches the others as links: every few
+# seconds a worker gives the store what is new, and takes what others gave.
 _STORE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"
 _JAX = importlib.metadata.version("jax")
 _STORE /= f"jax-{_JAX}-{sys.implementation.cache_tag}"
 _PROGRAMS = _STORE / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 _KEPT_SECONDS = 30 * 24 * 3600
 """A program that is older is compiled anew."""
+_GARBAGE = 20_000
+"""So many new objects are left before Python looks for cycles among them."""
+_SHARED_SECONDS = 3.0
+_LAST = pytest.StashKey[float]()
+"""How often workers exchange programs, and when this one did."""
 
 
 def _link(source: Path, target: Path, keep: Callable[[str], bool] = lambda _: True) -> None:
@@ -65,10 +71,18 @@ def _forget_old(directory: Path) -> None:
                 os.unlink(entry.path)
 
 
+def _share() -> None:
+    """Gives the programs that this worker compiled to the others, and takes theirs."""
+    _link(_PROGRAMS, _STORE / "store", _is_whole)
+    _link(_STORE / "store", _PROGRAMS)
+
+
 _forget_old(_STORE / "store")
 shutil.rmtree(_PROGRAMS, ignore_errors=True)
 _link(_STORE / "store", _PROGRAMS)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_PROGRAMS)
+# Otherwise the directory's name is a part of the names of the programs in it: nothing is shared.
+os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
@@ -80,11 +94,17 @@ _IN_FULL = Path(__file__).parent / "estimators"
 def pytest_configure(config: pytest.Config) -> None:
     """Sets the compiler's flags, which JAX reads once, perhaps while tests are collected.
 
-    The fast tests are a third faster where LLVM does not optimise; what is slow, or whatever is run
-    with flags in the environment, has the code that users run.
+    The fast tests are a third faster where LLVM does not optimise. In JAX 0.10 they compile in two
+    thirds of the time without the fusion emitters and with modules in one piece; newer ones are as
+    fast by themselves, and XLA ends a process at a flag that it does not know. What is slow, or
+    whatever is run with flags in the environment, has the code that users run.
     """
-    fast = config.option.markexpr == "not slow"
-    flags = f"{_DEVICES} --xla_backend_optimization_level=0" if fast else _DEVICES
+    flags = _DEVICES
+    if config.option.markexpr == "not slow":
+        flags += " --xla_backend_optimization_level=0"
+        if _JAX.startswith("0.10."):
+            flags += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        gc.set_threshold(_GARBAGE)  # a twentieth of the time goes into looking for it
     os.environ.setdefault("XLA_FLAGS", flags)
 
 
@@ -108,6 +128,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [one for one in items if one in chosen]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Exchanges programs with the other workers, behind a test, every few seconds."""
+    last = item.session.stash.get(_LAST, 0.0)
+    if time.monotonic() - last > _SHARED_SECONDS:
+        _share()
+        item.session.stash[_LAST] = time.monotonic()
+
+
 class Ended(NamedTuple):
     """How a command ended."""
 
@@ -128,7 +157,7 @@ def cache_directory() -> Iterator[Path]:
     """Where this session caches; removed at its end."""
     yield Path(_CACHE.name)
     _CACHE.cleanup()
-    _link(_PROGRAMS, _STORE / "store", _is_whole)
+    _share()
 
 
 @pytest.fixture(autouse=True)
@@ -154,16 +183,29 @@ def sigmaprop(capsys, tmp_path, monkeypatch) -> Callable[..., Ended]:
     return run
 
 
-@pytest.fixture
-def pageless(monkeypatch) -> None:
-    """Commands in this process draw no figures, for tests of what comes before."""
+@pytest.fixture(scope="session")
+def without_pages() -> Callable[[], AbstractContextManager[None]]:
+    """Inside of it commands in this process draw no figures; for fixtures of a module."""
     from sigmaprop.experiments.cli import launch
 
     def write(experiment, target, directories, terminal):
         target.mkdir(parents=True, exist_ok=True)
         (target / "report.html").write_text("not drawn in this test")
 
-    monkeypatch.setattr(launch, "_write_report", write)
+    @contextmanager
+    def patched() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(launch, "_write_report", write)
+            yield
+
+    return patched
+
+
+@pytest.fixture
+def pageless(without_pages) -> Iterator[None]:
+    """Commands in this process draw no figures, for tests of what comes before."""
+    with without_pages():
+        yield
 
 
 @pytest.fixture(scope="session")

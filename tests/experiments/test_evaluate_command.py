@@ -27,13 +27,14 @@ def ended(*words):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, without_pages):
     """A GAN whose generator is linear: its likelihood has a closed form."""
     directory = tmp_path_factory.mktemp("evaluate") / "gan"
     options = "--dataset linear_gaussian --generator linear --latent-dim 2 --steps 20 --seeds 2"
     options += " --sweep.arm zero fixed --sigma 0.3 --eval-samples 64 --evaluations 1"
     options += " --gap-evaluations 0"
-    assert ended("gan", *options.split(), "--run-dir", directory) == 0
+    with without_pages():
+        assert ended("gan", *options.split(), "--run-dir", directory) == 0
     return directory
 
 
@@ -131,6 +132,7 @@ def test_the_run_keeps_its_own_numbers(trained, evaluated):
     assert "ais" not in names
 
 
+@pytest.mark.usefixtures("pageless")
 def test_an_evaluation_that_was_stopped_goes_on_to_the_same_bits(
     trained, evaluated, sigmaprop, monkeypatch
 ):

@@ -21,8 +21,8 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
-    """A run in this process: its directory and what it printed."""
+def ended(tmp_path_factory, without_pages):
+    """A run in this process, whose page is not drawn: its directory and what it printed."""
     import contextlib
     import io
 
@@ -30,7 +30,7 @@ def ended(tmp_path_factory):
 
     directory = tmp_path_factory.mktemp("gan") / "run"
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as caught:
+    with without_pages(), contextlib.redirect_stdout(out), pytest.raises(SystemExit) as caught:
         main([*TINY, "--run-dir", str(directory)])
     assert caught.value.code == 0
     return directory, out.getvalue()

@@ -22,7 +22,7 @@ from sigmaprop.runs.files import RunError
 QUICK = {
     **{"widths": [4], "discriminator_widths": [4], "latent_dim": 2, "batch_size": 8},
     **{"steps": 30, "evaluations": 1, "eval_samples": 32, "gap_evaluations": 0},
-    **{"metrics_every": 10, "checkpoint_seconds": 0.001},
+    "metrics_every": 10,
 }
 
 DECODERS = {

@@ -82,7 +82,7 @@ def squared_norm(groups: Any) -> Any:
 
 def norm_of_mean(groups: Float[np.ndarray, "G *rest D"]) -> Float[np.ndarray, "*rest"]:
     """|mean| from independent groups, the noise's own share removed; 0 where noise is all."""
-    return np.sqrt(np.maximum(squared_norm(groups), 0))
+    return np.asarray(np.sqrt(np.maximum(squared_norm(groups), 0)))
 
 
 def log_slope(x: Real[np.ndarray, " K"], y: Float[np.ndarray, " K"]) -> float:

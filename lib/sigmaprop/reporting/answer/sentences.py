@@ -284,7 +284,7 @@ def _samples(
     counted = _counted(all_of)
     if not counted:
         return f"About {subject} nothing can be said"
-    forms = listed((names[one.name] for one in counted), "or")
+    forms = "" if brief else f" ({listed((names[one.name] for one in counted), 'or')})"
     blocks = dict.fromkeys(test["block"] for one in counted for test in one.tests)
     told = []
     for block in blocks:
@@ -293,7 +293,7 @@ def _samples(
         subject_of = "they are" if told else "samples are"
         found = f"{_counts(tests, not told)}{_numbers(asked, brief)}"
         told.append(f"on {place(block)} {subject_of} {found}")
-    return f"With {subject} ({forms}), {'; '.join(told)}"
+    return f"With {subject}{forms}, {'; '.join(told)}"
 
 
 def _counts(tests: Sequence[Mapping[str, Any]], first: bool) -> str:

@@ -14,8 +14,7 @@ engine is called for .3 seconds at a time, or 32 steps if they last longer. The 
 recorded: on a busy one, believe less.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +26,19 @@ from sigmaprop.generators import observation, replicas
 
 from . import gan_peers as peers
 from . import gan_programs as programs
-from .timing import Program, Ratio, Seconds, quartiles, rate, ratio, report, time_interleaved
+from .ratios import (
+    Found,
+    Ratio,
+    Seconds,
+    Term,
+    against,
+    by_round,
+    rate,
+    ratio,
+    sized,
+    terms,
+)
+from .timing import Program, time_interleaved
 
 REPLICAS, ACCELERATOR_REPLICAS = (1, 2, 8, 32, 128), (1, 8, 64, 512, 4096)
 PROFILED = 8
@@ -98,70 +109,70 @@ class Bench(NamedTuple):
 
 
 def gan(
-    repeats: int,
-    out: Path | None,
-    numbers: Sequence[int] | None = None,
-    torch_python: Path | None = None,
-) -> int:
-    """``sigmaprop bench gan``: prints rates and ratios; 0 unless a target is missed.
+    repeats: int, numbers: Sequence[int] | None = None, torch_python: Path | None = None
+) -> Found:
+    """What ``sigmaprop bench gan`` measures: rates and ratios.
 
     Args:
         repeats: rounds in which every program runs once, >= 3.
-        out: file for the results as JSON; None prints only.
         numbers: of replicas; None: 1 to 128, or to 4096 on an accelerator.
         torch_python: an interpreter that has PyTorch; None: this one, if it does.
 
     Raises:
         RunError: there is no such interpreter.
     """
-    before = os.getloadavg()
     python = peers.interpreter(torch_python)
     on_cpu = jax.default_backend() == "cpu"
-    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, peer_notes):
+    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as others:
         if on_cpu:
             bench = on_a_cpu(sorted(set(numbers or REPLICAS)))
         else:
             bench = on_an_accelerator(sorted(set(numbers or ACCELERATOR_REPLICAS)))
-        sections, notes = measure(bench, others, repeats)
-    return report(sections, repeats, before, out, [*notes, *peer_notes])
+        found = measure(bench, others, repeats)
+    return found._replace(notes=[*found.notes, *others.notes])
 
 
-def measure(
-    bench: Bench, others: Mapping[str, Program], repeats: int
-) -> tuple[dict[str, list[Ratio]], list[str]]:
+def measure(bench: Bench, others: peers.Peers, repeats: int) -> Found:
     """The sections of the report, and its notes."""
     engines = {
         case.name: programs.engine_run(case.spec, ["global"], case.num, case.precision)
         for case in bench.cases
     }
     steps = engines | bench.steps
-    seconds = time_interleaved({**steps, **bench.limits, **others, **bench.parts}, repeats)
-    bounds = {case.name: _bound(case, seconds) for case in bench.cases}
+    every = {**steps, **bench.limits, **others.programs, **bench.parts}
+    seconds = time_interleaved(every, repeats)
     name, short = bench.limit
+    of_limit = [
+        ratio(
+            *(f"{case.name} / {name}", terms(seconds, {case.name: 1}), _bound(case, seconds)),
+            case.target,
+            combined="largest",
+        )
+        for case in bench.cases
+    ]
     sections = {
-        "replica-steps a second": [rate(name, seconds[name]) for name in (*steps, *others)],
+        "replica-steps a second": [
+            *(rate(name, seconds) for name in steps),
+            *against([rate(name, seconds) for name in others.programs], **others.versions),
+        ],
         f"{bench.unit} a second, in thousands of millions": [
-            rate(name, seconds[name], 1e-9) for name in bench.limits
+            rate(name, seconds, 1e-9) for name in bench.limits
         ],
         "times": [
-            *(
-                ratio(f"{c.name} / {name}", seconds[c.name], bounds[c.name], c.target)
-                for c in bench.cases
-            ),
-            *_against_peers(seconds, bench.cases, peers.eager_names(others)),
+            *of_limit,
+            *against(_against_peers(seconds, bench.cases, others), **others.versions),
+            *_against_a_loop(seconds, bench.cases),
             *_against_one_arm(seconds, bench.cases),
         ],
     }
     if bench.parts:
-        sections[f"parts of a step of {PROFILED} replicas"] = [
-            quartiles(what, values) for what, values in programs.shares(seconds)
-        ]
+        sections[f"parts of a step of {PROFILED} replicas"] = programs.shares(seconds)
     notes = [*bench.notes]
-    for case in bench.cases:
-        own, bound = seconds[case.name], bounds[case.name]
-        speed, share = np.median(1 / own), np.median(bound / own)
+    for case, found in zip(bench.cases, of_limit, strict=True):
+        speed, share = np.median(1 / seconds[case.name]), np.median(1 / by_round(found))
         notes.append(f"{case.name}: {speed:,.0f} replica-steps/s, {share:.0%} of {short}")
-    return sections, notes
+    sizes = programs.sizes()
+    return Found({title: sized(ratios, **sizes) for title, ratios in sections.items()}, notes)
 
 
 def on_a_cpu(numbers: Sequence[int]) -> Bench:
@@ -251,32 +262,47 @@ def _fastest(seconds: Seconds, names: Sequence[str]) -> str | None:
     return min(names, key=lambda name: float(np.median(seconds[name])), default=None)
 
 
-def _bound(case: Case, seconds: Seconds) -> np.ndarray:
-    """The least seconds of a replica-step: of its products, or of its bytes where they count."""
-    products = case.needed.flops * seconds[_fastest(seconds, case.peaks)]
-    return np.maximum(products, case.needed.bytes * seconds.get(_MEMORY, 0.0))
+def _bound(case: Case, seconds: Seconds) -> tuple[Term, ...]:
+    """The least seconds of a replica-step, the larger of two: of its products, and its bytes."""
+    fastest = _fastest(seconds, case.peaks)
+    assert fastest is not None
+    needed = {fastest: case.needed.flops, _MEMORY: case.needed.bytes}
+    return terms(seconds, {name: most for name, most in needed.items() if name in seconds})
 
 
-def _against_peers(seconds: Seconds, cases: Sequence[Case], eager: Sequence[str]) -> list[Ratio]:
-    """The engine against PyTorch's processes, and against a Python loop over its own step."""
+def _against_peers(seconds: Seconds, cases: Sequence[Case], others: peers.Peers) -> list[Ratio]:
+    """The engine against PyTorch's processes."""
     ratios = []
-    best = _fastest(seconds, eager)
+    best = _fastest(seconds, peers.eager_names(others.programs))
     for case in cases:
-        name, own = case.name, seconds[case.name]
+        name, own = case.name, terms(seconds, {case.name: 1})
         if best is not None and case.peer:
-            ratios.append(ratio(f"{name} / {best}", own, seconds[best], case.eager))
+            eager = terms(seconds, {best: 1})
+            ratios.append(ratio(f"{name} / PyTorch eager's best", own, eager, case.eager))
         if peers.PER_CORE in seconds and case.num > 1:
-            each = seconds[peers.PER_CORE]
+            each = terms(seconds, {peers.PER_CORE: 1})
             ratios.append(ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE))
-        if _STEP_IN_LOOP in seconds:
-            ratios.append(ratio(f"{name} / a jitted step in a loop", own, seconds[_STEP_IN_LOOP]))
     return ratios
+
+
+def _against_a_loop(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
+    """The engine against a Python loop over its own step."""
+    if _STEP_IN_LOOP not in seconds:
+        return []
+    loop = terms(seconds, {_STEP_IN_LOOP: 1})
+    return [
+        ratio(f"{case.name} / a jitted step in a loop", terms(seconds, {case.name: 1}), loop)
+        for case in cases
+    ]
 
 
 def _against_one_arm(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
     names = [(f"{case.name} of all arms", case.name) for case in cases]
     return [
-        ratio(f"{every} / of one", seconds[every], seconds[one], _ALL_ARMS)
+        ratio(
+            *(f"{every} / of one", terms(seconds, {every: 1}), terms(seconds, {one: 1})),
+            _ALL_ARMS,
+        )
         for every, one in names
         if every in seconds
     ]

@@ -109,6 +109,8 @@ def _compare(terminal: Terminal, file: str, old: record.Record, new: record.Reco
     terminal.print(changes(compared, f"compared with {Path(file).name}"))
     for sentence in compared.left:
         terminal.say(f"not compared: {sentence}")
+    for sentence in compared.doubts:
+        terminal.say(f"nothing is resolved: {sentence}")
     terminal.say(
         f"compared with {file}: {f'other {name}' if name else 'the same system and code'}; "
         f"intervals at {100 * compared.level:.4g}%, so that all hold together with 95%; better "
@@ -121,7 +123,7 @@ def changes(compared: pairs.Comparison, title: str) -> Table:
     """The cases of two records for people."""
     lines = titled(title)
     lines.add_column("what", overflow="fold")
-    for heading in ("before", "now", "now / before", "interval"):
+    for heading in ("before", "now", "ratio", "interval"):
         lines.add_column(heading, justify="right", no_wrap=True)
     lines.add_column("verdict", no_wrap=True)
     for case in compared.cases:

@@ -84,13 +84,12 @@ def faults(record: Record) -> Iterator[str]:
     """What is wrong with a record by itself."""
     if record.repeats < FEWEST_REPEATS:
         yield f"repeats = {record.repeats}; at least {FEWEST_REPEATS} are needed"
-    for when in ("before", "after"):
-        load = getattr(record.load, when)[0]
-        if load > record.load.cores:
-            yield (
-                f"the load average {when} it was {load:.2f}, above the machine's "
-                f"{record.load.cores} cores: others slowed it down; measure on a quiet machine"
-            )
+    before, after = record.load.before[0], record.load.after[0]
+    if max(before, after) > record.load.cores:
+        yield (
+            f"the load average was {before:.2f} before and {after:.2f} after it, above the "
+            f"machine's {record.load.cores} cores: others slowed it down; measure on a quiet one"
+        )
     seen = set()
     for point in record.points:
         if point.case in seen:

@@ -20,12 +20,13 @@ from sigmaprop.runs.files import RunError
 from sigmaprop.statistics import ALPHA, Interval, judge, log_ratio
 
 from ..bench.ratios import Better, Ratio, by_round
+from .check import faults
 from .record import POINTS, Point, Record, code_of, read, read_out, system_of
 
 MARGIN = 1.05
 """Ratios from 1 / MARGIN to MARGIN are those of a machine to itself at another hour."""
 _TINY = float(np.finfo(np.float64).tiny)
-_SAME = "the same"
+_SAME, _UNKNOWN = "the same", "not resolved"
 
 
 class Compared(NamedTuple):
@@ -52,11 +53,13 @@ class Comparison(NamedTuple):
         level: of each interval.
         cases: that could be compared.
         left: sentences on those that could not.
+        doubts: why one of the records is refused; nothing is resolved then.
     """
 
     level: float
     cases: list[Compared]
     left: list[str]
+    doubts: list[str]
 
 
 def parts(system: Mapping[str, Any], code: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,9 +105,11 @@ def compare(old: Record, new: Record) -> Comparison:
         else:
             fitting.append(case)
     level = 1 - ALPHA / max(1, len(fitting))
-    return Comparison(
-        level, [_compared(before[case], now[case], level) for case in fitting], sorted(left)
-    )
+    cases = [_compared(before[case], now[case], level) for case in fitting]
+    doubts = [*faults(old), *faults(new)]
+    if doubts:
+        cases = [case._replace(verdict=_UNKNOWN) for case in cases]
+    return Comparison(level, cases, sorted(left), doubts)
 
 
 def standard(path: Path, bench: str, environment: Mapping[str, Any]) -> tuple[str, Record]:
@@ -132,10 +137,12 @@ def standard(path: Path, bench: str, environment: Mapping[str, Any]) -> tuple[st
         raise RunError(f"--compare {path} has no record of `bench {bench}`; give another")
     system, code = system_of(environment), code_of(environment)
     why = {file: _obstacle(one, system, code) for file, one in found}
+    for file, one in found:
+        why[file] = why[file] or next(faults(one), None)
     usable = [(file, one) for file, one in found if why[file] is None]
     if not usable:
         reasons = "; ".join(f"{Path(file).name}: {reason}" for file, reason in why.items())
-        raise RunError(f"--compare {path} has nothing comparable with this run: {reasons}")
+        raise RunError(f"--compare {path} has nothing to compare this run with: {reasons}")
     return max(usable, key=lambda one: one[1].time)
 
 
@@ -181,7 +188,7 @@ def change(new: np.ndarray, old: np.ndarray, level: float) -> Interval:
 def verdict(ratio: Interval, better: Better) -> str:
     """What the interval of a change says."""
     judged = judge(ratio, 1 / MARGIN, MARGIN)
-    if judged == "not resolved":
+    if judged == _UNKNOWN:
         return judged
     if judged == "holds":
         return _SAME

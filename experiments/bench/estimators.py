@@ -237,9 +237,9 @@ def _memory() -> list[Ratio]:
     for label in MEMORY_LABELS:
         points = sum(part.points for part in _evaluated(known.of_label(label), DIM))
         few, many = (max(2, number // points) for number in MEMORY_SAMPLES)
-        peaks = [peak_mebibytes(__name__, "memory", label, number) for number in (many, few)]
+        most, least = (peak_mebibytes(__name__, "memory", label, n) for n in (many, few))
         what = f"peak memory, {label}: {many} samples / {few}"
-        ratios += sized([constant(what, *peaks, 1.1)], d=DIM, samples=many)
+        ratios += sized([constant(what, most, least, 1.1)], d=DIM, samples=many)
     return ratios
 
 

@@ -16,7 +16,7 @@ recorded: on a busy one, believe less.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +97,7 @@ class Bench(NamedTuple):
         limit: what the cases are compared with, in words, and in fewer of them.
         limits: chains of products, and copies, counted in ``unit``.
         steps, parts: further programs that are counted in replica-steps; parts of a step.
+        sizes: of the programs that are not the multilayer GAN, by their names.
     """
 
     limit: tuple[str, str]
@@ -106,6 +107,15 @@ class Bench(NamedTuple):
     parts: dict[str, Program]
     unit: str
     notes: list[str]
+    sizes: dict[str, dict[str, Any]]
+
+    def speed(self, name: str, seconds: Seconds) -> Ratio:
+        """Replica-steps a second, with the sizes of what steps."""
+        return sized([rate(name, seconds)], **self.sizes_of(name))[0]
+
+    def sizes_of(self, name: str) -> dict[str, Any]:
+        """Of the GAN that a program steps."""
+        return self.sizes.get(name, programs.sizes())
 
 
 def gan(
@@ -141,19 +151,12 @@ def measure(bench: Bench, others: peers.Peers, repeats: int) -> Found:
     steps = engines | bench.steps
     every = {**steps, **bench.limits, **others.programs, **bench.parts}
     seconds = time_interleaved(every, repeats)
-    name, short = bench.limit
-    of_limit = [
-        ratio(
-            *(f"{case.name} / {name}", terms(seconds, {case.name: 1}), _bound(case, seconds)),
-            case.target,
-            combined="largest",
-        )
-        for case in bench.cases
-    ]
+    sizes, (_, short) = programs.sizes(), bench.limit
+    of_limit = [_against_limit(bench, case, seconds) for case in bench.cases]
     sections = {
         "replica-steps a second": [
-            *(rate(name, seconds) for name in steps),
-            *against([rate(name, seconds) for name in others.programs], **others.versions),
+            *(bench.speed(name, seconds) for name in steps),
+            *against([bench.speed(name, seconds) for name in others.programs], **others.versions),
         ],
         f"{bench.unit} a second, in thousands of millions": [
             rate(name, seconds, 1e-9) for name in bench.limits
@@ -161,18 +164,18 @@ def measure(bench: Bench, others: peers.Peers, repeats: int) -> Found:
         "times": [
             *of_limit,
             *against(_against_peers(seconds, bench.cases, others), **others.versions),
-            *_against_a_loop(seconds, bench.cases),
-            *_against_one_arm(seconds, bench.cases),
+            *sized(_against_a_loop(seconds, bench.cases), **sizes),
+            *sized(_against_one_arm(seconds, bench.cases), **sizes),
         ],
     }
     if bench.parts:
-        sections[f"parts of a step of {PROFILED} replicas"] = programs.shares(seconds)
+        shares = sized(programs.shares(seconds), **sizes)
+        sections[f"parts of a step of {PROFILED} replicas"] = shares
     notes = [*bench.notes]
     for case, found in zip(bench.cases, of_limit, strict=True):
         speed, share = np.median(1 / seconds[case.name]), np.median(1 / by_round(found))
         notes.append(f"{case.name}: {speed:,.0f} replica-steps/s, {share:.0%} of {short}")
-    sizes = programs.sizes()
-    return Found({title: sized(ratios, **sizes) for title, ratios in sections.items()}, notes)
+    return Found(sections, notes)
 
 
 def on_a_cpu(numbers: Sequence[int]) -> Bench:
@@ -198,10 +201,8 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         for case in cases
         if case.num >= len(arms)
     }
-    presets = {
-        f"{PROFILED} replicas of the preset {name}": programs.preset_run(name, PROFILED)
-        for name in PRESETS
-    }
+    presets = {f"{PROFILED} replicas of the preset {name}": name for name in PRESETS}
+    preset_runs = {what: programs.preset_run(name, PROFILED) for what, name in presets.items()}
     profiled = programs.engine_run(spec, ["global"], PROFILED)
     parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
     note = (
@@ -212,10 +213,11 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         ("its products at the peak", "the peak"),
         cases,
         limits={name: chain for chains in peaks.values() for name, chain in chains.items()},
-        steps=all_arms | presets | {_STEP_IN_LOOP: programs.jitted_step(spec)},
+        steps=all_arms | preset_runs | {_STEP_IN_LOOP: programs.jitted_step(spec)},
         parts={programs.WHOLE: profiled} | parts,
         unit="operations",
         notes=[note],
+        sizes={what: {"preset": name, "arm": "zero"} for what, name in presets.items()},
     )
 
 
@@ -246,7 +248,14 @@ def on_an_accelerator(numbers: Sequence[int]) -> Bench:
             ]
     limits[_MEMORY] = programs.copying(mesh, COPIED)
     words = ("its roofline", "the roofline")
-    return Bench(words, cases, limits, {}, {}, unit="operations and bytes", notes=[])
+    images = programs.sizes() | {"image": list(IMAGE), "widths": list(IMAGE_WIDTHS)}
+    del images["d"]
+    return Bench(
+        *(words, cases, limits, {}, {}),
+        unit="operations and bytes",
+        notes=[],
+        sizes={case.name: images for case in cases if case.name.startswith("DCGAN")},
+    )
 
 
 def _peaks(devices: int) -> dict[str, Program]:
@@ -260,6 +269,14 @@ def _peaks(devices: int) -> dict[str, Program]:
 
 def _fastest(seconds: Seconds, names: Sequence[str]) -> str | None:
     return min(names, key=lambda name: float(np.median(seconds[name])), default=None)
+
+
+def _against_limit(bench: Bench, case: Case, seconds: Seconds) -> Ratio:
+    """A case against what the machine can do."""
+    own, bound = terms(seconds, {case.name: 1}), _bound(case, seconds)
+    what = f"{case.name} / {bench.limit[0]}"
+    found = ratio(what, own, bound, case.target, combined="largest")
+    return sized([found], **bench.sizes_of(case.name))[0]
 
 
 def _bound(case: Case, seconds: Seconds) -> tuple[Term, ...]:
@@ -278,10 +295,12 @@ def _against_peers(seconds: Seconds, cases: Sequence[Case], others: peers.Peers)
         name, own = case.name, terms(seconds, {case.name: 1})
         if best is not None and case.peer:
             eager = terms(seconds, {best: 1})
-            ratios.append(ratio(f"{name} / PyTorch eager's best", own, eager, case.eager))
+            found = ratio(f"{name} / PyTorch eager's best", own, eager, case.eager)
+            ratios += sized([found], **programs.sizes())
         if peers.PER_CORE in seconds and case.num > 1:
             each = terms(seconds, {peers.PER_CORE: 1})
-            ratios.append(ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE))
+            found = ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE)
+            ratios += sized([found], **programs.sizes())
     return ratios
 
 

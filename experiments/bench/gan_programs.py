@@ -363,7 +363,7 @@ def shares(seconds: Seconds) -> list[Ratio]:
     parts: dict[str, dict[str, float]] = {name: {name: 1} for name in (PRODUCTS, ADAM, DRAWS)}
     parts["metrics and look for divergence"] = {STEP: 1, MOVES: -1}
     parts["the engine's loop, windows and groups"] = {WHOLE: 1, STEP: -1}
-    rest = {MOVES: 1} | dict.fromkeys((PRODUCTS, ADAM, DRAWS), -1)
+    rest = {MOVES: 1.0, PRODUCTS: -1.0, ADAM: -1.0, DRAWS: -1.0}
     parts["the rest: activations, losses, noise"] = rest
     whole = terms(seconds, {WHOLE: 1})
     return [

@@ -5,7 +5,6 @@ quartiles over rounds are what is reported. The raw values stay with it, so that
 result can compute every number of it again.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -179,8 +178,8 @@ def from_json(content: Any) -> Ratio:
     above, below = (_terms(content[name], where) for name in ("above", "below"))
     if not below:
         raise ValueError(f"{where} has no raw values to divide by")
-    known = {name: content[name] for name in Ratio._fields}
-    return Ratio(**known | {"above": above, "below": below})
+    known: dict[str, Any] = {name: content[name] for name in Ratio._fields}
+    return Ratio(**known)._replace(above=above, below=below)
 
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -192,12 +191,14 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 
 def _terms(content: Any, where: str) -> tuple[Term, ...]:
+    """The terms of a numerator or a denominator."""
     found = []
     for one in content if isinstance(content, list) else [None]:
-        values = one.get("values") if isinstance(one, dict) else None
-        if not isinstance(values, list) or not all(map(_is_number, [one.get("weight"), *values])):
+        term = one if isinstance(one, dict) else {}
+        values = term.get("values")
+        if not isinstance(values, list) or not all(map(_is_number, [term.get("weight"), *values])):
             raise ValueError(f"{where} has terms without weight and raw values")
-        found.append(Term(str(one.get("what")), one["weight"], tuple(values)))
+        found.append(Term(str(term.get("what")), term["weight"], tuple(values)))
     return tuple(found)
 
 
@@ -207,7 +208,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _unmeasured(what: str, above: Sequence[Term], below: Sequence[Term]) -> Ratio:
-    return Ratio(what, *itertools.repeat(math.nan, 3), 0.0, None, "", tuple(above), tuple(below))
+    nan = math.nan
+    return Ratio(what, nan, nan, nan, 0.0, None, "", tuple(above), tuple(below))
 
 
 def _sum(found: Sequence[Term]) -> np.ndarray:

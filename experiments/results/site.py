@@ -137,7 +137,6 @@ def _pair(old: Shown, new: Shown) -> dict[str, Any]:
     ]
     verdicts = [case.verdict for case in found.cases]
     counts = Counter(verdicts)
-    headings = ("case", "before", "now", "now / before", "interval", "verdict", "good end")
     return {
         "id": f"pair-{old.id}-{new.id}",
         "heading": f"bench {a.bench}: {f'other {name}' if name else 'once more'}",
@@ -145,14 +144,18 @@ def _pair(old: Shown, new: Shown) -> dict[str, Any]:
         "about": f"{_change(name, a, b)} Intervals at {100 * found.level:.4g}%.",
         "old": old,
         "new": new,
-        "table": Table(
-            f"{new.file} against {old.file}",
-            headings,
-            [_case(case, old.id, new.id) for case in found.cases],
-        ),
+        "tables": list(_tables(found.cases, old, new)),
         "left": found.left,
         "verdicts": verdicts,
     }
+
+
+def _tables(cases: Sequence[pairs.Compared], old: Shown, new: Shown) -> Iterator[Table]:
+    """The cases of a pair, a table a section."""
+    headings = ("what", "before", "now", "now / before", "interval", "verdict", "good end")
+    for title in dict.fromkeys(case.new.section for case in cases):
+        own = [_case(case, old.id, new.id) for case in cases if case.new.section == title]
+        yield Table(title, headings, own)
 
 
 def _change(name: str, old: Record, new: Record) -> str:
@@ -178,26 +181,25 @@ def _value(value: Any) -> str:
 def _case(case: pairs.Compared, old: str, new: str) -> list[Cell]:
     before, now = case.old.ratio, case.new.ratio
     mark = _MARKS.get(case.verdict, "≠")
-    good = {"smaller": "small", "larger": "large"}.get(now.better, "–")
     return [
-        Cell(case.new.case),
+        Cell(now.what),
         _number(before.median, old),
         _number(now.median, new),
         _number(case.ratio.value, new),
-        _interval(case.ratio),
+        _interval(case.ratio, new),
         Cell(f"{mark} {case.verdict}", _KINDS.get(case.verdict, "open")),
-        Cell(good),
+        Cell("–" if now.better == "neither" else now.better),
     ]
 
 
 def _record(one: Shown) -> dict[str, Any]:
     record = one.record
-    environment = record.system | {"versions": record.system["versions"] | record.code}
+    environment = {**record.system, "versions": {**record.system["versions"], **record.code}}
     sections = dict.fromkeys(point.section for point in record.points)
     return {
         "id": one.id,
         "file": one.file,
-        "heading": f"bench {record.bench}, {record.time[:10]}",
+        "heading": f"bench {record.bench}, {record.time[:16].replace('T', ' ')}",
         "machine": page.machine(environment),
         "command": record.command,
         "uri": one.uri,
@@ -239,9 +241,9 @@ def _row(ratio: Ratio, link: str) -> list[Cell]:
     return [
         Cell(ratio.what),
         _number(ratio.median, link),
-        Cell(f"{short(ratio.low)} to {short(ratio.high)}" if len(values) > 1 else "–", "number"),
-        _interval(mean),
-        _number(ratio.seconds, link) if ratio.seconds else Cell("–", "number"),
+        _range(ratio.low, ratio.high, link) if len(values) > 1 else _range(1, 0, link),
+        _interval(mean, link),
+        _number(ratio.seconds or np.nan, link),
         Cell("–" if ratio.target is None else f"≤ {ratio.target:.3g}", "number"),
         Cell(ratio.verdict or "–", kind),
         Cell("; ".join(filter(None, (sizes, peers))) or "–", "muted"),
@@ -249,10 +251,15 @@ def _row(ratio: Ratio, link: str) -> list[Cell]:
 
 
 def _number(value: float, link: str) -> Cell:
-    return Cell(short(value), "number", link, value=value if value == value else None)
+    return Cell(short(value), "number", link, value) if value == value else Cell("–", "number")
 
 
-def _interval(found: Interval) -> Cell:
-    if not found.low < found.high:
+def _interval(found: Interval, link: str) -> Cell:
+    return _range(found.low, found.high, link)
+
+
+def _range(low: float, high: float, link: str) -> Cell:
+    """From one number to another; a dash where there is no interval."""
+    if not low < high:
         return Cell("–", "number")
-    return Cell(f"{short(found.low)} to {short(found.high)}", "number", value=found.low)
+    return Cell(f"{short(low)} to {short(high)}", "number", link, low)

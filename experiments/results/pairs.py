@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sigmaprop.runs.files import RunError
-from sigmaprop.statistics import ALPHA, Interval, judge, log_ratio
+from sigmaprop.statistics import ALPHA, Interval, beyond, log_ratio
 
 from ..bench.ratios import Better, Ratio, by_round
 from .check import faults
@@ -26,7 +26,9 @@ from .record import POINTS, Point, Record, code_of, read, read_out, system_of
 MARGIN = 1.05
 """Ratios from 1 / MARGIN to MARGIN are those of a machine to itself at another hour."""
 _TINY = float(np.finfo(np.float64).tiny)
-_SAME, _UNKNOWN = "the same", "not resolved"
+WAYS = ("smaller", "larger")
+"""Verdicts on what has no good end."""
+_UNKNOWN = "not resolved"
 
 
 class Compared(NamedTuple):
@@ -36,7 +38,7 @@ class Compared(NamedTuple):
         old, new: the number in each.
         ratio: new / old, a geometric mean over rounds, with its interval; no interval (NaN) of
             what was taken once, and no ratio of what is not above 0 in every round.
-        verdict: "better", "worse" ("larger", "smaller" of what has no good end), "the same", or
+        verdict: "better", "worse" ("larger", "smaller" of what has no good end), "equivalent", or
             "not resolved".
     """
 
@@ -186,13 +188,9 @@ def change(new: np.ndarray, old: np.ndarray, level: float) -> Interval:
 
 
 def verdict(ratio: Interval, better: Better) -> str:
-    """What the interval of a change says."""
-    judged = judge(ratio, 1 / MARGIN, MARGIN)
-    if judged == _UNKNOWN:
-        return judged
-    if judged == "holds":
-        return _SAME
-    grown = ratio.value > 1
-    if better == "neither":
-        return "larger" if grown else "smaller"
-    return "better" if grown == (better == "larger") else "worse"
+    """What the interval of a change says; of what has no good end, which way it went."""
+    if better != "neither":
+        return beyond(ratio, MARGIN, better)
+    found = beyond(ratio, MARGIN, "smaller")
+    ways: dict[str, str] = dict(zip(("better", "worse"), WAYS, strict=True))
+    return ways.get(found, found)

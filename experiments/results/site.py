@@ -22,8 +22,6 @@ from .record import SYSTEMS, Record, identity
 
 FILE = "index.html"
 _SCRIPT = Path(page.__file__).with_name("page.js")
-_KINDS = {"better": "holds", "worse": "fails", "the same": "holds"}
-_MARKS = {"better": "✓", "worse": "✗", "the same": "=", "not resolved": "?"}
 _READING = (
     "Times of all programs of a measurement are taken in turns, round by round. A number is the "
     "median of its ratio over rounds, with quartiles; the interval is that of the geometric mean "
@@ -180,14 +178,13 @@ def _value(value: Any) -> str:
 
 def _case(case: pairs.Compared, old: str, new: str) -> list[Cell]:
     before, now = case.old.ratio, case.new.ratio
-    mark = _MARKS.get(case.verdict, "≠")
     return [
         Cell(now.what),
         _number(before.median, old),
         _number(now.median, new),
         _number(case.ratio.value, new),
         _interval(case.ratio, new),
-        Cell(f"{mark} {case.verdict}", _KINDS.get(case.verdict, "open")),
+        Cell(case.verdict) if case.verdict in pairs.WAYS else page.verdict(case.verdict),
         Cell("–" if now.better == "neither" else now.better),
     ]
 

@@ -313,7 +313,7 @@ def test_the_interval_is_that_of_a_t_test():
 @pytest.mark.parametrize(
     ("factor", "better", "verdict"),
     [
-        (1.0, "smaller", "the same"),
+        (1.0, "smaller", "equivalent"),
         (1.5, "smaller", "worse"),
         (1.5, "larger", "better"),
         (0.5, "smaller", "better"),
@@ -353,7 +353,7 @@ def test_a_verdict_is_false_as_seldom_as_its_level_says():
         pairs.verdict(pairs.change(pairs.MARGIN * a, b, 0.95), "smaller")
         for a, b in zip(new, old, strict=True)
     ]
-    for verdict in ("worse", "the same"):
+    for verdict in ("worse", "equivalent"):
         assert told.count(verdict) / len(told) < 0.025 + 5 * math.sqrt(0.025 * 0.975 / len(told))
     assert told.count("worse") > 0
 

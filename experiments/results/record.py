@@ -30,6 +30,9 @@ _OF_PLACES = ("CACHE", "COORDINATOR", "ADDRESS", "PROCESS", "CLUSTER", "HOST", "
 """Words in the names of variables that say where things are, and not what is computed."""
 
 
+_TEXTS = ("bench", "system", "command", "time", "checksum")
+
+
 class Point(NamedTuple):
     """A measured number in the section that it was reported in."""
 
@@ -181,7 +184,7 @@ def read(path: Path) -> Record:
     """
     content = read_json(path)
     try:
-        _check_names(content, ("bench", "system", "code", "command", "time", "checksum"))
+        _check_names(content, ("schema", "system", "code", "checksum"))
         if content["schema"] != SCHEMA:
             raise ValueError(f"has schema {content['schema']}; this version reads {SCHEMA}")
         if content["checksum"] != checksum(content):
@@ -238,11 +241,11 @@ def _record(path: Path, content: Any, system: dict[str, Any], code: dict[str, An
         if not isinstance(repeats, int) or isinstance(repeats, bool):
             raise ValueError("has no number of repeats")
         return Record(
-            str(content["bench"]),
+            content["bench"],
             system,
             code,
-            str(content["command"]),
-            str(content["time"]),
+            content["command"],
+            content["time"],
             _load(content["load_average"]),
             repeats,
             tuple(Point(str(one.get("section")), from_json(one)) for one in content["points"]),
@@ -258,6 +261,8 @@ def _check_names(content: Any, names: Sequence[str]) -> None:
     for name in names:
         if name not in content:
             raise ValueError(f"has no {name!r}")
+        if name in _TEXTS and not isinstance(content[name], str):
+            raise ValueError(f"has a {name!r} that is no text")
 
 
 def _load(content: Any) -> Load:

@@ -12,7 +12,7 @@ import numpy as np
 from sigmaprop.reporting import page
 from sigmaprop.reporting.fmt import count, short
 from sigmaprop.reporting.page import Cell, Table
-from sigmaprop.runs.files import write_atomic
+from sigmaprop.runs.files import RunError, write_atomic
 from sigmaprop.statistics import LEVEL, Interval
 
 from ..bench.ratios import Ratio, by_round
@@ -68,6 +68,12 @@ def write(directory: Path, out: Path, found: Checked) -> Path:
     Raises:
         RunError: it cannot be written.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"--out {out} cannot be written ({error.strerror}); choose another directory"
+        ) from error
     shown = sorted(
         (_shown(directory, file, one) for file, one in found.sound.items()),
         key=lambda one: (one.record.bench, one.record.time, one.file),

@@ -216,6 +216,45 @@ def test_each_mutant_is_refused_in_one_sentence(directory, mutant, told):
     assert check.check(directory).sound == {}
 
 
+def _places(content, path=()):
+    """The way to every entry of JSON content."""
+    entries = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in entries:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*path, key))
+
+
+HARMLESS = {"notes", "sizes", "peers", "what", "section", "command", "time", "better", "bench"}
+"""Entries that may be another than they were: no number follows from them."""
+
+
+@pytest.mark.parametrize("other", [None, "x", -1, [], {}, "no entry"], ids=str)
+def test_whatever_is_altered_ends_in_a_sentence(directory, other):
+    """Every entry in turn is replaced or removed, and the record sealed again.
+
+    A point that is gone as a whole leaves no trace.
+    """
+    path = only(directory)
+    content = path.read_text()
+    for place in _places(json.loads(content)):
+        mutant = json.loads(content)
+        inside = mutant
+        for key in place[:-1]:
+            inside = inside[key]
+        if other == "no entry":
+            del inside[place[-1]]
+        else:
+            inside[place[-1]] = other
+        mutant["checksum"] = record.checksum(mutant)
+        if mutant == json.loads(content):
+            continue
+        path.write_text(json.dumps(mutant))
+        refusals = check.check(directory).refusals
+        whole = place[0] == "points" and len(place) == 2
+        assert refusals or whole or HARMLESS & set(place) or place[0] in ("code", "load_average")
+
+
 def test_what_was_altered_without_its_checksum_is_refused(directory):
     path = only(directory)
     path.write_text(path.read_text().replace('"a note"', '"another"'))

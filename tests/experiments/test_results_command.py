@@ -65,6 +65,16 @@ def test_a_refused_record_is_told_in_a_sentence_and_left_out(sigmaprop, small):
     assert "its checksum does not fit" in Path("page/index.html").read_text()
 
 
+def test_a_page_that_cannot_be_written_is_told(sigmaprop, small):
+    bench(sigmaprop, "--record", RECORDS)
+    OLD.touch()
+    ended = sigmaprop("results", "site", RECORDS, "--out", OLD)
+    assert ended.status == 2
+    assert ended.err == (
+        "sigmaprop: --out old.json cannot be written (File exists); choose another directory\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

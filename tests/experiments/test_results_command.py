@@ -111,14 +111,14 @@ def test_the_console_script_does_it_all_in_an_empty_directory(tmp_path):
 
     def run(*words: str, statuses: tuple[int, ...] = (0,)) -> str:
         ended = subprocess.run(
-            [script, *words], cwd=tmp_path, capture_output=True, text=True, timeout=550
+            [script, *words], cwd=tmp_path, capture_output=True, text=True, timeout=1500
         )
         assert ended.returncode in statuses, ended.stderr
         assert "Traceback" not in ended.stderr
         return ended.stdout
 
     bench = ("bench", "gan", "--repeats", "3", "--replicas", "1")
-    run(*bench, "--record", "records", "--out", "old.json", statuses=(0, 1))
+    run(*bench, "--record", "records", statuses=(0, 1))
     out = run("results", "check", "records", statuses=(0, 1))
     assert "nothing refused" in out or "the load average was" in out
     checked = check.check(tmp_path / "records")
@@ -127,8 +127,6 @@ def test_the_console_script_does_it_all_in_an_empty_directory(tmp_path):
     (tmp_path / "records" / file).unlink()
     record.write(tmp_path / "records", made._replace(load=record.Load((1.0,), (1.0,), 2)))
     assert "nothing refused" in run("results", "check", "records")
-    out = run(*bench, "--compare", "records", statuses=(0, 1))
-    assert "compared with records/points/gan-" in out
     assert "site/index.html" in run("results", "site", "records", "--out", "site/")
     page = (tmp_path / "site" / "index.html").read_text()
     assert "sigmaprop bench gan --repeats 3 --replicas 1" in page

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-MARK = re.compile(r"#.*\[(network|gpu|checkout|long)\]")
+MARK = re.compile(r"#.*\[(network|gpu|checkout|long|quiet)\]")
 """What a line that cannot run anywhere says at its end: what it needs. One that takes minutes says
-"long": it runs without the sizes that it names."""
+"long": it runs without the sizes that it names. One that judges times needs a "quiet" machine."""
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

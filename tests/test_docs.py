@@ -2,9 +2,9 @@
 
 In an empty directory, through the installed console script, 80 columns wide, in the order of the
 page. `SIGMAPROP_TINY`, which the README explains, cuts presets to seconds of work. Lines that need
-a network, a GPU or the checkout say so at their end and are not run here; the parser still takes
-their options. Lines that would take minutes are marked as long, and run without the sizes that they
-name.
+a network, a GPU, the checkout or a quiet machine say so at their end and are not run here; the
+parser still takes their options. Lines that would take minutes are marked as long, and run without
+the sizes that they name.
 """
 
 import os
@@ -142,6 +142,7 @@ def test_marks_are_only_on_lines_that_need_them():
         "gpu": ("cuda", "tpu", "gpu"),
         "checkout": ("make", "bash .ci/run", "pip install", "pre-commit"),
         "long": ("--steps", "--num-temperatures", "--num-examples"),
+        "quiet": ("bench", "results"),
     }
     for step in marked:
         assert any(reason in step.text for reason in reasons[step.needs]), step.text

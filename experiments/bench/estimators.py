@@ -11,7 +11,6 @@ The machine's load is recorded: on a busy one, believe the ratios less.
 
 import functools
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,16 +28,14 @@ from sigmaprop.estimators.bonnet_price import EXACT_DIM
 from sigmaprop.gaussians import Gaussian
 
 from .parts import evaluations, normals
+from .ratios import Found, Ratio, against, as_json, constant, from_json, sized
 from .timing import (
     Program,
-    Ratio,
     compare,
-    constant,
     in_child,
     jitted,
     own_peak_mebibytes,
     peak_mebibytes,
-    report,
 )
 
 DIM = 64
@@ -63,15 +60,13 @@ _NO_OPTAX = (
 )
 
 
-def estimators(repeats: int, out: Path | None, optax_path: Path | None) -> int:
-    """``sigmaprop bench estimators``: prints the ratios; 0 unless a target is missed.
+def estimators(repeats: int, optax_path: Path | None) -> Found:
+    """What ``sigmaprop bench estimators`` measures.
 
     Args:
         repeats: interleaved repeats of each measurement, >= 3.
-        out: file for the results as JSON; None prints only.
         optax_path: directory of an optax that still has monte_carlo; None: the installed one.
     """
-    before = os.getloadavg()
     parts = "estimate / (its normals + its evaluations of f)"
     sections = {f"{name}: {parts}": _every_estimator(name, repeats) for name in OBJECTIVES}
     sections[f"noise and Gaussians: {parts}"] = [
@@ -84,8 +79,7 @@ def estimators(repeats: int, out: Path | None, optax_path: Path | None) -> int:
     monte_carlo, monte_carlo_note = _optax(repeats, optax_path)
     sections["TensorFlow Probability, which gives no variance"] = probability
     sections["optax.monte_carlo, which stores a gradient a sample"] = monte_carlo
-    notes = [note for note in (probability_note, monte_carlo_note) if note]
-    return report(sections, repeats, before, out, notes)
+    return Found(sections, [note for note in (probability_note, monte_carlo_note) if note])
 
 
 class _Evaluated(NamedTuple):
@@ -146,7 +140,8 @@ def _against_parts(
     samples = samples or max(2, NUM_SAMPLES >> (points - 1).bit_length())
     ours = _estimate(objective, gaussian, label, samples, noise)
     parts = _parts(objective, gaussian, estimator, samples)
-    return compare(ours, parts, repeats, target, f"{objective.name}: {what or label}")
+    found = compare(ours, parts, repeats, target, f"{objective.name}: {what or label}")
+    return sized([found], d=objective.dim, samples=samples)[0]
 
 
 def _diagonal(objective: objectives.Objective) -> Diagonal:
@@ -201,7 +196,8 @@ def _noise_schemes(repeats: int) -> list[Ratio]:
         parts = [normals(NUM_SAMPLES, DIM, own=True), *evaluated]
         plain = _estimate(objective, gaussian, "pathwise", NUM_SAMPLES)
         what = f"{name}: pathwise / (normals by our generator + evaluations)"
-        ratios.append(compare(plain, parts, repeats, None, what))
+        found = compare(plain, parts, repeats, None, what)
+        ratios += sized([found], d=DIM, samples=NUM_SAMPLES)
     return ratios
 
 
@@ -241,9 +237,9 @@ def _memory() -> list[Ratio]:
     for label in MEMORY_LABELS:
         points = sum(part.points for part in _evaluated(known.of_label(label), DIM))
         few, many = (max(2, number // points) for number in MEMORY_SAMPLES)
-        peaks = [peak_mebibytes(__name__, "memory", label, number) for number in (many, few)]
+        most, least = (peak_mebibytes(__name__, "memory", label, n) for n in (many, few))
         what = f"peak memory, {label}: {many} samples / {few}"
-        ratios.append(constant(what, peaks[0] / peaks[1], 1.1))
+        ratios += sized([constant(what, most, least, 1.1)], d=DIM, samples=many)
     return ratios
 
 
@@ -305,7 +301,8 @@ def _tfp(repeats: int) -> tuple[list[Ratio], str]:
                 compare(ours, parts, repeats, None, f"{name}: {label}, ours / its parts"),
                 compare(ours, [(theirs, 1.0)], repeats, None, f"{name}: {label}, ours / theirs"),
             ]
-    return ratios, ""
+    versions = {"tensorflow_probability": str(getattr(tfp, "__version__", "unknown"))}
+    return against(sized(ratios, d=DIM, samples=NUM_SAMPLES), **versions), ""
 
 
 def _optax(repeats: int, path: Path | None) -> tuple[list[Ratio], str]:
@@ -313,7 +310,7 @@ def _optax(repeats: int, path: Path | None) -> tuple[list[Ratio], str]:
     ratios = []
     for name, samples in OPTAX_SAMPLES.items():
         line = in_child(__name__, "optax", repeats, name, *samples, path=path)
-        ratios += [Ratio(**ratio) for ratio in json.loads(line)]
+        ratios += map(from_json, json.loads(line))
     return ratios, "" if ratios else _NO_OPTAX
 
 
@@ -340,8 +337,9 @@ def _optax_child(repeats: int, name: str, samples: Sequence[int]) -> None:
             theirs, ours = _against(name, label, number, of_label)
             what = f"{name}, {number} samples: {label}, ours / theirs"
             target = 0.1 if name == "quartic" else None
-            ratios.append(compare(ours, [(theirs, 1.0)], repeats, target, what))
-    print(json.dumps([ratio._asdict() for ratio in ratios]))
+            found = sized([compare(ours, [(theirs, 1.0)], repeats, target, what)], d=DIM)
+            ratios += against(sized(found, samples=number), optax=optax.__version__)
+    print(json.dumps([as_json(ratio) for ratio in ratios]))
 
 
 if __name__ == "__main__":

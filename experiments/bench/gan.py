@@ -14,10 +14,9 @@ engine is called for .3 seconds at a time, or 32 steps if they last longer. The 
 recorded: on a busy one, believe less.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +26,19 @@ from sigmaprop.generators import observation, replicas
 
 from . import gan_peers as peers
 from . import gan_programs as programs
-from .timing import Program, Ratio, Seconds, quartiles, rate, ratio, report, time_interleaved
+from .ratios import (
+    Found,
+    Ratio,
+    Seconds,
+    Term,
+    against,
+    by_round,
+    rate,
+    ratio,
+    sized,
+    terms,
+)
+from .timing import Program, time_interleaved
 
 REPLICAS, ACCELERATOR_REPLICAS = (1, 2, 8, 32, 128), (1, 8, 64, 512, 4096)
 PROFILED = 8
@@ -86,6 +97,7 @@ class Bench(NamedTuple):
         limit: what the cases are compared with, in words, and in fewer of them.
         limits: chains of products, and copies, counted in ``unit``.
         steps, parts: further programs that are counted in replica-steps; parts of a step.
+        sizes: of the programs that are not the multilayer GAN, by their names.
     """
 
     limit: tuple[str, str]
@@ -95,73 +107,75 @@ class Bench(NamedTuple):
     parts: dict[str, Program]
     unit: str
     notes: list[str]
+    sizes: dict[str, dict[str, Any]]
+
+    def speed(self, name: str, seconds: Seconds) -> Ratio:
+        """Replica-steps a second, with the sizes of what steps."""
+        return sized([rate(name, seconds)], **self.sizes_of(name))[0]
+
+    def sizes_of(self, name: str) -> dict[str, Any]:
+        """Of the GAN that a program steps."""
+        return self.sizes.get(name, programs.sizes())
 
 
 def gan(
-    repeats: int,
-    out: Path | None,
-    numbers: Sequence[int] | None = None,
-    torch_python: Path | None = None,
-) -> int:
-    """``sigmaprop bench gan``: prints rates and ratios; 0 unless a target is missed.
+    repeats: int, numbers: Sequence[int] | None = None, torch_python: Path | None = None
+) -> Found:
+    """What ``sigmaprop bench gan`` measures: rates and ratios.
 
     Args:
         repeats: rounds in which every program runs once, >= 3.
-        out: file for the results as JSON; None prints only.
         numbers: of replicas; None: 1 to 128, or to 4096 on an accelerator.
         torch_python: an interpreter that has PyTorch; None: this one, if it does.
 
     Raises:
         RunError: there is no such interpreter.
     """
-    before = os.getloadavg()
     python = peers.interpreter(torch_python)
     on_cpu = jax.default_backend() == "cpu"
-    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as (others, peer_notes):
+    with peers.torch_programs(python, "cpu" if on_cpu else "cuda") as others:
         if on_cpu:
             bench = on_a_cpu(sorted(set(numbers or REPLICAS)))
         else:
             bench = on_an_accelerator(sorted(set(numbers or ACCELERATOR_REPLICAS)))
-        sections, notes = measure(bench, others, repeats)
-    return report(sections, repeats, before, out, [*notes, *peer_notes])
+        found = measure(bench, others, repeats)
+    return found._replace(notes=[*found.notes, *others.notes])
 
 
-def measure(
-    bench: Bench, others: Mapping[str, Program], repeats: int
-) -> tuple[dict[str, list[Ratio]], list[str]]:
+def measure(bench: Bench, others: peers.Peers, repeats: int) -> Found:
     """The sections of the report, and its notes."""
     engines = {
         case.name: programs.engine_run(case.spec, ["global"], case.num, case.precision)
         for case in bench.cases
     }
     steps = engines | bench.steps
-    seconds = time_interleaved({**steps, **bench.limits, **others, **bench.parts}, repeats)
-    bounds = {case.name: _bound(case, seconds) for case in bench.cases}
-    name, short = bench.limit
+    every = {**steps, **bench.limits, **others.programs, **bench.parts}
+    seconds = time_interleaved(every, repeats)
+    sizes, (_, short) = programs.sizes(), bench.limit
+    of_limit = [_against_limit(bench, case, seconds) for case in bench.cases]
     sections = {
-        "replica-steps a second": [rate(name, seconds[name]) for name in (*steps, *others)],
+        "replica-steps a second": [
+            *(bench.speed(name, seconds) for name in steps),
+            *against([bench.speed(name, seconds) for name in others.programs], **others.versions),
+        ],
         f"{bench.unit} a second, in thousands of millions": [
-            rate(name, seconds[name], 1e-9) for name in bench.limits
+            rate(name, seconds, 1e-9) for name in bench.limits
         ],
         "times": [
-            *(
-                ratio(f"{c.name} / {name}", seconds[c.name], bounds[c.name], c.target)
-                for c in bench.cases
-            ),
-            *_against_peers(seconds, bench.cases, peers.eager_names(others)),
-            *_against_one_arm(seconds, bench.cases),
+            *of_limit,
+            *against(_against_peers(seconds, bench.cases, others), **others.versions),
+            *sized(_against_a_loop(seconds, bench.cases), **sizes),
+            *sized(_against_one_arm(seconds, bench.cases), **sizes),
         ],
     }
     if bench.parts:
-        sections[f"parts of a step of {PROFILED} replicas"] = [
-            quartiles(what, values) for what, values in programs.shares(seconds)
-        ]
+        shares = sized(programs.shares(seconds), **sizes)
+        sections[f"parts of a step of {PROFILED} replicas"] = shares
     notes = [*bench.notes]
-    for case in bench.cases:
-        own, bound = seconds[case.name], bounds[case.name]
-        speed, share = np.median(1 / own), np.median(bound / own)
+    for case, found in zip(bench.cases, of_limit, strict=True):
+        speed, share = np.median(1 / seconds[case.name]), np.median(1 / by_round(found))
         notes.append(f"{case.name}: {speed:,.0f} replica-steps/s, {share:.0%} of {short}")
-    return sections, notes
+    return Found(sections, notes)
 
 
 def on_a_cpu(numbers: Sequence[int]) -> Bench:
@@ -187,10 +201,8 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         for case in cases
         if case.num >= len(arms)
     }
-    presets = {
-        f"{PROFILED} replicas of the preset {name}": programs.preset_run(name, PROFILED)
-        for name in PRESETS
-    }
+    presets = {f"{PROFILED} replicas of the preset {name}": name for name in PRESETS}
+    preset_runs = {what: programs.preset_run(name, PROFILED) for what, name in presets.items()}
     profiled = programs.engine_run(spec, ["global"], PROFILED)
     parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
     note = (
@@ -201,10 +213,11 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
         ("its products at the peak", "the peak"),
         cases,
         limits={name: chain for chains in peaks.values() for name, chain in chains.items()},
-        steps=all_arms | presets | {_STEP_IN_LOOP: programs.jitted_step(spec)},
+        steps=all_arms | preset_runs | {_STEP_IN_LOOP: programs.jitted_step(spec)},
         parts={programs.WHOLE: profiled} | parts,
         unit="operations",
         notes=[note],
+        sizes={what: {"preset": name, "arm": "zero"} for what, name in presets.items()},
     )
 
 
@@ -235,7 +248,14 @@ def on_an_accelerator(numbers: Sequence[int]) -> Bench:
             ]
     limits[_MEMORY] = programs.copying(mesh, COPIED)
     words = ("its roofline", "the roofline")
-    return Bench(words, cases, limits, {}, {}, unit="operations and bytes", notes=[])
+    images = programs.sizes() | {"image": list(IMAGE), "widths": list(IMAGE_WIDTHS)}
+    del images["d"]
+    return Bench(
+        *(words, cases, limits, {}, {}),
+        unit="operations and bytes",
+        notes=[],
+        sizes={case.name: images for case in cases if case.name.startswith("DCGAN")},
+    )
 
 
 def _peaks(devices: int) -> dict[str, Program]:
@@ -251,32 +271,57 @@ def _fastest(seconds: Seconds, names: Sequence[str]) -> str | None:
     return min(names, key=lambda name: float(np.median(seconds[name])), default=None)
 
 
-def _bound(case: Case, seconds: Seconds) -> np.ndarray:
-    """The least seconds of a replica-step: of its products, or of its bytes where they count."""
-    products = case.needed.flops * seconds[_fastest(seconds, case.peaks)]
-    return np.maximum(products, case.needed.bytes * seconds.get(_MEMORY, 0.0))
+def _against_limit(bench: Bench, case: Case, seconds: Seconds) -> Ratio:
+    """A case against what the machine can do."""
+    own, bound = terms(seconds, {case.name: 1}), _bound(case, seconds)
+    what = f"{case.name} / {bench.limit[0]}"
+    found = ratio(what, own, bound, case.target, combined="largest")
+    return sized([found], **bench.sizes_of(case.name))[0]
 
 
-def _against_peers(seconds: Seconds, cases: Sequence[Case], eager: Sequence[str]) -> list[Ratio]:
-    """The engine against PyTorch's processes, and against a Python loop over its own step."""
+def _bound(case: Case, seconds: Seconds) -> tuple[Term, ...]:
+    """The least seconds of a replica-step, the larger of two: of its products, and its bytes."""
+    fastest = _fastest(seconds, case.peaks)
+    assert fastest is not None
+    needed = {fastest: case.needed.flops, _MEMORY: case.needed.bytes}
+    return terms(seconds, {name: most for name, most in needed.items() if name in seconds})
+
+
+def _against_peers(seconds: Seconds, cases: Sequence[Case], others: peers.Peers) -> list[Ratio]:
+    """The engine against PyTorch's processes."""
     ratios = []
-    best = _fastest(seconds, eager)
+    best = _fastest(seconds, peers.eager_names(others.programs))
     for case in cases:
-        name, own = case.name, seconds[case.name]
+        name, own = case.name, terms(seconds, {case.name: 1})
         if best is not None and case.peer:
-            ratios.append(ratio(f"{name} / {best}", own, seconds[best], case.eager))
+            eager = terms(seconds, {best: 1})
+            found = ratio(f"{name} / PyTorch eager's best", own, eager, case.eager)
+            ratios += sized([found], **programs.sizes())
         if peers.PER_CORE in seconds and case.num > 1:
-            each = seconds[peers.PER_CORE]
-            ratios.append(ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE))
-        if _STEP_IN_LOOP in seconds:
-            ratios.append(ratio(f"{name} / a jitted step in a loop", own, seconds[_STEP_IN_LOOP]))
+            each = terms(seconds, {peers.PER_CORE: 1})
+            found = ratio(f"{name} / {peers.PER_CORE}", own, each, 1 / _PER_CORE)
+            ratios += sized([found], **programs.sizes())
     return ratios
+
+
+def _against_a_loop(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
+    """The engine against a Python loop over its own step."""
+    if _STEP_IN_LOOP not in seconds:
+        return []
+    loop = terms(seconds, {_STEP_IN_LOOP: 1})
+    return [
+        ratio(f"{case.name} / a jitted step in a loop", terms(seconds, {case.name: 1}), loop)
+        for case in cases
+    ]
 
 
 def _against_one_arm(seconds: Seconds, cases: Sequence[Case]) -> list[Ratio]:
     names = [(f"{case.name} of all arms", case.name) for case in cases]
     return [
-        ratio(f"{every} / of one", seconds[every], seconds[one], _ALL_ARMS)
+        ratio(
+            *(f"{every} / of one", terms(seconds, {every: 1}), terms(seconds, {one: 1})),
+            _ALL_ARMS,
+        )
         for every, one in names
         if every in seconds
     ]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sigmaprop.runs.files import RunError
 
@@ -26,6 +26,20 @@ _WARM_STEPS = 20
 
 class PeerError(Exception):
     """A process that ended before it was ready; its last words."""
+
+
+class Peers(NamedTuple):
+    """Processes to compare with.
+
+    Attributes:
+        programs: by name.
+        notes: what to tell of them.
+        versions: of their packages, by name.
+    """
+
+    programs: dict[str, Program]
+    notes: list[str]
+    versions: dict[str, str]
 
 
 class Peer:
@@ -83,15 +97,14 @@ def interpreter(given: Path | None) -> Path | None:
 
 
 @contextlib.contextmanager
-def torch_programs(
-    python: Path | None, device: str
-) -> Iterator[tuple[dict[str, Program], list[str]]]:
+def torch_programs(python: Path | None, device: str) -> Iterator[Peers]:
     """PyTorch's programs by name, counted in steps, and what to tell; they end with the block."""
     if python is None:
-        yield {}, [NOT_FOUND]
+        yield Peers({}, [NOT_FOUND], {})
         return
     programs: dict[str, Program] = {}
     notes: list[str] = []
+    every: set[str] = set()
     with contextlib.ExitStack() as open_peers:
         for name, options in _settings(device).items():
             peers = [Peer(python, device=device, **each) for each in options]
@@ -102,9 +115,10 @@ def torch_programs(
             except PeerError as error:
                 notes.append(f"{name}: not compared, it failed: {error}")
                 continue
+            every |= versions
             notes.append(f"{name}: PyTorch {', '.join(versions)}")
             programs[name] = _side_by_side(name, peers)
-        yield programs, notes
+        yield Peers(programs, notes, {"torch": ", ".join(sorted(every))} if every else {})
 
 
 def eager_names(programs: Iterable[str]) -> list[str]:

@@ -31,7 +31,8 @@ from sigmaprop.generators.gan import GanSpec, Hypers, State
 
 from ..gan import plan
 from ..gan.presets import GAN_PRESETS
-from .timing import Program, Seconds, repeated
+from .ratios import Ratio, Seconds, ratio, terms
+from .timing import Program, repeated
 
 LATENT, DIM, BATCH, EXAMPLES = 32, 64, 64, 2000
 WIDTHS = (256, 256)
@@ -73,6 +74,12 @@ def make_spec(
     )
     adam, loss = optimizers.get("adam"), losses.get("non_saturating")
     return GanSpec(generator, discriminator, noise, loss, adam, adam, BATCH)
+
+
+def sizes() -> dict[str, Any]:
+    """Of the multilayer GAN and its data."""
+    widths = list(WIDTHS)
+    return {"latent": LATENT, "d": DIM, "widths": widths, "batch": BATCH, "examples": EXAMPLES}
 
 
 def make_hypers(spec: GanSpec, arm: str, seed: int) -> Hypers:
@@ -351,11 +358,15 @@ def _draws(spec: GanSpec, keys: steps.Keys, data: Array) -> tuple[Body, Any]:
     return body, jnp.zeros(())
 
 
-def shares(seconds: Seconds) -> list[tuple[str, np.ndarray]]:
-    """Each part's share of a step of the engine, and what no part explains; by rounds."""
-    whole = seconds[WHOLE]
-    parts: dict[str, Any] = {name: seconds[name] / whole for name in (PRODUCTS, ADAM, DRAWS)}
-    parts["metrics and look for divergence"] = (seconds[STEP] - seconds[MOVES]) / whole
-    parts["the engine's loop, windows and groups"] = 1 - seconds[STEP] / whole
-    parts["the rest: activations, losses, noise"] = 1 - sum(parts.values())
-    return list(parts.items())
+def shares(seconds: Seconds) -> list[Ratio]:
+    """Each part's share of a step of the engine, and what no part explains."""
+    parts: dict[str, dict[str, float]] = {name: {name: 1} for name in (PRODUCTS, ADAM, DRAWS)}
+    parts["metrics and look for divergence"] = {STEP: 1, MOVES: -1}
+    parts["the engine's loop, windows and groups"] = {WHOLE: 1, STEP: -1}
+    rest = {MOVES: 1.0, PRODUCTS: -1.0, ADAM: -1.0, DRAWS: -1.0}
+    parts["the rest: activations, losses, noise"] = rest
+    whole = terms(seconds, {WHOLE: 1})
+    return [
+        ratio(what, terms(seconds, weights), whole, better="neither")
+        for what, weights in parts.items()
+    ]

@@ -9,10 +9,8 @@ cores. The machine's load is recorded: on a busy one, believe the ratios less.
 """
 
 import functools
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,34 +22,35 @@ from sigmaprop.limit import truth
 from sigmaprop.noise import schedules
 
 from .parts import evaluations, normals
+from .ratios import Found, Ratio, constant, sized
 from .timing import (
     Program,
-    Ratio,
     compare,
-    constant,
     jitted,
     own_peak_mebibytes,
     peak_mebibytes,
-    report,
     time_interleaved,
 )
 
 DIM = 64
 NUM_SAMPLES = 2**18
 NUM_SIGMAS = 16
+MEMORY_DIM = 1000
 
 
-def limit_sweep(repeats: int, out: Path | None) -> int:
-    """``sigmaprop bench limit``: prints the ratios; 0 unless a target is missed."""
-    before = os.getloadavg()
+def limit_sweep(repeats: int) -> Found:
+    """What ``sigmaprop bench limit`` measures, in so many rounds."""
+    batched, notes = _batch_sizes(repeats)
     ratios = [
-        *_against_normals(repeats),
-        *_against_parts(repeats),
-        *_batch_sizes(repeats),
-        *_against_others(repeats),
-        *_memory(),
+        *sized([*_against_normals(repeats), *_against_parts(repeats)], **_sizes()),
+        *sized([*batched, *_against_others(repeats)], **_sizes()),
+        *sized(_memory(), d=MEMORY_DIM, samples=10**7),
     ]
-    return report({"ratios of medians (quartiles)": ratios}, repeats, before, out)
+    return Found({"ratios of medians (quartiles)": ratios}, notes)
+
+
+def _sizes() -> dict[str, int]:
+    return {"d": DIM, "samples": NUM_SAMPLES, "sigmas": NUM_SIGMAS}
 
 
 def _sweep(
@@ -95,16 +94,18 @@ def _gradients(name: str) -> Program:
 def _against_normals(repeats: int) -> list[Ratio]:
     draw = lambda key: jax.random.normal(key, (NUM_SAMPLES, DIM), jnp.float32)  # noqa: E731
     stored = [(jitted("jax.random.normal", draw, jax.random.key(0)), 1.0)]
-    alone = _sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1])
     over = "/ jax.random.normal"
-    return [
+    alone = f"quartic, 16 sigmas on one device alone {over}"
+    single = f"quartic, 1 sigma with second moments {over}"
+    found = [
         compare(sweep, stored, repeats, target, what)
         for sweep, target, what in (
             (_sweep("quartic", NUM_SIGMAS), 1.5, None),
-            (_sweep("quartic", 1, (1,)), 0.9, f"quartic, 1 sigma with second moments {over}"),
-            (alone, None, f"quartic, 16 sigmas on one device alone {over}"),
+            (_sweep("quartic", 1, (1,)), 0.9, single),
+            (_sweep("quartic", NUM_SIGMAS, devices=jax.local_devices()[:1]), None, alone),
         )
     ]
+    return [found[0], *sized(found[1:2], sigmas=1), found[2]]
 
 
 def _against_parts(repeats: int) -> list[Ratio]:
@@ -121,18 +122,23 @@ def _against_parts(repeats: int) -> list[Ratio]:
     return ratios
 
 
-def _batch_sizes(repeats: int) -> list[Ratio]:
-    """Every power of two of batch sizes at once against none; a target where grad f is costly."""
-    ratios = []
+def _batch_sizes(repeats: int) -> tuple[list[Ratio], list[str]]:
+    """Every power of two of batch sizes at once against none; a target where grad f is costly.
+
+    Returns:
+        The ratios, and what grad f costs, in words.
+    """
+    ratios, notes = [], []
     sizes = schedules.powers(2, NUM_SAMPLES)
     for name in ("quartic", "sine", "digit_classifier", "ridge_network", "ridge_network:1024"):
         (seconds,) = time_interleaved({name: _gradients(name)}, 3).values()
         nanoseconds = np.median(seconds) * 1e9 / NUM_SAMPLES / DIM
-        what = f"{name}, {nanoseconds:.1f} ns a coordinate: {len(sizes)} batch sizes / none"
+        what = f"{name}: {len(sizes)} batch sizes / none"
         target = 1.10 if nanoseconds > 5 else None
         none = [(_sweep(name, NUM_SIGMAS), 1.0)]
         ratios.append(compare(_sweep(name, NUM_SIGMAS, sizes), none, repeats, target, what))
-    return ratios
+        notes.append(f"{name}: grad f costs {nanoseconds:.1f} ns a coordinate")
+    return ratios, notes
 
 
 def _against_others(repeats: int) -> list[Ratio]:
@@ -195,10 +201,10 @@ def _python_loop(objective: objectives.Objective, few: int) -> Program:
 
 def _memory() -> list[Ratio]:
     """Peak memory of whole processes: it must not grow with the number of samples."""
-    peaks = {count: peak_mebibytes(__name__, count, 1000) for count in (10**5, 10**6, 10**7)}
+    few, many = (peak_mebibytes(__name__, count, MEMORY_DIM) for count in (10**5, 10**7))
     return [
-        constant("peak memory, d = 1000: 10^7 samples / 10^5", peaks[10**7] / peaks[10**5], 1.1),
-        constant("peak memory, d = 1000, 10^7 samples, in GiB", peaks[10**7] / 1024, 1.0),
+        constant("peak memory, d = 1000: 10^7 samples / 10^5", many, few, 1.1),
+        constant("peak memory, d = 1000, 10^7 samples, in GiB", many, 1024, 1.0),
     ]
 
 

@@ -11,10 +11,9 @@ import contextlib
 import functools
 import importlib
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -26,7 +25,8 @@ from sigmaprop.gaussians import Isotropic
 from sigmaprop.generators import networks
 from sigmaprop.metrics import energy, frechet, kid, mmd, prdc, sliced_wasserstein
 
-from .timing import Program, Ratio, compare, jitted, report
+from .ratios import Found, Ratio, against, sized
+from .timing import Program, compare, jitted
 
 NUM, DIM, FEW = 10_000, 64, 2000
 NUM_PROJECTIONS = 50
@@ -34,15 +34,20 @@ LATENT, ROWS = 10, 16
 _GRADIENTS = 20
 
 
-def metrics(repeats: int, out: Path | None) -> int:
-    """``sigmaprop bench metrics``: prints the ratios; 0 unless a target is missed."""
-    before = os.getloadavg()
+def metrics(repeats: int) -> Found:
+    """What ``sigmaprop bench metrics`` measures, in so many rounds."""
+    others, notes = _against_others(repeats)
+    annealing = {"rows": ROWS, "latent": LATENT, "image": [28, 28, 1]}
     sections = {
-        "ours / other packages, 10,000 rows of 64 a side": list(_against_others(repeats)),
-        "ours / the products behind its distances": list(_against_products(repeats)),
-        "annealed importance sampling / its decoder alone": list(_annealing(repeats)),
+        "ours / other packages, 10,000 rows of 64 a side": sized(others, rows=NUM, d=DIM),
+        "ours / the products behind its distances": sized(
+            list(_against_products(repeats)), rows=NUM, d=DIM
+        ),
+        "annealed importance sampling / its decoder alone": sized(
+            list(_annealing(repeats)), **annealing
+        ),
     }
-    return report(sections, repeats, before, out)
+    return Found(sections, notes)
 
 
 def _samples(num: int) -> tuple[jax.Array, jax.Array]:
@@ -64,23 +69,36 @@ def _installed(name: str) -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError:
-        print(f"{name} is not installed (extra `peers`); what is timed against it is left out")
         return None
 
 
-def _against_others(repeats: int) -> Iterator[Ratio]:
+def _against_others(repeats: int) -> tuple[list[Ratio], list[str]]:
+    """The ratios to packages that are installed, and a note for each that is not."""
+    ratios, notes = [], []
+    for name, distribution, measure in (
+        ("prdc", "prdc", _against_prdc),
+        ("ot", "POT", _against_pot),
+    ):
+        if (package := _installed(name)) is None:
+            notes.append(
+                f"{name} is not installed (extra `peers`); what is timed against it is left out"
+            )
+        else:
+            versions = {distribution: metadata.version(distribution)}
+            ratios += against([measure(package, repeats)], **versions)
+    return ratios, notes
+
+
+def _against_prdc(package: Any, repeats: int) -> Ratio:
     x, y = _samples(NUM)
-    if (package := _installed("prdc")) is not None:
-        arrays = np.asarray(y), np.asarray(x)
-        theirs = lambda: _quietly(lambda: package.compute_prdc(*arrays, 5))  # noqa: E731
-        ours = jitted("prdc", prdc.neighbourhoods, x, y)
-        what = "ours / prdc: precision, recall, density, coverage"
-        yield compare(ours, [(Program("prdc", theirs), 1.0)], repeats, 1.0, what)
-    if (package := _installed("ot")) is not None:
-        yield from _against_pot(package, repeats)
+    arrays = np.asarray(y), np.asarray(x)
+    theirs = lambda: _quietly(lambda: package.compute_prdc(*arrays, 5))  # noqa: E731
+    ours = jitted("prdc", prdc.neighbourhoods, x, y)
+    what = "ours / prdc: precision, recall, density, coverage"
+    return compare(ours, [(Program("prdc, the package", theirs), 1.0)], repeats, 1.0, what)
 
 
-def _against_pot(package: Any, repeats: int) -> Iterator[Ratio]:
+def _against_pot(package: Any, repeats: int) -> Ratio:
     x, y = _samples(NUM)
     directions = sliced_wasserstein.directions(jax.random.key(1), DIM, NUM_PROJECTIONS)
     arrays = np.asarray(x), np.asarray(y)
@@ -93,7 +111,7 @@ def _against_pot(package: Any, repeats: int) -> Iterator[Ratio]:
 
     ours = jitted("sliced", sliced_wasserstein.along, x, y, directions)
     what = f"ours / POT: sliced Wasserstein, {NUM_PROJECTIONS} directions"
-    yield compare(ours, [(Program("POT", theirs), 1.0)], repeats, 1.0, what)
+    return compare(ours, [(Program("POT", theirs), 1.0)], repeats, 1.0, what)
 
 
 def _against_products(repeats: int) -> Iterator[Ratio]:

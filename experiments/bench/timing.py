@@ -1,7 +1,6 @@
-"""Ratios of times and of peak memory: how they are taken, judged and reported."""
+"""Times and peaks of memory: how they are taken."""
 
 import itertools
-import json
 import os
 import resource
 import subprocess
@@ -9,46 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.table import Table
 
-from sigmaprop import runs
-from sigmaprop.reporting.terminal import titled
-from sigmaprop.runs.environment import environment
-
-from ..terminal import Terminal
-
-Seconds: TypeAlias = dict[Any, np.ndarray]
-"""Seconds of a unit of each program's work, by rounds."""
+from .ratios import Ratio, Seconds, Term, ratio
 
 SECONDS = 0.3
 """How long a run of `repeated` steps should take."""
 
 _measurement = itertools.count(1)
-
-
-class Ratio(NamedTuple):
-    """One measured ratio.
-
-    Attributes:
-        what: in words.
-        median, low, high: of the ratio over repeats (quartiles).
-        seconds: median time of the numerator.
-        target: the largest ratio aimed at, None for information.
-        verdict: "met", "missed", "not resolved", or "".
-    """
-
-    what: str
-    median: float
-    low: float
-    high: float
-    seconds: float
-    target: float | None
-    verdict: str
 
 
 class Program(NamedTuple):
@@ -133,39 +104,13 @@ def compare(
     text = what or f"{numerator.what} / {denominator[0][0].what}"
     print(f"measurement {next(_measurement)}: {text}", file=sys.stderr, flush=True)
     programs = [numerator, *(program for program, _ in denominator)]
-    above, *below = time_interleaved(dict(enumerate(programs)), repeats).values()
-    weights = [weight for _, weight in denominator]
-    return ratio(text, above, np.transpose(below) @ weights, target)
-
-
-def ratio(what: str, above: np.ndarray, below: np.ndarray, target: float | None = None) -> Ratio:
-    """The ratio of two programs' times, round by round."""
-    shares = quartiles(what, above / below)
-    judged = "" if target is None else verdict(shares.low, shares.high, target)
-    return shares._replace(seconds=float(np.median(above)), target=target, verdict=judged)
-
-
-def rate(what: str, seconds: np.ndarray, unit: float = 1.0) -> Ratio:
-    """How many times a unit of work is done in a second."""
-    return quartiles(what, unit / seconds)._replace(seconds=float(np.median(seconds)))
-
-
-def quartiles(what: str, values: np.ndarray) -> Ratio:
-    """Median and quartiles of a number, round by round."""
-    low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
-    return Ratio(what, median, low, high, 0.0, None, "")
-
-
-def constant(what: str, ratio: float, target: float) -> Ratio:
-    """A ratio that was taken once and does not vary."""
-    return Ratio(what, ratio, ratio, ratio, 0.0, target, verdict(ratio, ratio, target))
-
-
-def verdict(low: float, high: float, target: float) -> str:
-    """What quartiles say of a target: "met", "missed" or "not resolved"."""
-    if high <= target:
-        return "met"
-    return "missed" if low > target else "not resolved"
+    weights = [1.0, *(float(weight) for _, weight in denominator)]
+    taken = time_interleaved(dict(enumerate(programs)), repeats).values()
+    above, *below = (
+        Term(program.what, weight, tuple(map(float, values)))
+        for program, weight, values in zip(programs, weights, taken, strict=True)
+    )
+    return ratio(text, [above], below, target)
 
 
 def in_child(module: str, *arguments: object, path: Path | None = None) -> str:
@@ -201,56 +146,3 @@ def own_peak_mebibytes() -> float:
         return float(line.split()[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def report(
-    sections: Mapping[str, Sequence[Ratio]],
-    repeats: int,
-    load_before: tuple[float, float, float],
-    out: Path | None,
-    notes: Sequence[str] = (),
-) -> int:
-    """Prints a table a section and writes everything as JSON; 0 unless a target is missed."""
-    terminal = Terminal()
-    load_after = os.getloadavg()
-    for title, ratios in sections.items():
-        if ratios:
-            terminal.print(table(ratios, title))
-    for note in notes:
-        terminal.say(note)
-    terminal.say(
-        f"load average {load_before[0]:.2f} before, {load_after[0]:.2f} after, on "
-        f"{os.cpu_count()} cores; {jax.local_devices()[0].device_kind}; {repeats} interleaved "
-        "repeats"
-    )
-    every = list(itertools.chain(*sections.values()))
-    if out is not None:
-        content = {
-            "ratios": [ratio._asdict() for ratio in every],
-            "notes": list(notes),
-            "load_average": {"before": load_before, "after": load_after},
-            "repeats": repeats,
-            "environment": environment(None),
-        }
-        runs.write_atomic(out, json.dumps(content, indent=1) + "\n")
-        terminal.say(f"written: {out}")
-    return int(any(ratio.verdict == "missed" for ratio in every))
-
-
-def table(ratios: Sequence[Ratio], title: str) -> Table:
-    """The ratios for people."""
-    lines = titled(title)
-    lines.add_column("what", overflow="fold")
-    for heading in ("ratio", "quartiles", "seconds", "target"):
-        lines.add_column(heading, justify="right", no_wrap=True)
-    lines.add_column("verdict", no_wrap=True)
-    for ratio in ratios:
-        lines.add_row(
-            ratio.what,
-            f"{ratio.median:.3g}",
-            f"{ratio.low:.3g} to {ratio.high:.3g}",
-            f"{ratio.seconds:.3g}" if ratio.seconds else "–",
-            f"<= {ratio.target:g}" if ratio.target else "–",
-            ratio.verdict or "–",
-        )
-    return lines

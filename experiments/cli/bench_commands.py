@@ -20,6 +20,12 @@ class BenchLimit:
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None
     """File for the results as JSON. None: print only."""
+    record: Path | None = None
+    """Directory of records to add one to: the system and every raw time, with checksums.
+    `sigmaprop results` checks them and shows them. None: no record."""
+    compare: Path | None = None
+    """Directory of records, or a file of an earlier --out, to compare the repeats with. None:
+    nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +63,12 @@ class BenchCommand:
     """Interleaved repeats of each measurement, >= 3; medians are reported."""
     out: Path | None = None
     """File for the results as JSON. None: print only."""
+    record: Path | None = None
+    """Directory of records to add one to: the system and every raw time, with checksums.
+    `sigmaprop results` checks them and shows them. None: no record."""
+    compare: Path | None = None
+    """Directory of records, or a file of an earlier --out, to compare the repeats with. None:
+    nothing."""
     optax_path: Path | None = None
     """estimators: directory that holds optax 0.2.6, the last with its monte_carlo module
     (`pip install --no-deps --target DIR optax==0.2.6`). None: the installed one, if it has it."""

@@ -1,9 +1,15 @@
 """``sigmaprop bench``: which benchmark runs, with which of the options."""
 
+import os
+from typing import TYPE_CHECKING
+
 from sigmaprop.names import shortened, shown
 
 from ..options import flag
 from .bench_commands import BenchCommand
+
+if TYPE_CHECKING:
+    from ..bench.ratios import Found
 
 _BELONGS = {"optax_path": "estimators", "replicas": "gan", "torch_python": "gan"}
 """Options of one benchmark alone."""
@@ -28,20 +34,44 @@ def check(command: BenchCommand) -> None:
 
 
 def run(command: BenchCommand) -> int:
-    """Runs it; 0 unless a target is missed."""
-    repeats, out = command.repeats, command.out
+    """Runs it; 0 unless a target is missed, or a number is worse than an earlier one.
+
+    Raises:
+        RunError: there is nothing to compare with, or a record cannot be written.
+    """
+    from sigmaprop.runs.environment import environment
+
+    from ..bench import report
+    from ..results import pairs, record
+
+    old = None
+    if command.compare is not None:
+        old = pairs.standard(command.compare, command.what, environment(None))
+    if command.record is not None:
+        record.prepare(command.record)
+    before = os.getloadavg()
+    found = _measure(command)
+    options = {flag(name): getattr(command, name) for name in ("repeats", *_BELONGS)}
+    text = record.command_of(command.what, options)
+    keep = report.Keep(command.out, command.record, old)
+    return report.finish(command.what, text, found, command.repeats, before, keep)
+
+
+def _measure(command: BenchCommand) -> "Found":
+    """What the benchmark finds."""
+    repeats = command.repeats
     if command.what == "gan":
         from ..bench.gan import gan
 
-        return gan(repeats, out, command.replicas, command.torch_python)
+        return gan(repeats, command.replicas, command.torch_python)
     if command.what == "estimators":
         from ..bench.estimators import estimators
 
-        return estimators(repeats, out, command.optax_path)
+        return estimators(repeats, command.optax_path)
     if command.what == "metrics":
         from ..bench.metrics import metrics
 
-        return metrics(repeats, out)
+        return metrics(repeats)
     from ..bench.limit import limit_sweep
 
-    return limit_sweep(repeats, out)
+    return limit_sweep(repeats)

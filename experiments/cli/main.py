@@ -24,7 +24,7 @@ from ..options import flag, own_functions
 from ..training import cells
 from ..training.sweep import swept
 from . import arguments as words
-from . import bench_commands, benching, commands, study_commands
+from . import bench_commands, benching, commands, results_commands, study_commands
 from .complaints import UserError, complain, explain, refuse, report_user_errors
 from .presets import ENTRIES
 from .starting import about_backend, is_of_backend, prepare_jax, start_jax
@@ -34,9 +34,10 @@ from .tiny import cut
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command; never returns.
 
-    The exit status is 0, or: 1 where `replay` found another number, `doctor` no device, a file or
-    standard output could not be written; 2 for a mistake on the command line or in a file that it
-    names; 130 and 143 after Ctrl-C and SIGTERM; 141 where the reader of the output has gone.
+    The exit status is 0, or: 1 where `replay` found another number, `results check` refuses a
+    record, `doctor` found no device, a file or standard output could not be written; 2 for a
+    mistake on the command line or in a file that it names; 130 and 143 after Ctrl-C and SIGTERM;
+    141 where the reader of the output has gone.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded() as output:
@@ -372,6 +373,14 @@ def _bench(arguments: list[str]) -> int:
     return report_user_errors(lambda: benching.run(command))
 
 
+def _results(arguments: list[str]) -> int:
+    command = words.parse(results_commands.ResultsCommand, arguments, name="results")
+    from . import resulting
+
+    refuse(lambda: resulting.check(command))
+    return report_user_errors(lambda: resulting.show(command))
+
+
 def _study(arguments: list[str]) -> int:
     command = words.parse(study_commands.StudyCommand, arguments, name="study")
     start_jax()
@@ -396,6 +405,8 @@ _KINDS: dict[tuple[str, ...], type] = {
     ("bench", "metrics"): bench_commands.BenchMetrics,
     ("data", "list"): commands.DataList,
     ("data", "prepare"): commands.DataPrepare,
+    ("results", "check"): results_commands.ResultsCheck,
+    ("results", "site"): results_commands.ResultsSite,
 }
 """What a command does by its first word: each has a help of its own."""
 COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
@@ -417,6 +428,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "replay": (commands.ReplayCommand, _replay),
     "report": (commands.ReportCommand, _report),
     "bench": (bench_commands.BenchCommand, _bench),
+    "results": (results_commands.ResultsCommand, _results),
     "doctor": (commands.DoctorCommand, _doctor),
 }
 

@@ -20,9 +20,9 @@ def bench(monkeypatch):
     [(0.8, 1.0, "met"), (0.8, 1.2, "not resolved"), (1.1, 1.2, "missed")],
 )
 def test_verdicts_follow_the_quartiles(low, high, verdict):
-    from sigmaprop.experiments.bench import timing
+    from sigmaprop.experiments.bench import ratios
 
-    assert timing.verdict(low, high, 1.0) == verdict
+    assert ratios.verdict(low, high, 1.0) == verdict
 
 
 def test_ratios_are_of_times_taken_in_turns(monkeypatch):
@@ -37,12 +37,12 @@ def test_ratios_are_of_times_taken_in_turns(monkeypatch):
 
 
 def test_every_measurement_runs(bench):
-    from sigmaprop.experiments.bench import timing
+    from sigmaprop.experiments.bench import report
 
     ratios = [*bench._against_normals(3), *bench._against_others(3)]
     assert len(ratios) == 6
     assert all(np.isfinite(ratio.median) and ratio.median > 0 for ratio in ratios)
-    assert timing.table(ratios, "ratios").row_count == 6
+    assert report.table(ratios, "ratios").row_count == 6
 
 
 def test_the_numpy_sweep_and_the_stored_sweep_are_the_quartic(bench):

@@ -170,23 +170,22 @@ def test_a_child_imports_the_given_directory_first(bench, tmp_path):
     assert bench.in_child("optax", path=tmp_path) == "theirs"
 
 
-def test_results_are_printed_and_written_whole(bench, no_tfp, monkeypatch, tmp_path, capsys):
+def test_results_are_printed_and_written_whole(sigmaprop, bench, no_tfp, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "_labels", lambda: ("pathwise", "score_function+leave_one_out"))
     monkeypatch.setattr(bench, "_memory", list)
     monkeypatch.setattr(bench, "in_child", lambda *arguments, path: "[]")
     for name in ("_noise_schemes", "_families"):
         monkeypatch.setattr(bench, name, lambda repeats: [])
     out = tmp_path / "bench.json"
-    status = bench.estimators(3, out, None)
-    printed = capsys.readouterr().out
-    assert "load average" in printed
-    assert all(note in printed for note in (bench._NO_TFP, bench._NO_OPTAX))
+    ended = sigmaprop("bench", "estimators", "--repeats", 3, "--out", out)
+    assert "load average" in ended.out
+    assert all(note in ended.out for note in (bench._NO_TFP, bench._NO_OPTAX))
     assert list(tmp_path.iterdir()) == [out]
     content = json.loads(out.read_text())
     assert len(content["ratios"]) == 2 * 2 + 1
     assert content["notes"] == [bench._NO_TFP, bench._NO_OPTAX]
     assert content["repeats"] == 3
-    assert status == int(any(ratio["verdict"] == "missed" for ratio in content["ratios"]))
+    assert ended.status == int(any(ratio["verdict"] == "missed" for ratio in content["ratios"]))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sigmaprop.experiments.bench import timing
+from sigmaprop.experiments.bench import ratios, timing
 
 LATENT, WIDTH, DIM, BATCH = 4, 8, 3, 6
 RATES = "replica-steps a second"
@@ -113,7 +113,8 @@ def test_times_are_taken_in_turns(monkeypatch):
     sized = timing.Program("a", lambda: None, 2.0)
     seconds = timing.time_interleaved({"a": sized, "b": sized}, 4)
     assert seconds["a"].tolist() == [2.0, 2.0, 20.0, 20.0]
-    found = timing.ratio("a / b", seconds["a"], seconds["b"], 5.0)
+    above, below = (ratios.terms(seconds, {name: 1}) for name in "ab")
+    found = ratios.ratio("a / b", above, below, 5.0)
     assert (found.median, found.low, found.high, found.verdict) == (4.0, 4.0, 4.0, "met")
 
 
@@ -143,24 +144,26 @@ def test_peers_answer_and_end(programs, script):
     from sigmaprop.experiments.bench import gan_peers as peers
 
     python = script(ANSWERS)
-    with peers.torch_programs(python, "cpu") as (found, notes):
+    with peers.torch_programs(python, "cpu") as others:
+        found, notes = others.programs, others.notes
         for one in found.values():
             one.run()
         assert peers.PER_CORE in found
         assert all(name in found for name in peers.eager_names(found))
         assert peers.PER_CORE not in peers.eager_names(found)
     assert all(note.endswith("PyTorch 9.9") for note in notes)
+    assert others.versions == {"torch": "9.9"}
 
 
 def test_a_peer_that_fails_is_a_note(programs, script):
     from sigmaprop.experiments.bench import gan_peers as peers
 
     python = script("raise SystemExit('no compiler here')")
-    with peers.torch_programs(python, "cpu") as (found, notes):
-        assert found == {}
-    assert all("not compared" in note and "no compiler here" in note for note in notes)
-    with peers.torch_programs(None, "cpu") as (found, notes):
-        assert (found, notes) == ({}, [peers.NOT_FOUND])
+    with peers.torch_programs(python, "cpu") as others:
+        assert others.programs == {}
+    assert all("not compared" in note and "no compiler here" in note for note in others.notes)
+    with peers.torch_programs(None, "cpu") as others:
+        assert others == ({}, [peers.NOT_FOUND], {})
 
 
 def test_pytorch_plays_the_same_game(programs):
@@ -228,13 +231,15 @@ def test_the_command_prints_and_writes_all_lines(sigmaprop, programs, script, mo
 @pytest.mark.slow
 def test_an_accelerators_lines_are_of_its_roofline(programs, monkeypatch):
     from sigmaprop.experiments.bench import gan as bench_gan
+    from sigmaprop.experiments.bench import gan_peers as peers
 
     small = {"ACCELERATOR_LARGE": 16, "COPIED": 64, "IMAGE_WIDTHS": (2,), "FULL": 2}
     for name, value in small.items():
         monkeypatch.setattr(bench_gan, name, value)
     monkeypatch.setattr(bench_gan, "IMAGE_REPLICAS", 2)
     peer = timing.Program("PyTorch eager", lambda: None)
-    sections, notes = bench_gan.measure(bench_gan.on_an_accelerator([2]), {peer.what: peer}, 3)
+    others = peers.Peers({peer.what: peer}, [], {"torch": "9.9"})
+    sections, notes = bench_gan.measure(bench_gan.on_an_accelerator([2]), others, 3)
     assert len(notes) == 3 * 2
     assert all("of the roofline" in note for note in notes)
     times = sections["times"]

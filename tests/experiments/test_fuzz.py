@@ -17,11 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sigmaprop.experiments.advise import run as advise
-from sigmaprop.experiments.bench import estimators as bench_estimators
-from sigmaprop.experiments.bench import gan as bench_gan
-from sigmaprop.experiments.bench import limit as bench
 from sigmaprop.experiments.cli import arguments as words
-from sigmaprop.experiments.cli import data, doctor, launch
+from sigmaprop.experiments.cli import benching, data, doctor, launch
 from sigmaprop.experiments.cli import main as program
 from sigmaprop.experiments.estimators.config import EstimatorsConfig
 from sigmaprop.experiments.gan.config import GanConfig
@@ -85,8 +82,7 @@ def idle(tmp_path_factory) -> Iterator[None]:
         patch.setattr(launch, "_finish", nothing)
         patch.setattr(launch, "_write_report", nothing)
         for module, name in (
-            *((advise, "show"), (doctor, "show"), (data, "prepare"), (bench_gan, "gan")),
-            *((bench, "limit_sweep"), (bench_estimators, "estimators")),
+            *((advise, "show"), (doctor, "show"), (data, "prepare"), (benching, "run")),
         ):
             patch.setattr(module, name, nothing)
         yield

@@ -53,6 +53,8 @@ def test_all_of_it_is_in_the_long_help(sigmaprop):
         (("bench", "gan"), {"--replicas", "--torch-python"}, {"--optax-path"}),
         (("data", "prepare"), {"--from", "--out"}, set()),
         (("data", "list"), set(), {"--from", "--out"}),
+        (("results", "check"), {"--json"}, {"--out"}),
+        (("results", "site"), {"--out"}, {"--json"}),
     ],
 )
 def test_what_a_command_does_by_its_first_word_speaks_of_itself_only(sigmaprop, words, own, others):

@@ -231,3 +231,25 @@ def test_a_floored_ratio_is_a_bound():
 def test_bad_input_is_refused_in_one_sentence(pair, message):
     with pytest.raises(ValueError, match=message):
         compare([pair])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "told"),
+    [
+        (0.97, 1.03, "smaller", "equivalent"),
+        (1.06, 1.2, "smaller", "worse"),
+        (1.06, 1.2, "larger", "better"),
+        (0.8, 0.9, "larger", "worse"),
+        (1.01, 1.2, "smaller", "not resolved"),
+        (0.5, 2.0, "smaller", "not resolved"),
+        (np.nan, np.nan, "smaller", "not resolved"),
+    ],
+)
+def test_beyond_a_margin_is_the_whole_interval(low, high, better, told):
+    ratio = statistics.Interval((low + high) / 2, 0.1, low, high)
+    assert statistics.beyond(ratio, 1.05, better) == told
+
+
+def test_a_margin_of_one_is_refused():
+    with pytest.raises(ValueError, match="margin = 1 is none"):
+        statistics.beyond(statistics.Interval(1.0, 0.1, 0.9, 1.1), 1.0, "smaller")

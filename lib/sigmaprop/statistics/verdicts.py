@@ -1,6 +1,7 @@
 """What numbers allow to say: the verdicts of all commands, as pure functions of arrays.
 
-A claim has a range that theory allows: `judge` says holds, fails, or not resolved.
+A claim has a range that theory allows: `judge` says holds, fails, or not resolved. `beyond` says of
+a ratio on which side of a margin it lies.
 
 A comparison has two arms in pairs of equal seed, and belongs to a family: all comparisons that one
 kind of sentence is made of. `compare` judges the family at once:
@@ -63,6 +64,34 @@ def judge(measured: Interval, lowest: float, highest: float) -> Verdict:
     if lowest <= low and high <= highest:
         return "holds"
     return "fails" if high < lowest or low > highest else "not resolved"
+
+
+def beyond(ratio: Interval, margin: float, better: Literal["smaller", "larger"]) -> Outcome:
+    """On which side of a margin the interval of a ratio lies.
+
+    Unlike `compare`, it calls no ratio better or worse that may be within the margin: for numbers
+    whose interval does not know all that moves them, such as times of two runs.
+
+    Args:
+        ratio: new / old with its interval, both above 0.
+        margin: ratios from 1 / margin to margin are equivalent, > 1.
+        better: the good end of the number.
+
+    Returns:
+        "equivalent" for an interval within the margin, "better" or "worse" for one wholly outside,
+        else "not resolved".
+
+    Raises:
+        ValueError: a margin that is none.
+    """
+    if not margin > 1:
+        raise ValueError(f"margin = {margin:g} is none; take one above 1")
+    judged = judge(ratio, 1 / margin, margin)
+    if judged == "not resolved":
+        return "not resolved"
+    if judged == "holds":
+        return "equivalent"
+    return "better" if (ratio.value > 1) == (better == "larger") else "worse"
 
 
 class Pair(NamedTuple):

@@ -1,0 +1,1 @@
+"""Records of benchmarks: written, checked, compared, and shown as a page."""

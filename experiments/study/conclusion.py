@@ -223,7 +223,7 @@ def _asked(one: _Asked) -> dict[str, Any]:
         "level": found.level,
         "adjusted": number(found.adjusted),
         "detectable": number(found.detectable),
-        "by": "ratio" if found.test.pair is None else found.test.pair.scale.by,
+        "by": found.test.by if found.test.pair is None else found.test.pair.scale.by,
     }
 
 

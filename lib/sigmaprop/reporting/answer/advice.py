@@ -16,7 +16,7 @@ _ARMS = {
     "N2": "noise on a schedule (scheduled)",
     "N3": "instance noise of a random level",
     "N4": "noise on both sides, on a schedule (scheduled, shared)",
-    "C1": "fixed noise on both sides (fixed, shared)",
+    "C1": "fixed noise on both sides, its level tuned, beside the penalty (fixed, shared)",
     "P1": "noise fitted after training (post_hoc)",
 }
 """What a hypothesis is about, with its `--arm`."""
@@ -70,7 +70,8 @@ def penalty(verdicts: dict[str, str]) -> str:
 def untuned(verdicts: dict[str, str]) -> str:
     """A learned number or a fixed one."""
     return {
-        "supported": "one learned number (global): it is not inferior to a tuned fixed noise",
+        "supported": "one learned number (global), if its start and rate are tuned: it is worse "
+        "than a tuned fixed noise by the margin at most",
         "refuted": "fixed noise, tuned (fixed): a learned number is worse",
     }.get(
         verdicts["H6"], "fixed noise, tuned (fixed): a learned number was not shown to do as well"
@@ -94,7 +95,7 @@ def stability(verdicts: dict[str, str]) -> str:
         "refuted": "choose R1 or noise on both sides by trial: they do not do the same",
     }.get(verdicts["H5"], "R1, which adds no noise: whether both do the same was not decided")
     anneal = {
-        "supported": "a learned shared sigma does as well as a schedule",
+        "supported": "a learned shared sigma is worse than a schedule by the margin at most",
         "refuted": "a schedule is better than a learned shared sigma",
     }.get(verdicts["H9"], "a learned shared sigma was not shown to replace a schedule")
     return f"{equal}; {anneal}"
@@ -126,7 +127,8 @@ def flexible(verdicts: dict[str, str]) -> str:
 def mixture(verdicts: dict[str, str]) -> str:
     """Sigma as the width of the components of a mixture."""
     return {
-        "supported": "no arm: sigma ends near the std or below it, and does not say how far below",
+        "supported": "no arm: sigma ends at the std or below it, at its floor if need be, and does "
+        "not say how far below",
         "refuted": "no arm: sigma can end above the std",
     }.get(verdicts["H1"], _OPEN)
 
@@ -147,9 +149,9 @@ def clean(verdicts: dict[str, str]) -> str:
 _OPEN = "the study does not decide it"
 LINES: Sequence[Line] = (
     Line("better samples", (*LEARNED, *GIVEN, LEAD, FITTED), samples),
-    Line("one knob to tune", ("K1", "K2"), penalty),
+    Line("something in place of fixed noise", ("K1", "K2"), penalty),
     Line("noise without choosing its size", ("H6",), untuned),
-    Line("what learning adds to the values that it ends at", ("F1", "F2"), learning),
+    Line("learning, or the values that it ends at", ("F1", "F2"), learning),
     Line("a discriminator kept smooth", ("H5", "H9"), stability),
     Line("the size of the noise in data, with a mean of rigid form", ("H2", "H8b"), rigid),
     Line("the same, with a network as the mean", ("H8a", "H2b"), flexible),

@@ -97,7 +97,8 @@ def readme(text: str, found: Findings) -> str:
     _, _, after = rest.partition(END)
     drawn = figures.TESTED.rows(found) is not None
     three = sentences.answer(found, brief=True)
-    body = _render("readme.md.jinja", sentences=three, picture=drawn)
+    datasets = sentences.listed(_datasets(found.blocks))
+    body = _render("readme.md.jinja", sentences=three, picture=drawn, datasets=datasets)
     return f"{before}{BEGIN}\n{markdown.wrapped(body)}{END}{after}"
 
 
@@ -196,6 +197,12 @@ def _filled(found: Findings, **parts: Any) -> str:
         claim=lambda *name: f"{found.claim(*name)['measured']['value']:.3f}",
         margin=f"{found.result['margin']:g}",
         levels=_levels(found),
+        elsewhere=_elsewhere(found),
+        searched=sentences.listed(_searched(found)),
+        falling=_falling(found),
+        first=first["registration"][:12],
+        spread=_spread,
+        gap=f"{tables.WIDE_GAP:g}",
         unasked=bool(tables.unasked(found).rows),
         blocks=found.blocks,
         datasets=sentences.listed(_datasets(found.blocks)),
@@ -232,6 +239,39 @@ def _levels(found: Findings) -> str:
         return "none was measured"
     low, high = (percent(level) for level in (min(levels), max(levels)))
     return low if low == high else f"{low} to {high}"
+
+
+def _searched(found: Findings) -> list[str]:
+    """The blocks whose arms were tuned."""
+    return [one.name for one in found.blocks if found.searched(one.name)] or ["no block"]
+
+
+def _elsewhere(found: Findings) -> str:
+    """The registered tests on blocks of other presets."""
+    run = {*found.preset["blocks"]}
+    tests = [test for one in found.registration["hypotheses"] for test in one["tests"]]
+    left = [test["block"] for test in tests if test["block"] not in run]
+    if not left:
+        return ""
+    return f" ({len(left)}, on {sentences.listed(dict.fromkeys(left))})"
+
+
+def _falling(found: Findings) -> tuple[int, int] | None:
+    """How many learned sigmas still fell where samples were compared, and of how many."""
+    arms = [arm for block in found.blocks if block.of_samples for arm in block.arms if arm.learns]
+    falling = sum(arm.moves == "falling" for arm in arms)
+    return (falling, len(arms)) if falling else None
+
+
+def _spread(one: Mapping[str, Any]) -> str:
+    """Between which log-likelihoods the arms lie once all have a sigma that suits them."""
+    values = [known(arm["refitted"]["log_likelihood"]["value"]) for arm in one["arms"]]
+    values = [value for value in values if value == value]
+    if not values:
+        return ""
+    return (
+        f"With sigma refitted the arms lie between {short(min(values))} and {short(max(values))}."
+    )
 
 
 def _datasets(blocks: Sequence[Block]) -> list[str]:

@@ -111,9 +111,10 @@ RATIOS = Intervals(
     name="answer_ratios",
     title="Every arm beside no noise",
     caption="All arms that were tuned, those without a hypothesis of their own too; each interval "
-    "is at 95% for itself, so of twenty one misses. Hollow: some seeds lie below what real digits "
-    "score against real digits, so the ratio is a bound. Where runs diverged there is no interval. "
-    "If the answer depended on the baseline, the panels would disagree.",
+    "is at 95% for itself, so that one in twenty misses. Hollow: some seeds lie below what real "
+    "digits score against real digits, so the ratio is a bound. Where runs diverged there is no "
+    "interval. "
+    "Where the panels differ, the answer depends on the baseline.",
     rows=_ratios,
     x=_RATIO,
     row=0.19,

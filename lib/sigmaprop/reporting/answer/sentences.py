@@ -30,6 +30,10 @@ LEAD = "C1"
 """The hypothesis that the study itself suggested, tested on seeds of which nothing was seen."""
 FITTED = "P1"
 """The hypothesis about noise that is fitted after training."""
+ABLATION = "A"
+"""The beginning of the names of hypotheses about ablations."""
+_AT_FLOOR = 0.03
+"""Share of a floor within which a sigma lies at it."""
 UNCOUNTED = ("INADMISSIBLE", "DEVIATED", NOT_ASKED)
 """Verdicts that say nothing about the statement."""
 _PLACES = {
@@ -115,7 +119,8 @@ def learning(found: Findings, brief: bool = False) -> str:
     """The first sentence: L1 to L4, and by how much learning can have helped at most."""
     all_of = [found.hypothesis(name) for name in LEARNED]
     told = _samples("a learned variance", all_of, LEARNED, brief)
-    return f"**{headline(all_of)}.** {told}{_at_most(all_of)}{_closing(all_of, brief)}."
+    closing = f"{_at_most(all_of)}{_closing(all_of, brief)}"
+    return f"**{headline(all_of)}.** {told}{closing}{_ablations(found)}."
 
 
 def noise(found: Findings, brief: bool = False) -> str:
@@ -159,10 +164,48 @@ def ends(found: Findings, brief: bool = False) -> str:
             size = low if low == high else f"{low} to {high}"
             about = "" if brief and one.verdict not in UNCOUNTED else f"; {name}: {one.verdict}"
             end = words.get(one.verdict, words["open"])
-            told.append(f"{end} ({size} {words['unit']}{about})")
+            floor = ", its floor" if _at_floor(found, one.asked) else ""
+            told.append(f"{end} ({size} {words['unit']}{floor}{about})")
     if not told:
         return "Where a learned number ends could not be asked about."
     return f"A learned number {'; '.join(told)}."
+
+
+def _at_floor(found: Findings, tests: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every sigma ended at the least that it was allowed."""
+    blocks = {one["name"]: one for one in found.registration["blocks"]}
+    units = {
+        (one["block"], *one["arms"]): one.get("unit", 1.0)
+        for hypothesis in found.registration["hypotheses"]
+        for one in hypothesis["tests"]
+    }
+    ends = [
+        known(test["measured"]["value"])
+        * units[test["block"], *test["arms"]]
+        / blocks[test["block"]].get("options", {}).get("sigma_floor", math.nan)
+        for test in tests
+    ]
+    return all(abs(end - 1) < _AT_FLOOR for end in ends)
+
+
+def _ablations(found: Findings) -> str:
+    """Where changing one thing made a learned number better or worse than no noise."""
+    told = [
+        f"{'better' if known(test['measured']['value']) < 1 else 'worse'} with "
+        f"{', '.join(test['arms']).removeprefix('global, ')} ({_ratio(test)})"
+        for one in found.hypotheses
+        if one.name.startswith(ABLATION) and one.verdict not in UNCOUNTED
+        for test in one.asked
+        if test["answer"] == "contrary"
+    ]
+    if not told:
+        return ""
+    return f". In ablations, which were registered later, one learned number was {listed(told)}"
+
+
+def _ratio(test: Mapping[str, Any]) -> str:
+    value, low, high = (short(known(test["measured"][name])) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _inferior(margin: float) -> Words:
@@ -345,7 +388,6 @@ def _numbers(tests: Sequence[Mapping[str, Any]], brief: bool) -> str:
     ends = [known(test["measured"][end]) for test in tests for end in ("low", "high")]
     if all(map(math.isfinite, ends)):
         within = "interval" if len(tests) == 1 else "intervals within"
-        within = "in" if brief else within
         parts.append(f"{within} [{short(min(ends))}, {short(max(ends))}]")
     seen = [known(test["detectable"]) for test in tests]
     unseen = all(test["answer"] in ("not resolved", "equivalent") for test in tests)

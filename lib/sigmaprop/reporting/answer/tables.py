@@ -20,6 +20,8 @@ _MARKS = {"supported": "✓", "refuted": "✗", "equivalent": "=", "undecided": 
 _SHOWN = {"as expected": "✓", "contrary": "✗", "equivalent": "=", "not resolved": "?"}
 COUNTED = ("used", "superseded", "repeated", "unfinished")
 """What a run that was begun counts as."""
+WIDE_GAP = 10.0
+"""Nats of a gap above which an estimate is told as a bound."""
 _LONGEST = 5
 """Options of an arm that its line has room for."""
 
@@ -39,6 +41,8 @@ def _hypothesis(one: Hypothesis) -> list[Cell]:
     verdict = one.verdict
     if verdict == "DEVIATED":
         verdict = f"DEVIATED (else {one.otherwise})"
+    elif one.asked and len(one.asked) < len(one.tests):
+        verdict += ", where asked"
     mark = _MARKS.get(one.verdict, "")
     return [
         Cell(one.name),
@@ -194,7 +198,8 @@ def likelihoods(one: Mapping[str, Any]) -> Table:
     for arm in one["arms"]:
         row = [Cell(arm["name"])]
         for kind in ("trained", "refitted"):
-            row += [_nats(arm[kind]["log_likelihood"]), _number(known(arm[kind]["gap"]))]
+            gap = known(arm[kind]["gap"])
+            row += [_nats(arm[kind]["log_likelihood"], gap), _number(gap)]
         rows.append([*row, _number(known(arm["sigma"]))])
     headings = [
         *("arm", "as trained, nats", "gap", "sigma refitted, nats", "gap", "refitted sigma"),
@@ -202,10 +207,12 @@ def likelihoods(one: Mapping[str, Any]) -> Table:
     return Table(f"{one['name']}: log-likelihood", headings, rows)
 
 
-def _nats(one: Mapping[str, Any]) -> Cell:
+def _nats(one: Mapping[str, Any], gap: float) -> Cell:
     value, low, high = (known(one[name]) for name in ("value", "low", "high"))
     if math.isnan(value):
         return Cell("none", "number")
+    if gap > WIDE_GAP:
+        return Cell(f"≥ {short(value)}", "number", value=value)
     return Cell(f"{short(value)} [{short(low)}, {short(high)}]", "number", value=value)
 
 

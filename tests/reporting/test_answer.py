@@ -117,6 +117,45 @@ def test_likelihoods_are_told_where_there_is_a_density(found, made):
     assert "Likelihood was not compared" in without.markdown
 
 
+def test_what_limits_the_answer_is_counted(found, made):
+    """Sigmas that still fell, tests of other presets, and the registration that came first."""
+    learned = [arm for one in found.blocks if one.of_samples for arm in one.arms if arm.learns]
+    falling = [arm for arm in learned if arm.moves == "falling"]
+    text = " ".join(made.markdown.split())
+    if falling:
+        assert (
+            f"Of {len(learned)} learned sigmas of samples {len(falling)} were still falling" in text
+        )
+    tests = [test for one in found.registration["hypotheses"] for test in one["tests"]]
+    left = [test for test in tests if test["block"] not in found.preset["blocks"]]
+    assert left
+    assert f"does not run were not asked ({len(left)}, on ring_arms, " in text
+    assert f"registration-{'1' * 12}.json](../{found.place}/registration-{'1' * 12}.json)" in text
+
+
+def test_ablations_that_matter_and_floors_are_told(tmp_path):
+    found = told(tmp_path, **{"A3 rate": "refuted", "H1": "supported"})
+    test = next(t for t in found.hypothesis("A3 rate").tests if t["answer"] == "contrary")
+    where = test["arms"][0].removeprefix("global, ")
+    assert f"one learned number was worse with {where} (" in sentences.learning(found)
+    unasked = told(tmp_path / "none", **{"A3 rate": "INADMISSIBLE", "A2 latents": "undecided"})
+    assert "with slow sigma" not in sentences.learning(unasked)
+    assert "its floor" not in sentences.ends(found)
+    result = json.loads(json.dumps(found.result))
+    (one,) = (one for one in result["hypotheses"] if one["name"] == "H1")
+    for asked in one["tests"]:
+        asked["measured"]["value"] = 0.1  # of .05: the floor that is registered
+    assert "(0.1 times it, its floor; H1: supported)" in sentences.ends(
+        found._replace(result=result)
+    )
+
+
+def test_a_drift_is_no_ratio():
+    content = json.loads((ROOT / answer.RESULTS / "study.json").read_text())
+    (one,) = (one for one in content["hypotheses"] if one["name"] == "H4")
+    assert {test["by"] for test in one["tests"]} == {"difference"}
+
+
 def test_prose_is_wrapped_as_on_the_other_pages(made):
     for line in made.markdown.splitlines():
         assert len(line) <= markdown.WIDTH or line.startswith(("|", "    ", "![")), line

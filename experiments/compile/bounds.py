@@ -45,6 +45,7 @@ class Memory(NamedTuple):
         aliased: of results that are written where an argument was.
         temporaries: of what lies between; a TPU's compiler does not tell, see `total`.
         code: of the program itself.
+        idle: of arguments that the compiler leaves out, since nothing reads them: they stay.
         total: of all at once, at the most.
     """
 
@@ -53,6 +54,7 @@ class Memory(NamedTuple):
     aliased: float
     temporaries: float
     code: float
+    idle: float
     total: float
 
 
@@ -146,7 +148,7 @@ def compiled(program: Program) -> Compiled:
             units //= 2
             continue
         seconds, text = time.perf_counter() - began, executable.as_text() or ""
-        memory = _memory(executable.memory_analysis())
+        memory = _memory(executable.memory_analysis(), laid.held)
         turn, count = hlo.turn(text), hlo.collectives(text)
         estimate = _estimate(executable.cost_analysis(), laid)
         return Compiled(program, laid, units, memory, turn, count, estimate, text, seconds)
@@ -158,13 +160,14 @@ def _estimate(analysis: Any, laid: Laid) -> float | None:
     return float(seconds) if laid.turns and seconds > 0 else None
 
 
-def _memory(found: Any) -> Memory:
+def _memory(found: Any, held: float) -> Memory:
     arguments, outputs = found.argument_size_in_bytes, found.output_size_in_bytes
     aliased, temporaries = found.alias_size_in_bytes, found.temp_size_in_bytes
     code = found.generated_code_size_in_bytes
     parts = arguments + outputs - aliased + temporaries + code
-    total = max(parts, getattr(found, "peak_memory_in_bytes", 0))
-    return Memory(*map(float, (arguments, outputs, aliased, temporaries, code, total)))
+    idle = max(0.0, held - arguments)
+    total = max(parts, getattr(found, "peak_memory_in_bytes", 0)) + idle
+    return Memory(*map(float, (arguments, outputs, aliased, temporaries, code, idle, total)))
 
 
 def capacity(found: Compiled, usable: float) -> int | None:
@@ -177,7 +180,8 @@ def capacity(found: Compiled, usable: float) -> int | None:
     if not laid.units:
         return None
     fixed = laid.shared + memory.code
-    each = (memory.arguments - laid.shared + memory.outputs - memory.aliased) / laid.units
+    stays = memory.arguments + memory.idle - laid.shared
+    each = (stays + memory.outputs - memory.aliased) / laid.units
     between = max(0.0, memory.total - fixed - each * laid.units) / laid.chunk
     room = usable - fixed
     if each + between <= 0:

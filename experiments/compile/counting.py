@@ -11,11 +11,30 @@ import jax.numpy as jnp
 import numpy as np
 
 _ARITHMETIC = frozenset(
-    "add sub mul div rem neg abs sign max min pow integer_pow square sqrt rsqrt cbrt exp exp2 expm1 "
-    "log log1p logistic tanh sin cos tan asin acos atan atan2 sinh cosh erf erfc erf_inv lgamma "
-    "digamma floor ceil round clamp nextafter add_any cumsum cumlogsumexp cumprod".split()
+    (
+        *(
+            "add",
+            "sub",
+            "mul",
+            "div",
+            "rem",
+            "neg",
+            "abs",
+            "sign",
+            "max",
+            "min",
+            "clamp",
+            "add_any",
+        ),
+        *("pow", "integer_pow", "square", "sqrt", "rsqrt", "cbrt", "exp", "exp2", "expm1", "log"),
+        *("log1p", "logistic", "tanh", "sin", "cos", "tan", "asin", "acos", "atan", "atan2"),
+        *("sinh", "cosh", "erf", "erfc", "erf_inv", "lgamma", "digamma", "floor", "ceil", "round"),
+        *("add_any", "nextafter", "cumsum", "cumprod", "cumlogsumexp"),
+    )
 )
-_REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin".split())
+_REDUCTIONS = frozenset(
+    ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin")
+)
 
 
 class Work(NamedTuple):

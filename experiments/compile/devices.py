@@ -25,6 +25,8 @@ _TPU_ENVIRONMENT = {
 }
 """Else libtpu asks the network which machine it is on, and waits for an answer."""
 _CHIPS_OF_A_HOST = 4
+_RUNTIMES = {12: (12, 8), 13: (13, 0)}
+"""The version of CUDA that a plugin of JAX compiles for."""
 
 
 def prepare_environment(target: Target) -> None:
@@ -85,7 +87,7 @@ def _topology(target: Target) -> dict[str, Any]:
             "platform": "cuda",
             "topology_name": "any",
             "topology": f"1x1x{target.chips}",
-            "target_config": gpu_text(target.gpu),
+            "target_config": gpu_text(target.gpu, _RUNTIMES[_plugins()[-1]]),
         }
     own: dict[str, Any] = {}
     sizes = [int(size) for size in target.chips.split("x")]
@@ -98,10 +100,16 @@ def _topology(target: Target) -> dict[str, Any]:
 def _is_there(kind: str) -> bool:
     if kind == "tpu":
         return importlib.util.find_spec("libtpu") is not None
-    plugin = any(
-        importlib.util.find_spec(f"jax_cuda{major}_plugin") is not None for major in (12, 13, 14)
-    )
-    return plugin and bool(_assemblers())
+    return bool(_plugins() and _assemblers())
+
+
+def _plugins() -> list[int]:
+    """The versions of CUDA for which JAX's plugin is installed."""
+    return [
+        major
+        for major in _RUNTIMES
+        if importlib.util.find_spec(f"jax_cuda{major}_plugin") is not None
+    ]
 
 
 def _assemblers() -> list[Path]:

@@ -10,10 +10,13 @@ import re
 from typing import NamedTuple
 
 _FREE = frozenset(
-    "parameter tuple get-tuple-element bitcast constant after-all partition-id replica-id domain "
-    "opt-barrier while call conditional async-start async-update async-done add-dependency iota "
-    "copy-done slice-done send-done recv-done all-reduce-done all-gather-done "
-    "collective-permute-done".split()
+    (
+        *("parameter", "tuple", "get-tuple-element", "bitcast", "constant", "after-all", "iota"),
+        *("partition-id", "replica-id", "domain", "opt-barrier", "add-dependency", "while", "call"),
+        *("conditional", "async-start", "async-update", "async-done", "copy-done", "slice-done"),
+        *("send-done", "recv-done", "all-reduce-done", "all-gather-done"),
+        *("collective-permute-done", "dynamic-slice-done"),
+    )
 )
 """What costs no kernel of its own: names, ends of what began elsewhere, and what calls others."""
 _COPIES = frozenset(("copy", "copy-start", "slice-start", "dynamic-slice-start"))

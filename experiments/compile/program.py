@@ -25,6 +25,7 @@ class Laid(NamedTuple):
         turns: of its loop on each device, in the whole run; 0 where it has none that counts.
         units: of a device; memory grows with them. 0 where nothing of it does.
         shared: bytes of the arguments that each device holds whole.
+        held: bytes of all arguments on a device, also of those that the compiler leaves out.
         x64: whether it is traced with numbers of 64 bits allowed.
     """
 
@@ -36,6 +37,7 @@ class Laid(NamedTuple):
     turns: int
     units: int
     shared: float
+    held: float
     x64: bool = False
 
     def lower(self) -> jax.stages.Lowered:
@@ -112,8 +114,9 @@ def of_replicas(
         each = layout.padded(count) // layout.mesh.size
         turns = steps * each // layout.replica_chunk if which is None else 0
         shared = num_bytes([leaf for leaf in jax.tree.leaves(arguments) if _is_shared(leaf)])
+        held = shared + (num_bytes(arguments) - shared) / layout.mesh.size
         chunk, most = layout.replica_chunk, _most(layout, each)
-        return Laid(function, arguments, layout.mesh.size, chunk, most, turns, each, shared)
+        return Laid(function, arguments, layout.mesh.size, chunk, most, turns, each, shared, held)
 
     def program(which: str | None) -> Program:
         text = f"{kept}{which or 'steps'}"
@@ -167,5 +170,3 @@ def _step_work(made: Made) -> Work:
 def _of_one(tree: Any) -> Any:
     """What describes one replica, of what describes all."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
-
-

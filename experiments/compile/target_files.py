@@ -56,7 +56,8 @@ def parse(content: Any, file: str) -> Target:
         base = TARGETS[like]
     else:
         raise ValueError(f"{file}: {unknown('target', str(like), TARGETS)}")
-    given = {name: _number(content[name], name, file) for name in _NUMBERS if name in content}
+    given: dict[str, Any] = {}
+    given |= {name: _number(content[name], name, file) for name in _NUMBERS if name in content}
     given |= {name: _text(content[name], name, file) for name in _texts(content)}
     if "peak" in content:
         given["peak"] = _peak(content["peak"], file)

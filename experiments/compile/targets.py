@@ -184,7 +184,9 @@ TARGETS = {
         _tpu("v5e", 197e12, 819e9, 16 * 2**30, 1.2, "2x2"),
         _tpu("v5p", 459e12, 2765e9, 95 * 2**30, 4.2, "2x2x1"),
         _tpu("v6e", 918e12, 1638e9, 32 * 2**30, 2.7, "2x2"),
-        Target("cpu", "cpu", {}, None, None, None, source="this machine; copy it to give its numbers"),
+        Target(
+            "cpu", "cpu", {}, None, None, None, source="this machine; copy it to give its numbers"
+        ),
     )
 }
 """By name, with the number of chips that each stands for where nothing is said."""
@@ -217,12 +219,14 @@ def with_chips(target: Target, chips: str) -> Target:
         )
     if not re.fullmatch(form, chips):
         example = f"{target.name}:8" if target.kind == "cuda" else f"{target.name}:{target.chips}"
-        raise ValueError(f"--target {target.name} has {shown(chips)} for its chips; write {example}")
+        raise ValueError(
+            f"--target {target.name} has {shown(chips)} for its chips; write {example}"
+        )
     return dataclasses.replace(target, name=f"{target.name}:{chips}", chips=chips)
 
 
-def gpu_text(gpu: Mapping[str, Any]) -> str:
-    """XLA's GpuTargetConfigProto of a GPU, in its text form.
+def gpu_text(gpu: Mapping[str, Any], runtime: tuple[int, int] = (12, 8)) -> str:
+    """XLA's GpuTargetConfigProto of a GPU, in its text form, for a version of CUDA.
 
     The numbers are those of ``xla/backends/gpu/target_config/specs``.
     """
@@ -237,7 +241,7 @@ def gpu_text(gpu: Mapping[str, Any]) -> str:
             "}",
             'platform_name: "CUDA"',
             "dnn_version_info { major: 9 minor: 8 }",
-            "runtime_version { major: 12 minor: 8 }",
+            f"runtime_version {{ major: {runtime[0]} minor: {runtime[1]} }}",
             f'device_description_str: "{gpu["description"]}"',
         )
     )

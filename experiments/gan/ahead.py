@@ -47,7 +47,8 @@ def _made(
     t = engine.replicate(jax.numpy.asarray(0))
 
     def others(state: Any) -> Mapping[str, tuple[Any, tuple[Any, ...]]]:
-        found, fitted = {"beginning": (engine.init, (work.hypers,))}, None
+        found: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+        found["beginning"], fitted = (engine.init, (work.hypers,)), None
         if work.fit is not None:
             arguments = (state, work.held_out, work.hypers, work.reference, t)
             fitted = engine.described(jax.eval_shape(work.fit, *arguments))

@@ -41,9 +41,7 @@ def _sweep(
 ) -> Program:
     sigmas = plan.sigmas[plan.sigmas > 0]
     truth = _unknown(point_of(objective, config), sigmas)
-    cut = limit.make_plan(
-        config.num_samples, plan.batch_sizes, objective.dim, chunk=config.chunk
-    )
+    cut = limit.make_plan(config.num_samples, plan.batch_sizes, objective.dim, chunk=config.chunk)
     chunks = chunks_at_once(cut, truth, noisy, len(devices))
     turns = -(-cut.num_chunks // len(devices)) * len(sigmas)
 
@@ -52,7 +50,8 @@ def _sweep(
         with jax.enable_x64(True):
             function = make_program(objective, noisy, cut, config.dtype, True, devices)
             arguments = _described(config, truth, objective, chunks, devices)
-        return Laid(function, arguments, len(devices), cut.chunk, cut.chunk, turns, 0, 0.0, True)
+        size = cut.chunk
+        return Laid(function, arguments, len(devices), size, size, turns, 0, 0.0, 0.0, x64=True)
 
     def one() -> Work:
         laid = lay(1)

@@ -74,10 +74,9 @@ def devices(target: Target) -> Sequence[Any]:
 
 def chips(found: Sequence[Any]) -> int:
     """How many chips these devices are."""
-    coordinates = [getattr(device, "coords", None) for device in found]
-    if None in coordinates:
+    if found[0].platform != "tpu":
         return len(found)
-    return len({tuple(one) for one in coordinates})
+    return len({tuple(device.coords) for device in found})
 
 
 def _topology(target: Target) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Instruction(NamedTuple):
         name: what it defines.
         shape: the text of its type.
         opcode: what it does.
-        operands: names of what it reads; of a parameter its number.
+        operands: names of what it reads; of a parameter its number, of a constant its value.
         rest: its attributes.
         is_root: whether it is the computation's result.
     """
@@ -70,12 +70,14 @@ class Turn(NamedTuple):
     bytes: float
     loops: int
 
-    def __add__(self, other: "Turn") -> "Turn":  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Turn(*(a + b for a, b in zip(self, other, strict=True)))
+    def plus(self, other: "Turn") -> "Turn":
+        """Both, one after the other."""
+        counts = (mine + others for mine, others in zip(self[:4], other[:4], strict=True))
+        return Turn(*counts, loops=self.loops + other.loops)
 
     def times(self, count: float) -> "Turn":
         """The same so many times."""
-        return Turn(*(count * value for value in self[:4]), self.loops)
+        return Turn(*(count * value for value in self[:4]), loops=self.loops)
 
 
 NOTHING = Turn(0, 0, 0, 0, 0)
@@ -89,16 +91,20 @@ def turn(text: str) -> Turn:
     loops that move groups of replicas in and out, inside it those of random numbers.
     """
     computations, entry = parse(text)
-    bodies = [
-        _called(one, "body")
+    loops = [
+        (instructions, one)
         for instructions in computations.values()
         for one in instructions.values()
         if one.opcode == "while"
     ]
-    if not bodies:
+    if not loops:
         return _count(computations, entry, deep=True)
-    largest = max(bodies, key=lambda name: _launched(_count(computations, name, deep=False)))
-    return _count(computations, largest, deep=True)
+
+    def size(loop: tuple[dict[str, Instruction], Instruction]) -> float:
+        counted = _count(computations, _called(loop[1], "body"), deep=False)
+        return counted.kernels + counted.copies
+
+    return _round(computations, *max(loops, key=size))
 
 
 def collectives(text: str) -> int:
@@ -134,7 +140,7 @@ def _instruction(line: str) -> Instruction | None:
     begin = end + 1 + len(opcode)
     close = _closing(right, begin)
     inner = right[begin + 1 : close]
-    operands = [inner] if opcode == "parameter" else re.findall(r"%([\w.\-]+)", inner)
+    operands = [inner] if opcode in ("parameter", "constant") else re.findall(r"%([\w.\-]+)", inner)
     name = left.removeprefix("ROOT ").lstrip("%")
     is_root = left.startswith("ROOT ")
     return Instruction(
@@ -152,24 +158,20 @@ def _closing(text: str, begin: int) -> int:
     return len(text) - 1
 
 
-def _launched(counted: Turn) -> float:
-    return counted.kernels + counted.copies
-
-
 def _count(computations: Computations, name: str, *, deep: bool) -> Turn:
     """What a computation launches; inner loops only if ``deep``."""
-    total, instructions = NOTHING, computations[name]
-    for one in instructions.values():
+    total = NOTHING
+    for one in computations[name].values():
         if one.opcode == "while":
-            total += _loop(computations, one) if deep else NOTHING
+            total = total.plus(_loop(computations, computations[name], one) if deep else NOTHING)
         elif one.opcode == "conditional":
-            total += _dearest(computations, one, deep)
+            total = total.plus(_dearest(computations, one, deep))
         elif one.opcode in ("call", "async-start"):
             called = _called(one, "to_apply") or _called(one, "calls")
-            total += _count(computations, called, deep=deep) if called else NOTHING
-        elif one.opcode not in _FREE:
-            moved = _moved(computations, instructions, one)
-            total += Turn(*_kind(one.opcode), moved, 0)
+            total = total.plus(_count(computations, called, deep=deep) if called else NOTHING)
+        elif one.opcode not in _FREE and not _is_scalar(one):
+            moved = _moved(computations, computations[name], one)
+            total = total.plus(Turn(*_kind(one.opcode), moved, 0))
     return total
 
 
@@ -179,12 +181,61 @@ def _kind(opcode: str) -> tuple[int, int, int]:
     return (0, 0, 1) if _COLLECTIVE.fullmatch(opcode) else (1, 0, 0)
 
 
-def _loop(computations: Computations, one: Instruction) -> Turn:
-    inner = _count(computations, _called(one, "body"), deep=True)
-    trips = _TRIPS.search(one.rest)
-    if trips is None:
-        return inner._replace(loops=inner.loops + 1)
-    return inner.times(int(trips[1]))
+def _is_scalar(one: Instruction) -> bool:
+    """Whether it is a number that no kernel is launched for: a TPU has a unit for them."""
+    is_number = one.shape.partition("{")[0].endswith("[]")
+    return is_number and (":T(" in one.shape or one.opcode not in ("fusion", "custom-call", "copy"))
+
+
+def _loop(
+    computations: Computations, instructions: dict[str, Instruction], one: Instruction
+) -> Turn:
+    """All turns of a loop inside another."""
+    once, trips = _round(computations, instructions, one), _trips(computations, instructions, one)
+    return once._replace(loops=once.loops + 1) if trips is None else once.times(trips)
+
+
+def _round(
+    computations: Computations, instructions: dict[str, Instruction], one: Instruction
+) -> Turn:
+    """One turn: the body, and the condition where the number of turns is not known."""
+    body = _count(computations, _called(one, "body"), deep=True)
+    if _trips(computations, instructions, one) is not None:
+        return body
+    return body.plus(_count(computations, _called(one, "condition"), deep=True))
+
+
+def _trips(
+    computations: Computations, instructions: dict[str, Instruction], one: Instruction
+) -> int | None:
+    """How often a loop turns: XLA says so, or it counts from 0 to a constant."""
+    if found := _TRIPS.search(one.rest):
+        return int(found[1])
+    condition = computations[_called(one, "condition")]
+    compare = next((each for each in condition.values() if each.is_root), None)
+    if compare is None or compare.opcode != "compare" or "direction=LT" not in compare.rest:
+        return None
+    begun = instructions.get(one.operands[0])
+    first, last = (_value(name, condition, begun, instructions) for name in compare.operands)
+    return last if first == 0 else None
+
+
+def _value(
+    name: str,
+    inside: dict[str, Instruction],
+    begun: Instruction | None,
+    outside: dict[str, Instruction],
+) -> int | None:
+    """The whole number that a name in a condition has when the loop begins, if it is constant."""
+    one = inside.get(name)
+    place = re.search(r"\bindex=(\d+)", one.rest) if one is not None else None
+    if place is not None and begun is not None and begun.opcode == "tuple":
+        one = outside.get(begun.operands[int(place[1])])
+    while one is not None and one.opcode in ("copy", "bitcast"):
+        one = outside.get(one.operands[0])
+    if one is None or one.opcode != "constant" or not one.operands[0].isdigit():
+        return None
+    return int(one.operands[0])
 
 
 def _dearest(computations: Computations, one: Instruction, deep: bool) -> Turn:
@@ -192,7 +243,8 @@ def _dearest(computations: Computations, one: Instruction, deep: bool) -> Turn:
     listed = _BRANCHES.search(one.rest)
     names = re.findall(r"%?([\w.\-]+)", listed[1]) if listed else []
     names = names or re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", one.rest)
-    return max((_count(computations, name, deep=deep) for name in names), key=_launched)
+    branches = (_count(computations, name, deep=deep) for name in names)
+    return max(branches, key=lambda counted: counted.kernels + counted.copies)
 
 
 def _called(one: Instruction, attribute: str) -> str:
@@ -224,7 +276,7 @@ def _read(inside: dict[str, Instruction], place: int, shape: str) -> float:
         if one.opcode == "parameter" and one.operands == (str(place),):
             uses = [use for use in inside.values() if one.name in use.operands]
             if uses and all(_is_part(use, one.name) for use in uses):
-                return min(whole, sum(_part(inside, use) for use in uses))
+                return min(whole, sum(_part(use) for use in uses))
     return whole
 
 
@@ -234,15 +286,16 @@ def _is_part(use: Instruction, name: str) -> bool:
     return first and use.opcode in ("dynamic-slice", "gather", "slice", "dynamic-update-slice")
 
 
-def _part(inside: dict[str, Instruction], use: Instruction) -> float:
-    return 0.0 if use.opcode == "dynamic-update-slice" else _size(use.shape)
+def _part(use: Instruction) -> float:
+    """Bytes that a slice takes of an array, wherever it puts them."""
+    return 0.0 if use.opcode == "dynamic-update-slice" else _size(_NEAR.sub("", use.shape))
 
 
 def _written(inside: dict[str, Instruction], one: Instruction) -> float:
     """Bytes of the result; of one that is an array with a part replaced, those of the part."""
     for root in inside.values():
         if root.is_root and root.opcode == "dynamic-update-slice" and root.operands[1] in inside:
-            return _size(inside[root.operands[1]].shape)
+            return min(_size(one.shape), _size(inside[root.operands[1]].shape))
     if one.opcode in ("copy-start", "slice-start"):  # its result names source and target
         arrays = [_bytes(found) for found in _ARRAY.finditer(one.shape)]
         return arrays[0] if arrays else 0.0

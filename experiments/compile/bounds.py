@@ -174,7 +174,8 @@ def capacity(found: Compiled, usable: float) -> int | None:
     """How many units fit on all devices together, by arithmetic from the one compilation.
 
     Arguments and results grow with the units of a device, what lies between with those that run
-    together. None where memory does not grow with a number of units.
+    together: where these are not all, a copy of theirs is made first. None where memory does not
+    grow with a number of units.
     """
     laid, memory = found.laid, found.memory
     if not laid.units:
@@ -188,7 +189,9 @@ def capacity(found: Compiled, usable: float) -> int | None:
         return None
     count = room / (each + between)
     if count > laid.most:
+        between += each if laid.units == laid.chunk else 0.0
         count = (room - laid.most * between) / each if each > 0 else math.inf
+        count = max(count, min(laid.most, room / (each + between)))
     return None if math.isinf(count) else laid.devices * max(0, math.floor(count))
 
 

@@ -74,7 +74,10 @@ class Layout(NamedTuple):
         if not self.described:
             return jax.device_put(tree, sharding)
         return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=sharding, weak_type=leaf.weak_type
+            ),
+            jax.eval_shape(lambda own: own, tree),
         )
 
 

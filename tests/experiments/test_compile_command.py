@@ -32,8 +32,20 @@ GAN = GanConfig(
 )
 COLLECTIVE = re.compile(r"stablehlo\.(all_\w+|reduce_scatter|collective_\w+)")
 OPTIONS = (
-    *("--dataset", "ring", "--widths", "8", "--discriminator-widths", "8", "--latent-dim", "2"),
-    *("--batch-size", "8", "--steps", "20", "--seeds", "3", "--sweep.arm", "zero", "global"),
+    *("--dataset", "ring", "--widths", "64", "64", "--discriminator-widths", "8"),
+    *(
+        "--latent-dim",
+        "2",
+        "--batch-size",
+        "8",
+        "--steps",
+        "20",
+        "--seeds",
+        "3",
+        "--sweep.arm",
+        "zero",
+        "global",
+    ),
 )
 
 

@@ -98,10 +98,11 @@ def run_table(each: Sequence[Found]) -> Table:
 
 def sentences(each: Sequence[Found], target: Target, one: Chip) -> list[str]:
     """What has to be said beside the tables: how it was counted, what does not fit."""
-    said = [f"{_units(each)} {_collectives(each)}", *NOTES]
+    said = [f"{_units(each)} {_collectives(each)}"]
+    said += [_modelled(made) for made, *_ in each if made.estimate]
+    said += NOTES
     if any(one_found.fit is not None for one_found in each):
         said.append(_FIT)
-    said += [_modelled(made) for made, *_ in each if made.estimate]
     if not one.launch:
         said.append("Launches are not bounded: kernels follow one another without the host.")
     else:
@@ -190,9 +191,11 @@ def _units(each: Sequence[Found]) -> str:
 def _modelled(made: Compiled) -> str:
     """What the compiler thinks of a program: no bound, but latencies are in it."""
     laid, seconds = made.laid, made.estimate or math.inf
+    hours = seconds * laid.turns * laid.devices / 3600
     return (
-        f"By the compiler's own model a step of {made.program.name} takes {_time(seconds)}: "
-        f"{_three(laid.chunk * laid.devices / seconds)} units/s."
+        f"{made.program.name}: {_time(seconds)} a step by the compiler's own model, which knows "
+        f"latencies: {_three(laid.chunk * laid.devices / seconds)} units/s, {short(hours)} "
+        "device-hours."
     )
 
 

@@ -184,9 +184,7 @@ TARGETS = {
         _tpu("v5e", 197e12, 819e9, 16 * 2**30, 1.2, "2x2"),
         _tpu("v5p", 459e12, 2765e9, 95 * 2**30, 4.2, "2x2x1"),
         _tpu("v6e", 918e12, 1638e9, 32 * 2**30, 2.7, "2x2"),
-        Target(
-            "cpu", "cpu", {}, None, None, None, source="this machine; copy it to give its numbers"
-        ),
+        Target("cpu", "cpu", {}, None, None, None, source="this machine"),
     )
 }
 """By name, with the number of chips that each stands for where nothing is said."""

@@ -70,15 +70,7 @@ def job(
     For ``devices`` that are not at hand its inputs are only described; None: the local ones.
     """
     group = plan.groups[index]
-    engine = replicas.engine(
-        vae_step.model(group.spec),
-        len(group.replicas),
-        every=config.metrics_every,
-        max_windows=MAX_WINDOWS,
-        replica_chunk=1 if config.deterministic else config.replica_chunk,
-        devices=devices,
-        described=devices is not None,
-    )
+    engine = _engine(config, group, devices)
     root, own = jax.random.key(config.seed), config.redraw_split
     each, held = [], []
     for replica in group.replicas:
@@ -123,6 +115,18 @@ def job(
             "variance": state.variance,
             "diverged_at": state.diverged_at,
         },
+    )
+
+
+def _engine(config: VaeConfig, group: Group, devices: Sequence[Any] | None) -> Engine:
+    return replicas.engine(
+        vae_step.model(group.spec),
+        len(group.replicas),
+        every=config.metrics_every,
+        max_windows=MAX_WINDOWS,
+        replica_chunk=1 if config.deterministic else config.replica_chunk,
+        devices=devices,
+        described=devices is not None,
     )
 
 

@@ -21,8 +21,9 @@ from sigmaprop.experiments.bench import estimators as bench_estimators
 from sigmaprop.experiments.bench import gan as bench_gan
 from sigmaprop.experiments.bench import limit as bench
 from sigmaprop.experiments.cli import arguments as words
-from sigmaprop.experiments.cli import data, doctor, launch
+from sigmaprop.experiments.cli import compiling, data, doctor, launch
 from sigmaprop.experiments.cli import main as program
+from sigmaprop.experiments.compile import devices
 from sigmaprop.experiments.estimators.config import EstimatorsConfig
 from sigmaprop.experiments.gan.config import GanConfig
 from sigmaprop.experiments.limit.config import LimitConfig
@@ -86,7 +87,8 @@ def idle(tmp_path_factory) -> Iterator[None]:
         patch.setattr(launch, "_write_report", nothing)
         for module, name in (
             *((advise, "show"), (doctor, "show"), (data, "prepare"), (bench_gan, "gan")),
-            *((bench, "limit_sweep"), (bench_estimators, "estimators")),
+            *((bench, "limit_sweep"), (bench_estimators, "estimators"), (compiling, "show")),
+            (devices, "prepare_environment"),
         ):
             patch.setattr(module, name, nothing)
         yield

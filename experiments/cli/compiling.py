@@ -30,7 +30,7 @@ def show(command: CompileCommand, target: Target, experiment: Experiment, config
     terminal = Terminal(stderr=command.json)
     try:
         found = devices(target)
-        config, plan = launch.resolved(experiment, config)
+        config, plan = launch.resolved(experiment, config, terminal)
         terminal.say(
             f"{experiment.headline(config, plan)}; for {counted(len(found), 'device')} of "
             f"{target.name}, where nothing is run"

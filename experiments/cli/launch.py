@@ -265,7 +265,9 @@ def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
     return table.filter(~pc.field("metric").isin(list(experiment.timed)))
 
 
-def resolved(experiment: Experiment, config: Any) -> tuple[Any, Any]:
+def resolved(
+    experiment: Experiment, config: Any, terminal: Terminal | None = None
+) -> tuple[Any, Any]:
     """The options of a new run with what they need of others, and their plan.
 
     Raises:
@@ -275,16 +277,21 @@ def resolved(experiment: Experiment, config: Any) -> tuple[Any, Any]:
         config = experiment.resolved(config)
     except ValueError as error:
         raise runs.RunError(str(error)) from error
-    return config, _prepared(experiment, config)
+    return config, _prepared(experiment, config, terminal=terminal)
 
 
-def _prepared(experiment: Experiment, config: Any, directory: Path | None = None) -> Any:
+def _prepared(
+    experiment: Experiment,
+    config: Any,
+    directory: Path | None = None,
+    terminal: Terminal | None = None,
+) -> Any:
     """Mistakes in the options end as one sentence; anything later is a defect.
 
-    ``directory`` is that of a run that has begun.
+    ``directory`` is that of a run that has begun; ``terminal`` is told what is waited for.
     """
     try:
-        with progress.waiting(Terminal(), "preparing"):
+        with progress.waiting(terminal or Terminal(), "preparing"):
             if directory is not None and experiment.prepare_again is not None:
                 return experiment.prepare_again(config, directory)
             return experiment.prepare(config)

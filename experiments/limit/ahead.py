@@ -11,7 +11,6 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from sigmaprop import limit, objectives
 from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.program import make_inputs, make_program
-from sigmaprop.limit.sweep import chunks_at_once
 from sigmaprop.limit.truth import Truth
 
 from ..compile.counting import Work, work
@@ -42,7 +41,7 @@ def _sweep(
     sigmas = plan.sigmas[plan.sigmas > 0]
     truth = _unknown(point_of(objective, config), sigmas)
     cut = limit.make_plan(config.num_samples, plan.batch_sizes, objective.dim, chunk=config.chunk)
-    chunks = chunks_at_once(cut, truth, noisy, len(devices))
+    chunks = cut.at_once(objective.dim * len(sigmas) * len(noisy), len(devices))
     turns = -(-cut.num_chunks // len(devices)) * len(sigmas)
 
     def lay(count: int) -> Laid:

@@ -73,19 +73,12 @@ class Layout(NamedTuple):
         """Arrays on the devices; their shapes and places where those are not at hand."""
         if not self.described:
             return jax.device_put(tree, sharding)
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=sharding, weak_type=leaf.weak_type
-            ),
-            jax.eval_shape(lambda own: own, tree),
-        )
+        shapes = jax.eval_shape(lambda own: own, tree)
+        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), shapes)
 
 
 def layout(
-    num: int,
-    replica_chunk: int | None = None,
-    devices: Sequence[Any] | None = None,
-    described: bool = False,
+    num: int, replica_chunk: int | None = None, devices: Sequence[Any] | None = None
 ) -> Layout:
     """A layout for ``num`` replicas.
 
@@ -94,14 +87,13 @@ def layout(
         replica_chunk: None for the default of the backend: 1 on a CPU; elsewhere all replicas of a
             device, up to 1024.
         devices: None for all local ones; no more are used than there are replicas.
-        described: see `Layout`.
     """
     devices = list(jax.local_devices() if devices is None else devices)[:num]
     mesh = jax.make_mesh((len(devices),), (AXIS,), (AxisType.Auto,), devices=devices)
     if replica_chunk is None:
         each = -(-num // len(devices))
         replica_chunk = 1 if devices[0].platform == "cpu" else min(each, ACCELERATOR_CHUNK)
-    return Layout(mesh, replica_chunk, described)
+    return Layout(mesh, replica_chunk)
 
 
 class Engine(NamedTuple):
@@ -162,7 +154,7 @@ def engine(
         devices: see `layout`.
         described: see `Layout`.
     """
-    where = layout(num, replica_chunk, devices, described)
+    where = layout(num, replica_chunk, devices)._replace(described=described)
     map_replicas = functools.partial(_map_replicas, where)
 
     def run(state: Any, hypers: Any, data: Array, start: Array, stop: Array) -> Any:

@@ -20,16 +20,12 @@ from jaxtyping import Array, Float, Key
 
 from sigmaprop.estimators import get as get_estimator
 from sigmaprop.estimators.base import Estimator
-from sigmaprop.limit.plan import Plan, make_plan
+from sigmaprop.limit.plan import make_plan
 from sigmaprop.limit.program import at_mean, make_inputs, make_program
 from sigmaprop.limit.totals import Sweep, Totals
 from sigmaprop.limit.truth import Truth
 from sigmaprop.noise import check_key
 from sigmaprop.statistics import mean_and_error
-
-_DISPATCH_WORK = 2**25
-"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost,
-short enough for an interrupt to be seen within a second."""
 
 
 def sweep(
@@ -85,7 +81,7 @@ def sweep(
             totals.add_without_noise(at_mean(f, inputs, plan, dtype))
             progress(totals.done)
             return totals.result()
-        per_device = chunks_at_once(plan, truth, noisy, len(devices))
+        per_device = plan.at_once(dim * len(truth.sigmas) * len(noisy), len(devices))
         program = make_program(f, noisy, plan, dtype, "scale" in wrt, devices)
         pending = None
         for first in range(0, plan.num_chunks, per_device * len(devices)):
@@ -101,12 +97,6 @@ def sweep(
         totals.add(*pending)
         progress(totals.done)
         return totals.result()
-
-
-def chunks_at_once(plan: Plan, truth: Truth, noisy: Sequence[Estimator], num_devices: int) -> int:
-    """Chunks that each device is given in one call of the program."""
-    work = plan.chunk * truth.point.shape[0] * truth.sigmas.shape[0] * len(noisy)
-    return min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // num_devices))
 
 
 def reference(

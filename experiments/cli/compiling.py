@@ -23,28 +23,29 @@ def show(command: CompileCommand, target: Target, experiment: Experiment, config
     """Compiles the programs and says what was found; 1 where one of them does not fit, else 0.
 
     Raises:
-        RunError: a mistake in the options, or not even one replica fits.
+        RunError: a mistake in the options.
     """
     if target.kind != "cpu":  # what is compiled for a machine elsewhere cannot be loaded again
         jax.config.update("jax_enable_compilation_cache", False)
     terminal = Terminal(stderr=command.json)
     try:
         found = devices(target)
-        config, plan = launch.resolved(experiment, config, terminal)
-        terminal.say(
-            f"{experiment.headline(config, plan)}; for {counted(len(found), 'device')} of "
-            f"{target.name}, where nothing is run"
-        )
-        assert experiment.programs is not None
-        programs = experiment.programs(config, plan, found)
-        one = bounds.chip(target, found, chips(found))
-        each = [
-            _compiled(program, terminal, one)
-            for program in programs
-            if program.work is not None or not command.steps_only
-        ]
     except ValueError as error:
         raise runs.RunError(str(error)) from error
+    config, plan = launch.resolved(experiment, config, terminal)
+    terminal.say(
+        f"{experiment.headline(config, plan)}; for {counted(len(found), 'device')} of "
+        f"{target.name}, where nothing is run"
+    )
+    assert experiment.programs is not None
+    programs = experiment.programs(config, plan, found)
+    chosen = [one for one in programs if one.work is not None or not command.steps_only]
+    one = bounds.chip(target, found, chips(found))
+    try:
+        each = [_compiled(program, terminal, one) for program in chosen]
+    except bounds.TooLarge as error:
+        terminal.say(str(error))
+        return 1
     if not each:
         raise runs.RunError(f"these options of {command.command} need no program; change them")
     kept = _keep(command.hlo, each)

@@ -16,6 +16,10 @@ from .targets import Target
 ARITHMETIC, MEMORY, LAUNCHES = "arithmetic", "memory", "launches"
 
 
+class TooLarge(Exception):
+    """Not even one unit of a program fits."""
+
+
 class Chip(NamedTuple):
     """What one device of a target reaches.
 
@@ -130,7 +134,7 @@ def compiled(program: Program) -> Compiled:
     """Compiles a program; if the compiler finds that it does not fit, for fewer and fewer units.
 
     Raises:
-        ValueError: not even one unit fits.
+        TooLarge: not even one unit fits.
     """
     units = program.units
     while True:
@@ -141,8 +145,8 @@ def compiled(program: Program) -> Compiled:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             if units == 1:
-                raise ValueError(
-                    f"{program.name} does not fit on the target, not even for one: "
+                raise TooLarge(
+                    f"{program.name} does not fit, not even for one: "
                     f"{' '.join(str(error).split())[:200]}; {program.remedy}"
                 ) from error
             units //= 2

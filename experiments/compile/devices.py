@@ -7,6 +7,7 @@ is an extra of this package, and none is needed for anything else.
 import importlib.util
 import math
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _topology(target: Target) -> dict[str, Any]:
 def _is_there(kind: str) -> bool:
     if kind == "tpu":
         return importlib.util.find_spec("libtpu") is not None
-    return bool(_plugins() and _assemblers())
+    return bool(_plugins()) and (bool(_assemblers()) or shutil.which("ptxas") is not None)
 
 
 def _plugins() -> list[int]:

@@ -2,12 +2,13 @@
 
     python -m sigmaprop.experiments.compile.presets results/compile-presets.json
 
-Each row is what `sigmaprop compile COMMAND --preset NAME --target TARGET --steps-only` finds of the
+Each row is what `sigmaprop compile gan --preset NAME --target TARGET --steps-only` finds of the
 steps of a program. Presets whose data are not prepared are left out, and named. Expect 10 seconds
-to a minute for each.
+to a minute for each; what was stopped goes on.
 """
 
 import importlib.metadata
+import itertools
 import json
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sigmaprop.runs.files import write_json
+from sigmaprop.runs.files import read_json, write_json
 
 from ..gan.presets import GAN_PRESETS
 from ..vae.config import VAE_PRESETS
@@ -27,19 +28,22 @@ _PACKAGES = ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "libtpu"
 
 
 def record(
-    presets: Sequence[tuple[str, str]] = PRESETS, targets: Sequence[str] = TARGETS
-) -> dict[str, Any]:
-    """The table, with the versions that it was made with."""
-    rows, left_out = [], []
-    for command, preset in presets:
-        for target in targets:
-            print(f"{command} {preset} for {target}", file=sys.stderr)
-            found = compile_preset(command, preset, target)
-            rows += found
-            if not found:
-                left_out.append(f"{command} {preset} for {target}")
+    file: Path,
+    presets: Sequence[tuple[str, str]] = PRESETS,
+    targets: Sequence[str] = TARGETS,
+) -> None:
+    """Writes the table, with the versions that it was made with, after each of its rows.
+
+    Rows that the file has already stay as they are: what was stopped goes on.
+    """
     versions = {name: version for name in _PACKAGES if (version := _version(name))}
-    return {"schema": 1, "versions": versions, "rows": rows, "left_out": left_out}
+    rows: list[dict[str, Any]] = read_json(file)["rows"] if file.exists() else []
+    there = {(row["command"], row["preset"], row["target"]) for row in rows}
+    for (command, preset), target in itertools.product(presets, targets):
+        if (command, preset, target) not in there:
+            print(f"{command} {preset} for {target}", file=sys.stderr)
+            rows += compile_preset(command, preset, target)
+            write_json(file, {"schema": 1, "versions": versions, "rows": rows})
 
 
 def compile_preset(command: str, preset: str, target: str) -> list[dict[str, Any]]:
@@ -78,4 +82,4 @@ def _version(package: str) -> str:
 
 
 if __name__ == "__main__":
-    write_json(Path(sys.argv[1]), record())
+    record(Path(sys.argv[1]))

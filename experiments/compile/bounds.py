@@ -30,6 +30,7 @@ class Chip(NamedTuple):
         usable: bytes of memory for arrays.
         launch: seconds that a kernel takes at the least.
         dollars: an hour of it, None where that has no price.
+        devices: of the target in all, which are paid for also where few replicas leave some idle.
     """
 
     peak: dict[str, float]
@@ -38,6 +39,7 @@ class Chip(NamedTuple):
     usable: float
     launch: float
     dollars: float | None
+    devices: int = 1
 
 
 class Memory(NamedTuple):
@@ -127,6 +129,7 @@ def chip(target: Target, devices: Sequence[Any], chips: int) -> Chip:
         target.usable * memory / each,
         target.launch,
         None if target.price is None else target.price.dollars / each,
+        len(devices),
     )
 
 
@@ -174,8 +177,8 @@ def _memory(found: Any, held: float) -> Memory:
     return Memory(*map(float, (arguments, outputs, aliased, temporaries, code, idle, total)))
 
 
-def capacity(found: Compiled, usable: float) -> int | None:
-    """How many units fit on all devices together, by arithmetic from the one compilation.
+def capacity(found: Compiled, usable: float, devices: int = 1) -> int | None:
+    """How many units fit on so many devices together, by arithmetic from the one compilation.
 
     Arguments and results grow with the units of a device, what lies between with those that run
     together: where these are not all, a copy of theirs is made first. None where memory does not
@@ -196,7 +199,7 @@ def capacity(found: Compiled, usable: float) -> int | None:
         between += each if laid.units == laid.chunk else 0.0
         count = (room - laid.most * between) / each if each > 0 else math.inf
         count = max(count, min(laid.most, room / (each + between)))
-    return None if math.isinf(count) else laid.devices * max(0, math.floor(count))
+    return None if math.isinf(count) else devices * max(0, math.floor(count))
 
 
 def fits(found: Compiled, usable: float) -> bool:
@@ -221,7 +224,7 @@ def bound(found: Compiled, one: Chip) -> Bound | None:
     least = max(known.values(), default=0.0)
     by = max(known, key=lambda name: known[name]) if known else ""
     rate = laid.chunk * laid.devices / least if least else math.inf
-    hours = least * laid.turns * laid.devices / 3600
+    hours = least * laid.turns * one.devices / 3600
     dollars = None if one.dollars is None or not known else hours * one.dollars
     return Bound(work, seconds, by, rate, hours, dollars)
 

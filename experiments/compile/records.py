@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 def found(compiled: Compiled, one: Chip) -> Found:
     """All that follows from a compiled program and its target."""
-    fit, all_fit = capacity(compiled, one.usable), fits(compiled, one.usable)
+    fit, all_fit = capacity(compiled, one.usable, one.devices), fits(compiled, one.usable)
     return Found(compiled, fit, all_fit, bound(compiled, one))
 
 
@@ -99,7 +99,7 @@ def run_table(each: Sequence[Found]) -> Table:
 def sentences(each: Sequence[Found], target: Target, one: Chip) -> list[str]:
     """What has to be said beside the tables: how it was counted, what does not fit."""
     said = [f"{_units(each)} {_collectives(each)}"]
-    said += [_modelled(made) for made, *_ in each if made.estimate]
+    said += [_modelled(made, one.devices) for made, *_ in each if made.estimate]
     said += NOTES
     if any(one_found.fit is not None for one_found in each):
         said.append(_FIT)
@@ -188,10 +188,10 @@ def _units(each: Sequence[Found]) -> str:
     return f"A unit is a {' or a '.join(nouns)}." if nouns else "No program has steps."
 
 
-def _modelled(made: Compiled) -> str:
+def _modelled(made: Compiled, devices: int) -> str:
     """What the compiler thinks of a program: no bound, but latencies are in it."""
     laid, seconds = made.laid, made.estimate or math.inf
-    hours = seconds * laid.turns * laid.devices / 3600
+    hours = seconds * laid.turns * devices / 3600
     return (
         f"{made.program.name}: {_time(seconds)} a step by the compiler's own model, which knows "
         f"latencies: {_three(laid.chunk * laid.devices / seconds)} units/s, {short(hours)} "

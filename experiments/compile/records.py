@@ -229,7 +229,7 @@ def _three(value: float) -> str:
 
 
 def _millions(value: float) -> str:
-    return short(value / 1e6)
+    return f"{value / 1e6:,.0f}" if value >= 1e9 else short(value / 1e6)
 
 
 def _time(seconds: float) -> str:

@@ -24,6 +24,7 @@ from .complaints import UserError
 _ONE = {int: "an integer", float: "a number", str: "a word", Path: "a path", bool: "True or False"}
 _MORE = {int: "integers", float: "numbers", str: "words", Path: "paths"}
 _NUMBERS = ("inf", "infinity", "nan")
+_HELP = ("-h", "--help")
 
 
 class Place(NamedTuple):
@@ -100,7 +101,7 @@ def divided(command: type, words: Sequence[str]) -> tuple[list[str], list[str]]:
             following = words[place + 1]
             takes = _allows(bool, following) if kind is bool else not _is_option(following)
             count += takes
-        if kind is not None:
+        if kind is not None or words[place] in _HELP:
             own += words[place : place + count]
         elif name or inner or _is_option(words[place]):
             inner.append(words[place])

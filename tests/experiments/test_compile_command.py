@@ -216,6 +216,13 @@ def test_what_does_not_fit_is_told_with_what_does(capsys, stay, tmp_path):
     assert found["target"]["price"]["dollars"] == 2
 
 
+@pytest.mark.parametrize("line", ["--help", "gan --help", "gan --target cpu -h", "--help-all"])
+def test_help_is_that_of_compile(capsys, line):
+    status, out, err = run(capsys, "compile", *line.split())
+    assert (status, err) == (0, "")
+    assert "--steps-only" in out
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sigmaprop.experiments.cli import arguments
-from sigmaprop.experiments.cli.main import COMMANDS
+from sigmaprop.experiments.cli import main as program
 
 from sigmaprop.reporting.answer.document import BEGIN, END
 
@@ -112,8 +111,8 @@ def test_every_command_of_a_page_is_known_to_the_parser(page):
         for name, *rest in _sigmaprop_words(command):
             if name.startswith("-") or name.isupper():  # --version; COMMAND
                 continue
-            assert name in COMMANDS, command
-            arguments.check(name, COMMANDS[name][0], [word for word in rest if word != "--help"])
+            assert name in program.COMMANDS, command
+            program.check(name, [word for word in rest if word != "--help"])
 
 
 def _sigmaprop_words(command: str) -> list[list[str]]:

@@ -7,12 +7,11 @@ same devices, side by side, as the engine does.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -29,6 +28,7 @@ from sigmaprop.generators import (
 from sigmaprop.generators import step as steps
 from sigmaprop.generators.gan import GanSpec, Hypers, State
 
+from ..compile.counting import products
 from ..gan import plan
 from ..gan.presets import GAN_PRESETS
 from .ratios import Ratio, Seconds, ratio, terms
@@ -255,28 +255,6 @@ def counted_by_xla(spec: GanSpec, arm: str = "global") -> float:
     step, arguments = make_step(spec, arm)
     analysis: Any = jax.jit(step).lower(*arguments, jnp.asarray(0)).compile().cost_analysis()
     return float(analysis["flops"])
-
-
-def products(jaxpr: Any) -> Iterator[tuple[float, float]]:
-    """Operations and bytes of each matrix product and convolution, inner functions included."""
-    for equation in jaxpr.eqns:
-        for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=_is_jaxpr):
-            if _is_jaxpr(inner):
-                yield from products(getattr(inner, "jaxpr", inner))
-        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
-            left, right, result = (v.aval for v in (*equation.invars, *equation.outvars))
-            moved = sum(each.size * each.dtype.itemsize for each in (left, right, result))
-            numbers = equation.params["dimension_numbers"]
-            if equation.primitive.name == "dot_general":
-                (contracted, _), _ = numbers
-                summed = float(np.prod([left.shape[axis] for axis in contracted]))
-            else:
-                summed = right.size / right.shape[numbers.rhs_spec[0]]
-            yield 2.0 * result.size * summed, float(moved)
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
 
 
 def parts(spec: GanSpec, mesh: Mesh) -> dict[str, Program]:

@@ -24,6 +24,7 @@ from .complaints import UserError
 _ONE = {int: "an integer", float: "a number", str: "a word", Path: "a path", bool: "True or False"}
 _MORE = {int: "integers", float: "numbers", str: "words", Path: "paths"}
 _NUMBERS = ("inf", "infinity", "nan")
+_HELP = ("-h", "--help")
 
 
 class Place(NamedTuple):
@@ -80,6 +81,34 @@ def with_flags(command: type, words: Sequence[str]) -> list[str]:
         if switch and (number + 1 == len(words) or words[number + 1].startswith("--")):
             found.append("True")
     return found
+
+
+def divided(command: type, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command that goes around another, and those of the one inside.
+
+    The word that names the one inside is the first of the command's own; options of the one inside
+    stand behind it.
+    """
+    kinds, place = options(command), 0
+    name: list[str] = []
+    own: list[str] = []
+    inner: list[str] = []
+    while place < len(words):
+        option, equals, _ = words[place].partition("=")
+        kind = kinds.get(option.replace("_", "-"))
+        count = 1
+        if kind is not None and not equals and place + 1 < len(words):
+            following = words[place + 1]
+            takes = _allows(bool, following) if kind is bool else not _is_option(following)
+            count += takes
+        if kind is not None or words[place] in _HELP:
+            own += words[place : place + count]
+        elif name or inner or _is_option(words[place]):
+            inner.append(words[place])
+        else:
+            name.append(words[place])
+        place += count
+    return name + own, inner
 
 
 def value_of(option: str, words: Sequence[str]) -> str | None:

@@ -54,6 +54,8 @@ class Experiment(NamedTuple):
             repeated without them; a ValueError is a mistake in the options.
         prepare_again: ``(config, run directory) -> plan`` of a run that has begun, where that takes
             files which the run keeps; None: as ``prepare`` has it.
+        programs: ``(config, plan, devices) -> programs``, those of `compile.program`, for devices
+            that need not be at hand; None where they are not made in one place.
     """
 
     command: str
@@ -74,6 +76,7 @@ class Experiment(NamedTuple):
     warning: Callable[[Any], str] = lambda config: ""
     resolved: Callable[[Any], Any] = lambda config: config
     prepare_again: Callable[[Any, Path], Any] | None = None
+    programs: Callable[[Any, Any, Sequence[Any]], list[Any]] | None = None
 
 
 def launch(
@@ -91,7 +94,7 @@ def launch(
         origin: the options that the config was made from, and their file.
     """
     terminal = Terminal()
-    config, plan = _resolved(experiment, config)
+    config, plan = resolved(experiment, config)
     if origin is not None:
         base, file = origin
         changed, total = configs.changes(config, base)
@@ -111,7 +114,7 @@ def _fresh(experiment: Experiment, config: Any, run_dir: Path | None) -> runs.Ru
 def forecast(experiment: Experiment, config: Any) -> int:
     """``--dry-run``: says what a run would take; 0, the exit status."""
     terminal = Terminal()
-    config, plan = _resolved(experiment, config)
+    config, plan = resolved(experiment, config)
     terminal.say(experiment.forecast(config, plan).sentence)
     _warn(experiment, config, terminal)
     return 0
@@ -162,7 +165,7 @@ def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Te
             return
         config, plan = found.config, _prepared(experiment, found.config, directory)
     else:
-        config, plan = _resolved(experiment, config)
+        config, plan = resolved(experiment, config)
         found = _fresh(experiment, config, directory)
     with _run(experiment, found) as run:
         _measure(experiment, config, plan, run, terminal)
@@ -262,22 +265,33 @@ def _untimed(experiment: Experiment, table: pa.Table) -> pa.Table:
     return table.filter(~pc.field("metric").isin(list(experiment.timed)))
 
 
-def _resolved(experiment: Experiment, config: Any) -> tuple[Any, Any]:
-    """The options of a new run with what they need of others, and their plan."""
+def resolved(
+    experiment: Experiment, config: Any, terminal: Terminal | None = None
+) -> tuple[Any, Any]:
+    """The options of a new run with what they need of others, and their plan.
+
+    Raises:
+        RunError: the options have a mistake.
+    """
     try:
         config = experiment.resolved(config)
     except ValueError as error:
         raise runs.RunError(str(error)) from error
-    return config, _prepared(experiment, config)
+    return config, _prepared(experiment, config, terminal=terminal)
 
 
-def _prepared(experiment: Experiment, config: Any, directory: Path | None = None) -> Any:
+def _prepared(
+    experiment: Experiment,
+    config: Any,
+    directory: Path | None = None,
+    terminal: Terminal | None = None,
+) -> Any:
     """Mistakes in the options end as one sentence; anything later is a defect.
 
-    ``directory`` is that of a run that has begun.
+    ``directory`` is that of a run that has begun; ``terminal`` is told what is waited for.
     """
     try:
-        with progress.waiting(Terminal(), "preparing"):
+        with progress.waiting(terminal or Terminal(), "preparing"):
             if directory is not None and experiment.prepare_again is not None:
                 return experiment.prepare_again(config, directory)
             return experiment.prepare(config)

@@ -12,6 +12,7 @@ from sigmaprop.comparison import FAMILIES
 from sigmaprop.estimators.records import FITTED
 from sigmaprop.noise import schedules
 
+from ..compile.targets import TARGETS
 from ..estimators.config import ESTIMATORS_PRESETS
 from ..limit.config import LIMIT_PRESETS, LimitConfig
 from ..terminal import Terminal
@@ -38,6 +39,7 @@ def show() -> int:
         preset_table(),
         comparison_preset_table(),
         *gan_listing.tables(),
+        target_table(),
     ):
         terminal.print(found)
     terminal.say("E f: whether the smoothed function is known in closed form.")
@@ -121,6 +123,19 @@ def comparison_preset_table() -> Table:
             config.gaussian
         )
         add(found, name, grid, " ".join(f"{sigma:g}" for sigma in config.sigmas))
+    return found
+
+
+def target_table() -> Table:
+    """Every target of `sigmaprop compile`, by chip."""
+    names = ("name", "TFLOP/s", "GB/s", "GB", "$ an hour", "source of the numbers")
+    found = table("Targets of compile (--target); TFLOP/s of float32, bfloat16", *names)
+    for name, target in TARGETS.items():
+        peaks = (f"{target.peak[dtype] / 1e12:.0f}" for dtype in list(target.peak)[:2])
+        scaled = (target.bandwidth, target.memory)
+        numbers = ("–" if value is None else f"{value / 1e9:,.0f}" for value in scaled)
+        price = "–" if target.price is None else f"{target.price.dollars:g}"
+        add(found, name, ", ".join(peaks) or "–", *numbers, price, target.source)
     return found
 
 

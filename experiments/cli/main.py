@@ -24,10 +24,17 @@ from ..options import flag, own_functions
 from ..training import cells
 from ..training.sweep import swept
 from . import arguments as words
-from . import bench_commands, benching, commands, results_commands, study_commands
+from . import (
+    bench_commands,
+    benching,
+    commands,
+    compile_commands,
+    results_commands,
+    study_commands,
+)
 from .complaints import UserError, complain, explain, refuse, report_user_errors
 from .presets import ENTRIES
-from .starting import about_backend, is_of_backend, prepare_jax, start_jax
+from .starting import about_backend, is_of_backend, prepare_jax, start_jax, was_deterministic
 from .tiny import cut
 
 
@@ -98,8 +105,18 @@ def _dispatch(arguments: list[str]) -> int:
     if "--help-all" in rest:
         words.parse(command, ["--help"], default=_default(name, rest), name=name)
     if not {"-h", "--help"} & set(rest):
-        refuse(lambda: words.check(name, command, rest))
-    return action(words.with_flags(command, rest))
+        refuse(lambda: check(name, rest))
+    return action(rest if name == _AROUND else words.with_flags(command, rest))
+
+
+def check(name: str, rest: Sequence[str]) -> None:
+    """Refuses words of a command that its parser would not take; see `arguments.check`."""
+    command, _ = COMMANDS[name]
+    if name != _AROUND:
+        return words.check(name, command, rest)
+    own, inner = words.divided(command, rest)
+    words.check(name, command, own)
+    return words.check(own[0], COMMANDS[own[0]][0], inner)
 
 
 def _default(name: str, arguments: list[str]) -> Any:
@@ -168,19 +185,25 @@ def _demo(arguments: list[str]) -> int:
 def _experiment(name: str, arguments: list[str]) -> int:
     """A command whose options lie over a preset or an earlier run; some can be swept."""
     base, origin = _starting_point(arguments, name)
-    config, _, command, options = ENTRIES[name]
+    _, _, command, options = ENTRIES[name]
     if hasattr(base, "sweep") and {"-h", "--help"} & set(arguments):
         from .help import compact
 
         print("\n".join(compact(name, command, base)))
         return 0
     default: Any = command(options(**vars(base)))
+    given, checked = _given(name, arguments, default)
+    return _launch(name, checked, given, base, origin)
+
+
+def _given(name: str, arguments: list[str], default: Any) -> tuple[Any, Any]:
+    """What the parser filled, and the options of the experiment, checked together."""
+    config, _, command, _ = ENTRIES[name]
     given = words.parse(command, arguments, default=default, name=name)
     values = dict(vars(getattr(given, name)))
     if "sweep" in values:
         values |= refuse(lambda: _cells(config, given, values, arguments))
-    checked = refuse(lambda: config(**values))
-    return _launch(name, checked, given, base, origin)
+    return given, refuse(lambda: config(**values))
 
 
 def _cells(
@@ -227,7 +250,7 @@ def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
 
 def _resume(arguments: list[str]) -> int:
     command = words.parse(commands.ResumeCommand, arguments, name="resume")
-    start_jax(deterministic=_was_deterministic(command.run))
+    start_jax(deterministic=was_deterministic(command.run))
     from sigmaprop import runs
 
     from . import launch, registry
@@ -238,17 +261,6 @@ def _resume(arguments: list[str]) -> int:
         return launch.resume(registry.of_run(command.run), command.run)
 
     return report_user_errors(resume)
-
-
-def _was_deterministic(directory: Path) -> bool:
-    """Whether a run asked for --deterministic; what is wrong with its config is told later."""
-    from sigmaprop.runs.files import RunError, read_json
-
-    try:
-        content = read_json(directory / "config.json")
-        return content["config"].get("deterministic") is True
-    except (RunError, KeyError, TypeError, AttributeError):
-        return False
 
 
 def _data(arguments: list[str]) -> int:
@@ -390,6 +402,24 @@ def _study(arguments: list[str]) -> int:
     return report_user_errors(lambda: studying.show(command))
 
 
+def _compile(arguments: list[str]) -> int:
+    own, inner = words.divided(compile_commands.CompileCommand, arguments)
+    own = words.with_flags(compile_commands.CompileCommand, own)
+    command = words.parse(compile_commands.CompileCommand, own, name=_AROUND)
+    name, inner = command.command, words.with_flags(COMMANDS[command.command][0], inner)
+    target = refuse(lambda: compile_commands.checked(command, words.named(inner)))
+    base, _ = _starting_point(inner, name)
+    _, config = _given(name, inner, ENTRIES[name].command(ENTRIES[name].options(**vars(base))))
+    compile_commands.prepare(target)
+    start_jax(deterministic=getattr(config, "deterministic", False))
+    from . import compiling, registry
+
+    experiment = registry.get(name)
+    return report_user_errors(lambda: compiling.show(command, target, experiment, config))
+
+
+_AROUND = "compile"
+"""The command that takes the name and the options of another."""
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMPLETIONS = {"--tyro-print-completion": 1, "--tyro-write-completion": 2}
 """Options of the parser's own, and how many words each takes."""
@@ -427,6 +457,7 @@ COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {
     "compare": (commands.CompareCommand, _compare),
     "replay": (commands.ReplayCommand, _replay),
     "report": (commands.ReportCommand, _report),
+    "compile": (compile_commands.CompileCommand, _compile),
     "bench": (bench_commands.BenchCommand, _bench),
     "results": (results_commands.ResultsCommand, _results),
     "doctor": (commands.DoctorCommand, _doctor),

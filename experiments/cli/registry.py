@@ -12,6 +12,7 @@ from sigmaprop.runs.files import exists
 
 from ..estimators import run as estimators
 from ..estimators.config import EstimatorsConfig
+from ..limit import ahead as limit_ahead
 from ..limit import run as limit
 from ..limit.config import LimitConfig
 from ..metrics import run as metrics
@@ -142,6 +143,7 @@ _EXPERIMENTS = {
         write_report=_limit_report,
         summary=print_claims,
         forecast=limit.forecast,
+        programs=limit_ahead.programs,
     ),
     "estimators": Experiment(
         command="estimators",

@@ -34,6 +34,17 @@ def start_jax(*, deterministic: bool = False) -> None:
         raise UserError(about_backend(error)) from error
 
 
+def was_deterministic(directory: Path) -> bool:
+    """Whether a run asked for --deterministic; what is wrong with its config is told later."""
+    from sigmaprop.runs.files import RunError, read_json
+
+    try:
+        content = read_json(directory / "config.json")
+        return content["config"].get("deterministic") is True
+    except (RunError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def is_of_backend(error: BaseException) -> bool:
     """Whether it was raised where JAX starts its devices."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]

@@ -1,6 +1,6 @@
 """The compiled programs of `sigmaprop gan`: a group of replicas with its inputs on the devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -85,15 +85,24 @@ def make_reference(config: GanConfig, plan: Plan) -> Reference:
 
 
 def compile_group(
-    config: GanConfig, plan: Plan, group: Group, reference: Reference
+    config: GanConfig,
+    plan: Plan,
+    group: Group,
+    reference: Reference,
+    devices: Sequence[Any] | None = None,
 ) -> CompiledGroup:
-    """The program of a group; it is compiled when it first runs."""
+    """The program of a group; it is compiled when it first runs.
+
+    For ``devices`` that are not at hand its inputs are only described; None: the local ones.
+    """
     engine = replicas.engine(
         model(group.spec),
         len(group.replicas),
         every=config.metrics_every,
         max_windows=MAX_WINDOWS,
         replica_chunk=1 if config.deterministic else config.replica_chunk,
+        devices=devices,
+        described=devices is not None,
     )
     root = jax.random.key(config.seed)
     own = config.redraw_split

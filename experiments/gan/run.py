@@ -33,7 +33,7 @@ from ..terminal import Terminal, counted
 from ..training import records
 from ..training.groups import seed_numbers
 from ..training.loop import Progress, Silent
-from . import constants, frozen
+from . import ahead, constants, frozen
 from . import tables as gan_tables
 from . import tensorboard as gan_tensorboard
 from .config import GanConfig
@@ -232,4 +232,5 @@ EXPERIMENT = Experiment(
     warning=records.cannot_settle,
     resolved=frozen.resolved,
     prepare_again=_prepare,
+    programs=ahead.programs,
 )

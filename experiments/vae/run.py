@@ -27,6 +27,7 @@ from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
 from ..training import records, tables
 from ..training.loop import Progress, Silent
+from . import ahead
 from .config import VaeConfig
 from .plan import Plan, prepare
 from .train import train
@@ -122,4 +123,5 @@ EXPERIMENT = Experiment(
     unit="replica-steps",
     concluded=vae_compare.compare,
     warning=records.cannot_settle,
+    programs=ahead.programs,
 )

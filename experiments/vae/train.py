@@ -1,6 +1,6 @@
 """One group of `sigmaprop vae`: its program, what is measured of it and when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -58,16 +58,19 @@ def train(
     return loop.train(config, job(config, plan, index, progress), directory, progress, stop)
 
 
-def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.Job:
-    """The program of a group and its measurements; it is compiled when it first runs."""
+def job(
+    config: VaeConfig,
+    plan: Plan,
+    index: int,
+    progress: Progress,
+    devices: Sequence[Any] | None = None,
+) -> loop.Job:
+    """The program of a group and its measurements; it is compiled when it first runs.
+
+    For ``devices`` that are not at hand its inputs are only described; None: the local ones.
+    """
     group = plan.groups[index]
-    engine = replicas.engine(
-        vae_step.model(group.spec),
-        len(group.replicas),
-        every=config.metrics_every,
-        max_windows=MAX_WINDOWS,
-        replica_chunk=1 if config.deterministic else config.replica_chunk,
-    )
+    engine = _engine(config, group, devices)
     root, own = jax.random.key(config.seed), config.redraw_split
     each, held = [], []
     for replica in group.replicas:
@@ -112,6 +115,18 @@ def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.J
             "variance": state.variance,
             "diverged_at": state.diverged_at,
         },
+    )
+
+
+def _engine(config: VaeConfig, group: Group, devices: Sequence[Any] | None) -> Engine:
+    return replicas.engine(
+        vae_step.model(group.spec),
+        len(group.replicas),
+        every=config.metrics_every,
+        max_windows=MAX_WINDOWS,
+        replica_chunk=1 if config.deterministic else config.replica_chunk,
+        devices=devices,
+        described=devices is not None,
     )
 
 

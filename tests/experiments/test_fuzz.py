@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sigmaprop.experiments.advise import run as advise
 from sigmaprop.experiments.cli import arguments as words
-from sigmaprop.experiments.cli import benching, data, doctor, launch
+from sigmaprop.experiments.cli import benching, compiling, data, doctor, launch
 from sigmaprop.experiments.cli import main as program
+from sigmaprop.experiments.compile import devices
 from sigmaprop.experiments.estimators.config import EstimatorsConfig
 from sigmaprop.experiments.gan.config import GanConfig
 from sigmaprop.experiments.limit.config import LimitConfig
@@ -83,6 +84,7 @@ def idle(tmp_path_factory) -> Iterator[None]:
         patch.setattr(launch, "_write_report", nothing)
         for module, name in (
             *((advise, "show"), (doctor, "show"), (data, "prepare"), (benching, "run")),
+            *((compiling, "show"), (devices, "prepare_environment")),
         ):
             patch.setattr(module, name, nothing)
         yield

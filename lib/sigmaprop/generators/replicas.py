@@ -25,7 +25,8 @@ from jaxtyping import Array, Float
 Tree = TypeVar("Tree")
 
 AXIS = "replica"
-_ACCELERATOR_CHUNK = 1024
+ACCELERATOR_CHUNK = 1024
+"""Most replicas of an accelerator that are vectorised together where nothing is said."""
 
 
 class Model(NamedTuple):
@@ -51,10 +52,12 @@ class Layout(NamedTuple):
     Attributes:
         mesh: one axis, `AXIS`, over the devices.
         replica_chunk: replicas of a device that are vectorised together.
+        described: whether the devices are not at hand, so that arrays on them are only described.
     """
 
     mesh: jax.sharding.Mesh
     replica_chunk: int
+    described: bool = False
 
     def padded(self, num: int) -> int:
         """The number of replicas that fills every device's groups."""
@@ -65,6 +68,13 @@ class Layout(NamedTuple):
     def sharding(self) -> NamedSharding:
         """Of arrays whose leading axis counts replicas."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+    def put(self, tree: Tree, sharding: NamedSharding) -> Tree:
+        """Arrays on the devices; their shapes and places where those are not at hand."""
+        if not self.described:
+            return jax.device_put(tree, sharding)
+        shapes = jax.eval_shape(lambda own: own, tree)
+        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), shapes)
 
 
 def layout(
@@ -82,7 +92,7 @@ def layout(
     mesh = jax.make_mesh((len(devices),), (AXIS,), (AxisType.Auto,), devices=devices)
     if replica_chunk is None:
         each = -(-num // len(devices))
-        replica_chunk = 1 if devices[0].platform == "cpu" else min(each, _ACCELERATOR_CHUNK)
+        replica_chunk = 1 if devices[0].platform == "cpu" else min(each, ACCELERATOR_CHUNK)
     return Layout(mesh, replica_chunk)
 
 
@@ -112,11 +122,15 @@ class Engine(NamedTuple):
 
     def place(self, tree: Tree) -> Tree:
         """Arrays of ``num`` replicas, such as hypers, padded and on their devices."""
-        return jax.device_put(_pad(tree, self.layout.padded(self.num)), self.layout.sharding)
+        return self.layout.put(_pad(tree, self.layout.padded(self.num)), self.layout.sharding)
 
     def replicate(self, tree: Any) -> Any:
         """An array that every device holds whole, such as the data."""
-        return jax.device_put(tree, NamedSharding(self.layout.mesh, PartitionSpec()))
+        return self.layout.put(tree, NamedSharding(self.layout.mesh, PartitionSpec()))
+
+    def described(self, tree: Any) -> Any:
+        """Of arrays as `place` gives them, what a program has to know before they are there."""
+        return self.layout._replace(described=True).put(tree, self.layout.sharding)
 
 
 def engine(
@@ -127,6 +141,7 @@ def engine(
     max_windows: int = 64,
     replica_chunk: int | None = None,
     devices: Sequence[Any] | None = None,
+    described: bool = False,
 ) -> Engine:
     """Builds the program of ``num`` replicas of a model; nothing is compiled yet.
 
@@ -137,8 +152,9 @@ def engine(
         max_windows: most windows that one call of ``run`` may touch.
         replica_chunk: see `layout`.
         devices: see `layout`.
+        described: see `Layout`.
     """
-    where = layout(num, replica_chunk, devices)
+    where = layout(num, replica_chunk, devices)._replace(described=described)
     map_replicas = functools.partial(_map_replicas, where)
 
     def run(state: Any, hypers: Any, data: Array, start: Array, stop: Array) -> Any:

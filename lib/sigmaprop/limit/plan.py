@@ -8,6 +8,10 @@ import jax
 
 from sigmaprop.counts import index, shown, whole_number
 
+_DISPATCH_WORK = 2**25
+"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost,
+short enough for an interrupt to be seen within a second."""
+
 
 class Plan(NamedTuple):
     """How the draws are cut up.
@@ -30,6 +34,14 @@ class Plan(NamedTuple):
     def num_chunks(self) -> int:
         """Chunks in all, a last incomplete one included."""
         return -(-self.num_draws // self.chunk)
+
+    def at_once(self, work: int, num_devices: int) -> int:
+        """Chunks that each device is given in one call, for so much ``work`` in a draw.
+
+        Work counts coordinates x sigmas x estimators.
+        """
+        most = max(1, _DISPATCH_WORK // (self.chunk * work))
+        return min(most, -(-self.num_chunks // num_devices))
 
 
 def make_plan(

@@ -27,10 +27,6 @@ from sigmaprop.limit.truth import Truth
 from sigmaprop.noise import check_key
 from sigmaprop.statistics import mean_and_error
 
-_DISPATCH_WORK = 2**25
-"""Coordinates x sigmas x estimators in one dispatch to a device: long enough to hide its cost,
-short enough for an interrupt to be seen within a second."""
-
 
 def sweep(
     f: Callable[[Float[Array, " D"]], Float[Array, ""]],
@@ -85,8 +81,7 @@ def sweep(
             totals.add_without_noise(at_mean(f, inputs, plan, dtype))
             progress(totals.done)
             return totals.result()
-        work = plan.chunk * dim * truth.sigmas.shape[0] * len(noisy)
-        per_device = min(max(1, _DISPATCH_WORK // work), -(-plan.num_chunks // len(devices)))
+        per_device = plan.at_once(dim * len(truth.sigmas) * len(noisy), len(devices))
         program = make_program(f, noisy, plan, dtype, "scale" in wrt, devices)
         pending = None
         for first in range(0, plan.num_chunks, per_device * len(devices)):

@@ -1,0 +1,1 @@
+"""`sigmaprop compile`: what the programs of a command are on a machine that is not at hand."""

@@ -23,12 +23,12 @@ from sigmaprop.runs.arrays import load_tree
 
 from ..gan import frozen
 from ..gan.config import GanConfig
-from ..gan.plan import hypers as gan_hypers
+from ..gan.plan import all_hypers as gan_hypers
 from ..gan.plan import prepare as prepare_gan
 from ..training.groups import seed_numbers
 from ..training.loop import model_name
 from ..vae.config import VaeConfig
-from ..vae.plan import hypers as vae_hypers
+from ..vae.plan import all_hypers as vae_hypers
 from ..vae.plan import prepare as prepare_vae
 from ..vae.train import samples
 
@@ -130,24 +130,20 @@ def _gan(directory: Path, config: GanConfig, plan: Any) -> Iterator[Model]:
         spec: GanSpec = group.spec
         engine = replicas.engine(gan_model(spec), len(group.replicas))
         root = jax.random.key(config.seed)
-        each = [
-            gan_hypers(one, spec, config.steps, root, given=given)
-            for one, given in zip(group.replicas, group.given, strict=True)
-        ]
-        hypers = engine.place(replicas.stack(each))
+        each = gan_hypers(group.replicas, spec, config.steps, root, given=group.given)
+        hypers = engine.place(each)
         state = jax.eval_shape(engine.init, hypers)
         like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
         if group.fitted is not None:
             own = () if group.fitted == "isotropic" else (spec.observation.dim,)
             num = len(evaluation.generators(state))
-            like["post_hoc"] = jax.ShapeDtypeStruct((len(each), num, *own), jnp.float32)
+            like["post_hoc"] = jax.ShapeDtypeStruct((len(group.replicas), num, *own), jnp.float32)
         found = load_tree(directory / model_name(index), like)
         t = jnp.asarray(config.steps)
         for place, weights in enumerate(evaluation.WEIGHTS):
             if group.fitted is not None and found[weights] is not None:
                 noise = jnp.asarray(found["post_hoc"][:, place])
-                own = [*map(post_hoc.with_sigma, each, noise)]
-                hypers = engine.place(replicas.stack(own))
+                hypers = engine.place(jax.vmap(post_hoc.with_sigma)(each, noise))
             if found[weights] is not None:
                 yield Model(
                     weights,
@@ -192,8 +188,7 @@ def _vae(directory: Path, config: VaeConfig, plan: Any) -> Iterator[Model]:
         spec: VaeSpec = group.spec
         engine = replicas.engine(vae_step.model(spec), len(group.replicas))
         root = jax.random.key(config.seed)
-        each = [vae_hypers(one, spec, root) for one in group.replicas]
-        hypers = engine.place(replicas.stack(each))
+        hypers = engine.place(vae_hypers(group.replicas, spec, root))
         state = jax.eval_shape(engine.init, hypers)
         like = {
             "params": state.params,

@@ -18,7 +18,7 @@ from ..training import loop, tables
 from ..training.loop import MAX_WINDOWS, Progress, evaluation_steps
 from ..training.records import SHOWN
 from .config import VaeConfig
-from .plan import Group, Plan, hypers
+from .plan import Group, Plan, all_hypers
 
 _PRIOR, _NOISE, _BOUNDS = 0, 1, 2
 """Folded into the key of evaluations: latents and noise of pictures, draws of bounds."""
@@ -69,14 +69,12 @@ def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.J
         replica_chunk=1 if config.deterministic else config.replica_chunk,
     )
     root, own = jax.random.key(config.seed), config.redraw_split
-    each, held = [], []
-    for replica in group.replicas:
-        split = plan.splits[replica.seed - config.first_seed]
-        each.append(hypers(replica, group.spec, root, split.train if own else None))
-        most = config.eval_examples
-        held.append(Held(jnp.asarray(split.validation[:most]), jnp.asarray(split.test[:most])))
-    every = engine.place(replicas.stack(each))
-    rows = engine.place(replicas.stack(held))
+    splits = [plan.splits[replica.seed - config.first_seed] for replica in group.replicas]
+    own_rows = np.stack([split.train for split in splits]) if own else None
+    every = engine.place(all_hypers(group.replicas, group.spec, root, own_rows))
+    most = config.eval_examples
+    held = [Held(split.validation[:most], split.test[:most]) for split in splits]
+    rows = engine.place(jax.tree.map(lambda leaf: leaf.astype(np.int32), replicas.stack(held)))
     x = engine.replicate(jnp.asarray(plan.dataset.x))
     train_x = x if own else engine.replicate(jnp.asarray(plan.dataset.x[plan.dataset.splits.train]))
     bounds = jax.jit(_bounds(config, group, engine))

@@ -1,5 +1,6 @@
 """One group of `sigmaprop vae`: its program, what is measured of it and when."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from sigmaprop.generators.replicas import Engine
 from sigmaprop.generators.vae import METRICS, Evidence, VaeHypers, VaeSpec, VaeState
 from sigmaprop.runs import signals
 
-from ..training import loop, tables
+from ..training import loop, memory, tables
 from ..training.loop import MAX_WINDOWS, Progress, evaluation_steps
 from ..training.records import SHOWN
 from .config import VaeConfig
@@ -55,7 +56,9 @@ def train(
     Raises:
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
     """
-    return loop.train(config, job(config, plan, index, progress), directory, progress, stop)
+    num = len(plan.groups[index].replicas)
+    make = functools.partial(job, plan=plan, index=index, progress=progress)
+    return memory.train(config, num, make, directory, progress, stop)
 
 
 def job(config: VaeConfig, plan: Plan, index: int, progress: Progress) -> loop.Job:

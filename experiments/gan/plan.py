@@ -113,13 +113,16 @@ def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
     check_options(config, found)
     dataset = _load(config)
     values, copies = _known(config, constants, dataset.shape)
-    given = {}
+    static, numbers = operator.attrgetter(*_STATIC), seed_numbers(config)
+    given, built = {}, set()
     for cell in found:
         with cell.blamed():
-            _check_against(cell.options, dataset)
+            _check_rank(cell.options, dataset)
+            networks_of = static(cell.options), arm_options.program(cell.options, dataset.dim)
+            if networks_of not in built:  # 30 ms each, and most cells share them
+                _check_networks(cell.options, dataset)
+                built.add(networks_of)
             given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
-    static = operator.attrgetter(*_STATIC)
-    numbers = seed_numbers(config)
 
     def program(one: GanOptions) -> tuple[Any, ...]:
         return static(one), arm_options.program(one, dataset.dim), _kind(given[one][0])
@@ -390,10 +393,13 @@ def _smoothness(options: GanOptions) -> tuple[str, str]:
     return networks.ACTIVATIONS[activation].smoothness, f"{name} with {activation}"
 
 
-def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
-    """What depends on the shape of an example."""
+def _check_rank(options: GanOptions, dataset: data.Dataset) -> None:
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
+
+
+def _check_networks(options: GanOptions, dataset: data.Dataset) -> None:
+    """Whether they can be built for examples of this shape."""
     generator_of(options, dataset.shape)
     discriminator_of(options, dataset.shape)
 

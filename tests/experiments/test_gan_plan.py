@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from sigmaprop.experiments.gan import plan as gan_plan
+from sigmaprop.experiments.gan import players
 from sigmaprop.experiments.gan import programs as gan_work
 from sigmaprop.experiments.gan import run as gan
 from sigmaprop.experiments.gan import tables as gan_tables
@@ -156,6 +157,22 @@ def test_thousands_of_replicas_are_set_up_in_seconds():
     found = gan_plan.all_hypers(group.replicas, group.spec, 100, jax.random.key(0))
     assert found.key.shape == (4096,)
     assert time.process_time() - began < 10
+
+
+def test_networks_that_cells_share_are_built_once_and_those_of_each_kind_are_checked(monkeypatch):
+    """Once to be checked and once for the program, of 30 ms each: not for each of many cells."""
+    built = []
+
+    def generator_of(options, shape):
+        built.append((options.arm, options.widths))
+        return players.generator_of(options, shape)
+
+    monkeypatch.setattr(gan_plan, "generator_of", generator_of)
+    rates = tuple(1e-4 * (1 + place) for place in range(20))
+    gan_plan.prepare(config(sweep={"arm": ("zero", "more_latents"), "learning_rate": rates}))
+    assert sorted(arm for arm, _ in built) == ["more_latents"] * 2 + ["zero"] * 2
+    with pytest.raises(ValueError, match="--rank is 7"):
+        gan_plan.prepare(config(sweep={"arm": ("zero", "low_rank"), "rank": (2, 7)}))
 
 
 def test_splits_are_redrawn_by_seed_on_request_only():

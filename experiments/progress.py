@@ -172,7 +172,7 @@ class PlainProgress:
 
     def _left(self, now: float) -> str:
         """How long the rest will take, once two points show the pace."""
-        if self._total is None or self._first is None or self._done == self._first[1]:
+        if self._total is None or self._first is None or self._done <= self._first[1]:
             return ""
         began, before = self._first
         left = (now - began) * (self._total - self._done) / (self._done - before)

@@ -128,7 +128,7 @@ def preset_run(name: str, num: int) -> Program:
     prepared = plan.prepare(config)
     (group,) = prepared.groups
     root = jax.random.key(config.seed)
-    each = [plan.hypers(replica, group.spec, config.steps, root) for replica in group.replicas]
+    each = plan.all_hypers(group.replicas, group.spec, config.steps, root)
     dataset = prepared.dataset
     return _engine_run(name, group.spec, each, dataset.x[dataset.splits.train])
 
@@ -136,16 +136,17 @@ def preset_run(name: str, num: int) -> Program:
 def engine_run(spec: GanSpec, arms: Sequence[str], num: int, precision: str = "") -> Program:
     """As many steps of ``num`` replicas, the arms in turn, as take about a third of a second."""
     each = [make_hypers(spec, arms[i % len(arms)], i) for i in range(num)]
-    return _engine_run(f"{num} replicas", spec, each, make_data(spec.observation.dim), precision)
+    data = make_data(spec.observation.dim)
+    return _engine_run(f"{num} replicas", spec, replicas.stack(each), data, precision)
 
 
 def _engine_run(
-    what: str, spec: GanSpec, each: Sequence[Hypers], examples: Any, precision: str = ""
+    what: str, spec: GanSpec, each: Hypers, examples: Any, precision: str = ""
 ) -> Program:
     """Steps of the replicas of these hypers, by the engine."""
-    num = len(each)
+    num = len(each.key)
     engine = replicas.engine(steps.model(spec), num)
-    hypers = engine.place(replicas.stack(each))
+    hypers = engine.place(each)
     data = engine.replicate(jnp.asarray(examples))
     with _precision(precision):
         state = engine.init(hypers)

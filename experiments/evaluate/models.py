@@ -24,12 +24,12 @@ from sigmaprop.runs.arrays import load_tree
 from ..forecast import parameters
 from ..gan import frozen
 from ..gan.config import GanConfig
-from ..gan.plan import hypers as gan_hypers
+from ..gan.plan import all_hypers as gan_hypers
 from ..gan.plan import prepare as prepare_gan
 from ..training.groups import seed_numbers
 from ..training.loop import model_name
 from ..vae.config import VaeConfig
-from ..vae.plan import hypers as vae_hypers
+from ..vae.plan import all_hypers as vae_hypers
 from ..vae.plan import prepare as prepare_vae
 from ..vae.train import samples
 
@@ -157,24 +157,21 @@ def _gan(
         chosen = [group.replicas[row] for row in rows]
         engine = replicas.engine(gan_model(spec), len(rows))
         root = jax.random.key(config.seed)
-        each = [
-            gan_hypers(one, spec, config.steps, root, given=group.given[row])
-            for one, row in zip(chosen, rows, strict=True)
-        ]
-        hypers = engine.place(replicas.stack(each))
+        given = [group.given[row] for row in rows]
+        each = gan_hypers(chosen, spec, config.steps, root, given=given)
+        hypers = engine.place(each)
         state = jax.eval_shape(engine.init, hypers)
         like = {"last": state.player, "average": state.average, "diverged_at": state.diverged_at}
         if group.fitted is not None:
             own = () if group.fitted == "isotropic" else (spec.observation.dim,)
             num = len(evaluation.generators(state))
-            like["post_hoc"] = jax.ShapeDtypeStruct((len(each), num, *own), jnp.float32)
+            like["post_hoc"] = jax.ShapeDtypeStruct((len(rows), num, *own), jnp.float32)
         found = _rows_of(load_tree(directory / model_name(index), like), rows)
         t = jnp.asarray(config.steps)
         for place, kind in enumerate(evaluation.WEIGHTS):
             if group.fitted is not None and found[kind] is not None:
                 noise = jnp.asarray(found["post_hoc"][:, place])
-                own = [*map(post_hoc.with_sigma, each, noise)]
-                hypers = engine.place(replicas.stack(own))
+                hypers = engine.place(jax.vmap(post_hoc.with_sigma)(each, noise))
             if found[kind] is not None and weights in ("both", kind):
                 yield Model(
                     kind,
@@ -224,8 +221,7 @@ def _vae(
         chosen = [group.replicas[row] for row in rows]
         engine = replicas.engine(vae_step.model(spec), len(rows))
         root = jax.random.key(config.seed)
-        each = [vae_hypers(one, spec, root) for one in chosen]
-        hypers = engine.place(replicas.stack(each))
+        hypers = engine.place(vae_hypers(chosen, spec, root))
         state = jax.eval_shape(engine.init, hypers)
         like = {
             "params": state.params,

@@ -75,7 +75,7 @@ class Copied(NamedTuple):
 
     def arrays(self) -> Copy:
         """The constants of a replica."""
-        return jax.tree.map(jnp.asarray, self.copy)
+        return jax.tree.map(np.asarray, self.copy)
 
 
 def of_values(values: np.ndarray) -> Constants:

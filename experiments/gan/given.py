@@ -1,9 +1,8 @@
 """What the arms oracle and frozen are given: the noise of the data, or what another run learned."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from sigmaprop import data
@@ -38,8 +37,9 @@ class Noise(NamedTuple):
         """The constants of a replica; None of one number, which is a schedule."""
         if self.columns is None:
             return None
-        factor = None if self.factor is None else jnp.asarray(self.factor, jnp.float32)
-        return Given(jnp.asarray(self.scale, jnp.float32), factor)
+        scale: Any = np.asarray(self.scale, np.float32)
+        factor: Any = None if self.factor is None else np.asarray(self.factor, np.float32)
+        return Given(scale, factor)
 
 
 def check_options(config: GanConfig, cells: Sequence[Cell]) -> None:

@@ -6,6 +6,7 @@ differ in networks, loss or batch size fall into different groups, which run one
 """
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -32,6 +33,7 @@ from sigmaprop.generators.gan import GanSpec, Hypers, Rates
 from sigmaprop.generators.networks.own import smoothness_in_file
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.generators.replicas import replica_keys, stack
 from sigmaprop.metrics import mmd
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
@@ -46,6 +48,8 @@ from .given import Noise, check_options, noises
 from .players import discriminator_of, generator_of
 
 _STATIC = [field.name for field in dataclasses.fields(GanOptions) if field.metadata["static"]]
+_schedule = functools.partial(schedule.sigma_schedule, array=np.asarray)
+_rate = functools.partial(optimizers.rate, array=np.asarray)
 
 
 class Group(NamedTuple):
@@ -109,13 +113,16 @@ def prepare(config: GanConfig, constants: Constants | None = None) -> Plan:
     check_options(config, found)
     dataset = _load(config)
     values, copies = _known(config, constants, dataset.shape)
-    given = {}
+    static, numbers = operator.attrgetter(*_STATIC), seed_numbers(config)
+    given, built = {}, set()
     for cell in found:
         with cell.blamed():
-            _check_against(cell.options, dataset)
+            _check_rank(cell.options, dataset)
+            networks_of = static(cell.options), arm_options.program(cell.options, dataset.dim)
+            if networks_of not in built:  # 30 ms each, and most cells share them
+                _check_networks(cell.options, dataset)
+                built.add(networks_of)
             given[cell.options] = noises(cell.options, dataset, config.seeds, values, copies)
-    static = operator.attrgetter(*_STATIC)
-    numbers = seed_numbers(config)
 
     def program(one: GanOptions) -> tuple[Any, ...]:
         return static(one), arm_options.program(one, dataset.dim), _kind(given[one][0])
@@ -212,11 +219,45 @@ def hypers(
     given: Noise | Copied | None = None,
 ) -> Hypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
+    own = all_hypers((replica,), spec, steps, root, None if rows is None else rows[None], (given,))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], own)
+
+
+def all_hypers(
+    replicas: Sequence[Replica],
+    spec: GanSpec,
+    steps: int,
+    root: jax.Array,
+    rows: np.ndarray | None = None,
+    given: Sequence[Noise | Copied | None] = (),
+) -> Hypers:
+    """What each replica has of its own, along a leading axis; on the host but for the keys.
+
+    Args:
+        replicas: R of them.
+        spec: what they share.
+        steps: of the run.
+        root: the run's key.
+        rows: that each trains on, [R, n]; None for all.
+        given: what each is given beside its options; empty for nothing.
+    """
+    nothing = (None,) * len(replicas)
+    each = [
+        _numbers(one, spec, steps, own) for one, own in zip(replicas, given or nothing, strict=True)
+    ]
+    return stack(each)._replace(
+        key=replica_keys(root, [one.seed for one in replicas]),
+        rows=None if rows is None else _number(rows, np.int32),
+    )
+
+
+def _numbers(replica: Replica, spec: GanSpec, steps: int, given: Noise | Copied | None) -> Hypers:
+    """All of them but key and rows, on the host."""
     options = replica.cell.options
     noise = NoiseHypers(
         _sigma_schedule(options, steps, given),
         {
-            name: jnp.asarray(gate)
+            name: _number(gate, bool)
             for name, gate in observation.gates(options.arm, spec.observation.components).items()
         },
         _number(options.sigma_start),
@@ -224,17 +265,16 @@ def hypers(
         None if given is None else given.arrays(),
     )
     return Hypers(
-        key=jax.random.fold_in(root, replica.seed),
+        key=_number(0),  # made for all replicas at once
         noise=noise,
-        shared=jnp.asarray(options.placement == "shared"),
+        shared=_number(options.placement == "shared", bool),
         rates=_rates(options),
         penalties={name: _number(getattr(options, name)) for name in spec.penalties},
-        instance_noise=schedule.sigma_schedule(
+        instance_noise=_schedule(
             "linear", options.instance_noise, options.instance_noise_last, steps
         ),
         entropy_weight=_number(options.entropy_weight),
         ema_decay=_number(options.ema_decay),
-        rows=None if rows is None else jnp.asarray(rows, jnp.int32),
         penalty_sigma=_number(options.penalty_sigma),
         annealing=_annealing(options, steps) if spec.annealed else None,
         instance=_instance(options) if spec.random_level or spec.adaptive else None,
@@ -242,7 +282,9 @@ def hypers(
 
 
 def _instance(options: GanOptions) -> instance.Instance:
-    return instance.instance(options.instance_level, options.instance_target, options.instance_rate)
+    return instance.instance(
+        options.instance_level, options.instance_target, options.instance_rate, array=np.asarray
+    )
 
 
 def _anneals(options: GanOptions) -> bool:
@@ -255,8 +297,8 @@ def _anneals(options: GanOptions) -> bool:
 def _annealing(options: GanOptions, steps: int) -> Annealing:
     b2_last = options.b2 if options.b2_last is None else options.b2_last
     return Annealing(
-        jnp.asarray(max(1, round(options.anneal * steps)), jnp.int32),
-        jnp.asarray(options.warm_up, jnp.int32),
+        _number(max(1, round(options.anneal * steps)), np.int32),
+        _number(options.warm_up, np.int32),
         _number(options.learning_rate_fall),
         _number(options.penalty_fall),
         _number(b2_last),
@@ -351,10 +393,13 @@ def _smoothness(options: GanOptions) -> tuple[str, str]:
     return networks.ACTIVATIONS[activation].smoothness, f"{name} with {activation}"
 
 
-def _check_against(options: GanOptions, dataset: data.Dataset) -> None:
-    """What depends on the shape of an example."""
+def _check_rank(options: GanOptions, dataset: data.Dataset) -> None:
     if options.arm == "low_rank":
         observation.check_rank(options.rank, dataset.dim)
+
+
+def _check_networks(options: GanOptions, dataset: data.Dataset) -> None:
+    """Whether they can be built for examples of this shape."""
     generator_of(options, dataset.shape)
     discriminator_of(options, dataset.shape)
 
@@ -375,9 +420,9 @@ def _rates(options: GanOptions) -> Rates:
 
     decay = (options.learning_rate_decay, options.learning_rate_smallest)
     return Rates(
-        optimizers.rate(options.learning_rate, *decay),
-        optimizers.rate(other(options.discriminator_learning_rate), *decay),
-        optimizers.rate(other(options.sigma_learning_rate)),
+        _rate(options.learning_rate, *decay),
+        _rate(other(options.discriminator_learning_rate), *decay),
+        _rate(other(options.sigma_learning_rate)),
     )
 
 
@@ -387,14 +432,13 @@ def _sigma_schedule(
     """Sigma by step, 0 for the arms that learn it, have none, or are given arrays."""
     given = ARMS[options.arm].given
     if given == "schedule":
-        return schedule.sigma_schedule(
-            options.sigma_schedule, options.sigma, options.sigma_last, steps
-        )
+        return _schedule(options.sigma_schedule, options.sigma, options.sigma_last, steps)
     sigma = options.sigma if given == "sigma" else 0.0
     if isinstance(noise, Noise) and noise.columns is None:
         sigma = float(noise.scale)
-    return schedule.sigma_schedule("constant", sigma, 0.0, steps)
+    return _schedule("constant", sigma, 0.0, steps)
 
 
-def _number(value: float) -> jax.Array:
-    return jnp.asarray(value, jnp.float32)
+def _number(value: Any, dtype: Any = np.float32) -> Any:
+    """On the host: `all_hypers` stacks those of thousands of replicas before they go to devices."""
+    return np.asarray(value, dtype)

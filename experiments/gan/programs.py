@@ -17,7 +17,7 @@ from sigmaprop.generators.step import model
 from ..training.loop import MAX_WINDOWS
 from ..training.records import SHOWN
 from .config import GanConfig
-from .plan import Group, Plan, hypers
+from .plan import Group, Plan, all_hypers
 
 _STREAM_REFERENCE = 2**32 - 1
 
@@ -106,25 +106,22 @@ def compile_group(
     )
     root = jax.random.key(config.seed)
     own = config.redraw_split
-    each, held_out = [], []
-    for replica, given in zip(group.replicas, group.given, strict=True):
-        split = plan.splits[replica.seed - config.first_seed]
-        rows = split.train if own else None
-        each.append(hypers(replica, group.spec, config.steps, root, rows, given))
-        held_out.append(
-            HeldOut(
-                jnp.asarray(getattr(split, config.held_out)[: config.eval_samples]),
-                jnp.asarray(plan.squared_bandwidths[replica.seed - config.first_seed]),
-                jnp.asarray(split.validation),
-            )
-        )
+    places = [replica.seed - config.first_seed for replica in group.replicas]
+    splits = [plan.splits[place] for place in places]
+    rows = np.stack([split.train for split in splits]) if own else None
+    found = all_hypers(group.replicas, group.spec, config.steps, root, rows, group.given)
+    held_out = HeldOut(
+        _rows([getattr(split, config.held_out)[: config.eval_samples] for split in splits]),
+        plan.squared_bandwidths[places],
+        _rows([split.validation for split in splits]),
+    )
     train = plan.dataset.x if own else plan.dataset.x[plan.dataset.splits.train]
     return CompiledGroup(
         group,
         engine,
-        engine.place(replicas.stack(each)),
+        engine.place(found),
         engine.replicate(jnp.asarray(train)),
-        engine.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *held_out)),
+        engine.place(held_out),
         engine.replicate(reference),
         _clean(plan.dataset, reference, engine) if config.clean_scores else None,
         jax.jit(_score(config, group, engine)),
@@ -132,6 +129,11 @@ def compile_group(
         jax.jit(_fit(group, engine)) if group.fitted else None,
         _gap(config, group, train),
     )
+
+
+def _rows(each: list[np.ndarray]) -> np.ndarray:
+    """Numbers of rows, as many for each replica, [R, M]."""
+    return np.stack(each).astype(np.int32)
 
 
 def _clean(dataset: data.Dataset, reference: Reference, engine: Engine) -> Reference | None:

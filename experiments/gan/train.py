@@ -1,6 +1,7 @@
 """One group of `sigmaprop gan`: its program, what is measured of it and when."""
 
 import contextlib
+import functools
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from sigmaprop.generators.evaluation import Reference
 from sigmaprop.generators.gan import State
 from sigmaprop.runs import signals
 
-from ..training import loop
+from ..training import loop, memory
 from ..training.loop import Progress, evaluation_steps
 from . import late
 from . import tables as gan_tables
@@ -51,6 +52,24 @@ def train(
     Raises:
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
     """
+    num = len(plan.groups[index].replicas)
+    make = functools.partial(
+        job, plan=plan, index=index, directory=directory, reference=reference, progress=progress
+    )
+    state = memory.train(config, num, make, directory, progress, stop)
+    late.finish(directory, index, config)
+    return state
+
+
+def job(
+    config: GanConfig,
+    plan: Plan,
+    index: int,
+    directory: runs.Run,
+    reference: Reference,
+    progress: Progress,
+) -> loop.Job:
+    """The program of a group and its measurements; see `train`."""
     work = compile_group(config, plan, plan.groups[index], reference)
     replicas = work.group.replicas
     fits = _Fits(work)
@@ -62,7 +81,7 @@ def train(
         return _measured(config, work, state, step, fits, progress)
 
     board = gan_tensorboard.writer(directory.directory, replicas)
-    job = loop.Job(
+    return loop.Job(
         index,
         len(plan.groups),
         replicas,
@@ -77,9 +96,6 @@ def train(
         lambda state: _model(state, fits(state, config.steps)),
         board if config.tensorboard else contextlib.nullcontext(),
     )
-    state = loop.train(config, job, directory, progress, stop)
-    late.finish(directory, index, config)
-    return state
 
 
 def gap_steps(config: GanConfig) -> tuple[int, ...]:

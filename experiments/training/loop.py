@@ -244,12 +244,15 @@ def _restore(
         say=progress.say,
         after=offset,
         before=math.inf if damage is None else damage.step,
+        rows=len(work.numbers),
     )
     if damage is not None:
         if found is None:
             raise _lost(directory, damage.reason)
         progress.say(f"{damage.reason}; a checkpoint before it counts")
-    state, begin = (fresh, 0) if found is None else (found[1], found[0] - offset)
+    state, begin = fresh, 0
+    if found is not None:
+        state, begin = work.engine.place(found[1]), found[0] - offset
     checkpoints.drop_after(directory.directory, offset + begin)
     runs.drop_parts_after(directory, offset + begin)
     return state, begin

@@ -1,6 +1,8 @@
 """From the options of `sigmaprop vae` to specs, replicas and their hypers; see `gan.plan`."""
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +14,7 @@ from sigmaprop.generators import networks, observation, optimizers, parameterisa
 from sigmaprop.generators.arms import VAE_ARMS
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
+from sigmaprop.generators.replicas import replica_keys, stack
 from sigmaprop.generators.vae import VaeHypers, VaeRates, VaeSpec
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
@@ -22,6 +25,8 @@ from ..training.sweep import Cell, Replica
 from .config import VaeConfig, VaeOptions
 
 _STATIC = [field.name for field in dataclasses.fields(VaeOptions) if field.metadata["static"]]
+_schedule = functools.partial(schedule.sigma_schedule, array=np.asarray)
+_rate = functools.partial(optimizers.rate, array=np.asarray)
 _PROXIMAL = ("unit", "fixed", "optimal", "global", "per_pixel")
 """Arms whose scale is a parameter of its own, or none."""
 
@@ -120,23 +125,38 @@ def hypers(
     replica: Replica, spec: VaeSpec, root: jax.Array, rows: np.ndarray | None = None
 ) -> VaeHypers:
     """What the replica has of its own; its key depends on the seed's number alone."""
+    own = all_hypers((replica,), spec, root, None if rows is None else rows[None])
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], own)
+
+
+def all_hypers(
+    replicas: Sequence[Replica], spec: VaeSpec, root: jax.Array, rows: np.ndarray | None = None
+) -> VaeHypers:
+    """What each replica has of its own, along a leading axis; see `gan.plan.all_hypers`."""
+    return stack([_numbers(one, spec) for one in replicas])._replace(
+        key=replica_keys(root, [one.seed for one in replicas]),
+        rows=None if rows is None else _number(rows, np.int32),
+    )
+
+
+def _numbers(replica: Replica, spec: VaeSpec) -> VaeHypers:
+    """All of them but key and rows, on the host."""
     options: VaeOptions = replica.cell.options
     given = {"one": 1.0, "sigma": options.sigma}.get(VAE_ARMS[options.arm].given, 0.0)
     gates = observation.gates(options.arm, spec.observation.components)
     rate, own = options.learning_rate, options.sigma_learning_rate
     return VaeHypers(
-        key=jax.random.fold_in(root, replica.seed),
+        key=_number(0),  # made for all replicas at once
         noise=NoiseHypers(
-            schedule.sigma_schedule("constant", given, given, 1),
-            {name: jnp.asarray(gate) for name, gate in gates.items()},
+            _schedule("constant", given, given, 1),
+            {name: _number(gate, bool) for name, gate in gates.items()},
             _number(options.sigma_start),
             Bounds(_number(options.sigma_floor), _number(options.sigma_ceiling)),
         ),
-        optimal=jnp.asarray(options.arm == "optimal"),
-        rates=VaeRates(optimizers.rate(rate), optimizers.rate(rate if own is None else own)),
+        optimal=_number(options.arm == "optimal", bool),
+        rates=VaeRates(_rate(rate), _rate(rate if own is None else own)),
         beta=_number(options.beta),
         mean_sigma=_number(options.mean_sigma),
-        rows=None if rows is None else jnp.asarray(rows, jnp.int32),
     )
 
 
@@ -198,5 +218,6 @@ def _decoder(options: VaeOptions, shape: tuple[int, ...]) -> networks.Network:
     )
 
 
-def _number(value: float) -> jax.Array:
-    return jnp.asarray(value, jnp.float32)
+def _number(value: Any, dtype: Any = np.float32) -> Any:
+    """On the host: `all_hypers` stacks those of thousands of replicas before they go to devices."""
+    return np.asarray(value, dtype)

@@ -1,5 +1,6 @@
 """One group of `sigmaprop vae`: its program, what is measured of it and when."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,11 @@ from sigmaprop.generators.replicas import Engine
 from sigmaprop.generators.vae import METRICS, Evidence, VaeHypers, VaeSpec, VaeState
 from sigmaprop.runs import signals
 
-from ..training import loop, tables
+from ..training import loop, memory, tables
 from ..training.loop import MAX_WINDOWS, Progress, evaluation_steps
 from ..training.records import SHOWN
 from .config import VaeConfig
-from .plan import Group, Plan, hypers
+from .plan import Group, Plan, all_hypers
 
 _PRIOR, _NOISE, _BOUNDS = 0, 1, 2
 """Folded into the key of evaluations: latents and noise of pictures, draws of bounds."""
@@ -55,7 +56,9 @@ def train(
     Raises:
         KeyboardInterrupt, Terminated: after a checkpoint, if so.
     """
-    return loop.train(config, job(config, plan, index, progress), directory, progress, stop)
+    num = len(plan.groups[index].replicas)
+    make = functools.partial(job, plan=plan, index=index, progress=progress)
+    return memory.train(config, num, make, directory, progress, stop)
 
 
 def job(
@@ -72,14 +75,12 @@ def job(
     group = plan.groups[index]
     engine = _engine(config, group, devices)
     root, own = jax.random.key(config.seed), config.redraw_split
-    each, held = [], []
-    for replica in group.replicas:
-        split = plan.splits[replica.seed - config.first_seed]
-        each.append(hypers(replica, group.spec, root, split.train if own else None))
-        most = config.eval_examples
-        held.append(Held(jnp.asarray(split.validation[:most]), jnp.asarray(split.test[:most])))
-    every = engine.place(replicas.stack(each))
-    rows = engine.place(replicas.stack(held))
+    splits = [plan.splits[replica.seed - config.first_seed] for replica in group.replicas]
+    own_rows = np.stack([split.train for split in splits]) if own else None
+    every = engine.place(all_hypers(group.replicas, group.spec, root, own_rows))
+    most = config.eval_examples
+    held = [Held(split.validation[:most], split.test[:most]) for split in splits]
+    rows = engine.place(jax.tree.map(lambda leaf: leaf.astype(np.int32), replicas.stack(held)))
     x = engine.replicate(jnp.asarray(plan.dataset.x))
     train_x = x if own else engine.replicate(jnp.asarray(plan.dataset.x[plan.dataset.splits.train]))
     bounds = jax.jit(_bounds(config, group, engine))

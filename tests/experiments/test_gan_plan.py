@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import math
+import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from sigmaprop.experiments.gan import plan as gan_plan
+from sigmaprop.experiments.gan import players
 from sigmaprop.experiments.gan import programs as gan_work
 from sigmaprop.experiments.gan import run as gan
 from sigmaprop.experiments.gan import tables as gan_tables
@@ -79,6 +83,96 @@ def test_sigma_is_given_only_to_the_arms_that_do_not_learn():
     for arm in ("global", "per_pixel", "heteroscedastic", "low_rank"):
         assert float(found[arm].schedule.first) == 0.0
         assert [name for name, gate in found[arm].gates.items() if gate] == [arm]
+
+
+def by_hand(replica, steps, root, rows):
+    """Some of what each replica has of its own, one array of a device at a time."""
+    own = replica.cell.options
+    learns = arms.ARMS[own.arm].learns
+    sigma = {"zero": 0.0, "fixed": own.sigma, "scheduled": own.sigma}.get(own.arm, 0.0)
+    last = own.sigma_last if own.arm == "scheduled" else sigma
+    return {
+        "key": jax.random.key_data(jax.random.fold_in(root, replica.seed)),
+        "first": jnp.asarray(sigma, jnp.float32),
+        "last": jnp.asarray(last, jnp.float32),
+        "steps": jnp.asarray(steps, jnp.int32),
+        "gate": jnp.asarray(learns and own.arm == "global"),
+        "start": jnp.asarray(own.sigma_start, jnp.float32),
+        "floor": jnp.asarray(own.sigma_floor, jnp.float32),
+        "shared": jnp.asarray(own.placement == "shared"),
+        "rate": jnp.asarray(own.learning_rate, jnp.float32),
+        "log_decay": jnp.asarray(math.log(own.learning_rate_decay), jnp.float32),
+        "r1": jnp.asarray(own.r1, jnp.float32),
+        "entropy_weight": jnp.asarray(own.entropy_weight, jnp.float32),
+        "warm_up": jnp.asarray(own.warm_up, jnp.int32),
+        "rows": jnp.asarray(rows, jnp.int32),
+    }
+
+
+def test_what_all_replicas_have_is_made_at_once_with_the_bits_of_each():
+    """Keys, numbers and rows, of every dtype; all but the keys are left on the host."""
+    sweep = {
+        "arm": ("zero", "fixed", "scheduled", "global"),
+        "learning_rate": (1e-3, 1.7e-4),
+        "r1": (0.0, 0.3),
+        "placement": ("model", "shared"),
+    }
+    own = config(sweep=sweep, warm_up=7, learning_rate_decay=1.000004, first_seed=3)
+    (group,) = gan_plan.prepare(own).groups
+    root = jax.random.key(5)
+    rows = np.arange(2 * len(group.replicas)).reshape(-1, 2) % 9
+    found = gan_plan.all_hypers(group.replicas, group.spec, own.steps, root, rows)
+    assert found.annealing is not None
+    placed = {
+        "key": jax.random.key_data(found.key),
+        "first": found.noise.schedule.first,
+        "last": found.noise.schedule.last,
+        "steps": found.noise.schedule.steps,
+        "gate": found.noise.gates["global"],
+        "start": found.noise.start,
+        "floor": found.noise.bounds.floor,
+        "shared": found.shared,
+        "rate": found.rates.generator.start,
+        "log_decay": found.rates.discriminator.log_decay,
+        "r1": found.penalties["r1"],
+        "entropy_weight": found.entropy_weight,
+        "warm_up": found.annealing.warm_up,
+        "rows": found.rows,
+    }
+    each = [
+        by_hand(one, own.steps, root, its) for one, its in zip(group.replicas, rows, strict=True)
+    ]
+    for name, value in placed.items():
+        expected = np.stack([one[name] for one in each])
+        assert np.asarray(value).dtype == expected.dtype, name
+        assert np.array_equal(value, expected), name
+    on_host = jax.tree.leaves(found._replace(key=None))
+    assert all(isinstance(leaf, np.ndarray) and len(leaf) == len(each) for leaf in on_host)
+
+
+def test_thousands_of_replicas_are_set_up_in_seconds():
+    """Half a second of CPU; a call to a device for each number took 40 ms a replica: 160 s."""
+    (group,) = gan_plan.prepare(config(sweep={"arm": ("zero", "global")}, seeds=2048)).groups
+    began = time.process_time()
+    found = gan_plan.all_hypers(group.replicas, group.spec, 100, jax.random.key(0))
+    assert found.key.shape == (4096,)
+    assert time.process_time() - began < 10
+
+
+def test_networks_that_cells_share_are_built_once_and_those_of_each_kind_are_checked(monkeypatch):
+    """Once to be checked and once for the program, of 30 ms each: not for each of many cells."""
+    built = []
+
+    def generator_of(options, shape):
+        built.append((options.arm, options.widths))
+        return players.generator_of(options, shape)
+
+    monkeypatch.setattr(gan_plan, "generator_of", generator_of)
+    rates = tuple(1e-4 * (1 + place) for place in range(20))
+    gan_plan.prepare(config(sweep={"arm": ("zero", "more_latents"), "learning_rate": rates}))
+    assert sorted(arm for arm, _ in built) == ["more_latents"] * 2 + ["zero"] * 2
+    with pytest.raises(ValueError, match="--rank is 7"):
+        gan_plan.prepare(config(sweep={"arm": ("zero", "low_rank"), "rank": (2, 7)}))
 
 
 def test_splits_are_redrawn_by_seed_on_request_only():

@@ -374,3 +374,34 @@ def test_a_file_that_may_not_grow_ends_in_one_sentence(tmp_path, where):
     loaded, said = found(tmp_path, {"w": np.arange(3.0)})
     assert loaded is not None
     assert not said
+
+
+def padded(num: int) -> dict[str, jax.Array]:
+    """Three rows, and copies of the last."""
+    rows = jnp.minimum(jnp.arange(num), 2)
+    return {"a": rows.astype(jnp.float32), "b": jnp.stack([rows, rows**2], axis=1)}
+
+
+@pytest.mark.parametrize("num", [3, 4, 6])
+def test_rows_come_back_whatever_padding_they_were_saved_with(tmp_path, num):
+    checkpoints.save(tmp_path, 1, padded(num))
+    step, found = checkpoints.latest(tmp_path, padded(4), rows=3) or (None, {})
+    assert step == 1
+    assert found["a"].tolist()[:3] == [0.0, 1.0, 2.0]
+    assert found["b"].tolist()[:3] == [[0, 0], [1, 1], [2, 4]]
+    assert len(found["a"]) == len(found["b"]) == (4 if num == 4 else 3)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        padded(2),
+        padded(6) | {"a": jnp.zeros(5)},
+        padded(6) | {"b": jnp.zeros((6, 3), jnp.int32)},
+    ],
+    ids=["fewer rows than count", "two paddings", "another width"],
+)
+def test_no_padding_excuses_other_arrays(tmp_path, saved):
+    checkpoints.save(tmp_path, 1, saved)
+    with pytest.raises(RunError, match="of another program"):
+        checkpoints.latest(tmp_path, padded(4), rows=3)

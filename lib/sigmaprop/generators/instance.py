@@ -11,6 +11,7 @@ outputs.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -43,16 +44,29 @@ class Instance(NamedTuple):
     rate: Float[Array, ""]
 
 
-def instance(law: str = "constant", target: float = 0.0, rate: float = 1e-3) -> Instance:
+def instance(
+    law: str = "constant",
+    target: float = 0.0,
+    rate: float = 1e-3,
+    *,
+    array: Callable[..., Any] = jnp.asarray,
+) -> Instance:
     """That of one replica.
+
+    Args:
+        law: one of `LEVELS`.
+        target: see `Instance`.
+        rate: see `Instance`.
+        array: makes the arrays; `np.asarray` leaves them on the host, where those of thousands of
+            replicas are stacked without a call to a device for each.
 
     Raises:
         ValueError: unknown law; the nearest is named.
     """
     if law not in LEVELS:
         raise unknown("instance level", law, LEVELS)
-    number = jnp.asarray(LEVELS.index(law), jnp.int32)
-    return Instance(number, jnp.asarray(target, jnp.float32), jnp.asarray(rate, jnp.float32))
+    number = array(LEVELS.index(law), jnp.int32)
+    return Instance(number, array(target, jnp.float32), array(rate, jnp.float32))
 
 
 def levels(law: Int[Array, ""], key: Key[Array, ""], num: int) -> Float[Array, "num 1"]:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 Tree = TypeVar("Tree")
 
@@ -179,8 +179,21 @@ def engine(
 
 
 def stack(hypers: Sequence[Tree]) -> Tree:
-    """Hypers of single replicas along a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
+    """Hypers of single replicas along a leading axis; those of the host stay there."""
+
+    def stacked(*leaves: Any) -> Any:
+        on_host = all(isinstance(leaf, np.ndarray) for leaf in leaves)
+        return np.stack(leaves) if on_host else jnp.stack(leaves)
+
+    return jax.tree.map(stacked, *hypers)
+
+
+def replica_keys(root: Key[Array, ""], numbers: Sequence[int]) -> Key[Array, " R"]:
+    """``fold_in(root, number)`` of each number, by one call."""
+    return _fold_in_each(root, np.asarray(numbers, np.uint32))
+
+
+_fold_in_each = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
 
 
 def _steps(
@@ -273,6 +286,8 @@ def _pad(tree: Any, num: int) -> Any:
     """The last replica again, until there are ``num``."""
 
     def pad(leaf: Array) -> Array:
+        if leaf.shape[0] == num:
+            return leaf
         rows = np.minimum(np.arange(num), leaf.shape[0] - 1)
         return leaf[rows]
 

@@ -5,7 +5,8 @@ its "geometric"); here kind and ends are arrays, so that a vmap over replicas ca
 schedule in each.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -31,8 +32,23 @@ class SigmaSchedule(NamedTuple):
     steps: Int[Array, ""]
 
 
-def sigma_schedule(kind: str, first: float, last: float, steps: int) -> SigmaSchedule:
+def sigma_schedule(
+    kind: str,
+    first: float,
+    last: float,
+    steps: int,
+    *,
+    array: Callable[..., Any] = jnp.asarray,
+) -> SigmaSchedule:
     """A schedule of one replica.
+
+    Args:
+        kind: one of `KINDS`.
+        first: see `SigmaSchedule`; a constant has no other.
+        last: see `SigmaSchedule`.
+        steps: >= 1.
+        array: makes the arrays; `np.asarray` leaves them on the host, where those of thousands of
+            replicas are stacked without a call to a device for each.
 
     Raises:
         ValueError: unknown kind (the nearest is named), or ends that it excludes.
@@ -46,10 +62,10 @@ def sigma_schedule(kind: str, first: float, last: float, steps: int) -> SigmaSch
     if steps < 1:
         raise ValueError(f"a sigma schedule of {steps} steps; it needs at least 1")
     return SigmaSchedule(
-        jnp.asarray(first, jnp.float32),
-        jnp.asarray(first if kind == "constant" else last, jnp.float32),
-        jnp.asarray(KINDS.index(kind), jnp.int32),
-        jnp.asarray(steps, jnp.int32),
+        array(first, jnp.float32),
+        array(first if kind == "constant" else last, jnp.float32),
+        array(KINDS.index(kind), jnp.int32),
+        array(steps, jnp.int32),
     )
 
 

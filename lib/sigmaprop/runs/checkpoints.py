@@ -8,6 +8,7 @@ itself loads a flipped bit as another number.
 
 import math
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterable
@@ -80,6 +81,7 @@ def latest(
     *,
     after: int = -1,
     before: float = math.inf,
+    rows: int | None = None,
 ) -> tuple[int, Tree] | None:
     """Loads the newest checkpoint that is whole; damaged ones are passed over.
 
@@ -91,6 +93,8 @@ def latest(
         say: called with one sentence for each checkpoint that is passed over.
         after: checkpoints of this step and earlier ones are not considered.
         before: neither are those of this step and later ones.
+        rows: of arrays that are padded along their leading axis, how many count. A checkpoint may
+            then have another padding; its arrays come back as so many rows, on the host.
 
     Returns:
         Step and state, None where no checkpoint is usable.
@@ -99,6 +103,8 @@ def latest(
         RunError: if a whole checkpoint holds other arrays than ``abstract``, or one cannot be read
             for a reason that lies outside it, as memory or permissions do.
     """
+    import jax
+
     usable = [step for step in reversed(steps(directory)) if after < step < before]
     wanted = _described(_by_name(abstract))
     for index, step in enumerate(usable):
@@ -108,6 +114,9 @@ def latest(
             kept = files.read_json(path / _LEAVES)
             if kept == wanted:
                 return step, _load(path, abstract)
+            if rows is not None and (padded := _padded_as(kept, abstract, rows)) is not None:
+                found = _load(path, padded)
+                return step, jax.tree.map(lambda leaf: leaf[:rows], found)
         except Exception as error:  # orbax raises almost anything
             if orbax_io.is_passing(error):
                 raise RunError(
@@ -169,6 +178,25 @@ def _described(leaves: dict[str, Any]) -> dict[str, str]:
         name: f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "shape") else type(leaf).__name__
         for name, leaf in leaves.items()
     }
+
+
+def _padded_as(kept: dict[str, str], abstract: Any, rows: int) -> Any:
+    """The arrays of a checkpoint that holds the same with another padding; None of any other."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    found = re.search(r"\[(\d+)", next(iter(kept.values()), ""))
+    if found is None or (num := int(found[1])) < rows:
+        return None
+
+    def padded(leaf: Any) -> Any:
+        shape = (num, *leaf.shape[1:])
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return (jax.ShapeDtypeStruct if is_key else np.empty)(shape, leaf.dtype)
+
+    tree = jax.tree.map(padded, abstract)
+    return tree if _described(_by_name(tree)) == kept else None
 
 
 def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ environment it reads at its start has been set: as many CPU devices as cores, an
 compilation cache. What was set is recorded with every run.
 """
 
-import dataclasses
 import errno
 import functools
 import os
@@ -20,15 +19,13 @@ from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
 from ..advise.config import AdviseConfig
-from ..options import flag, own_functions
-from ..training import cells
-from ..training.sweep import swept
 from . import arguments as words
 from . import (
     bench_commands,
     benching,
     commands,
     compile_commands,
+    given,
     results_commands,
     study_commands,
 )
@@ -124,7 +121,7 @@ def _default(name: str, arguments: list[str]) -> Any:
     entry = ENTRIES.get(name)
     if entry is None:
         return tyro.MISSING
-    base, _ = _starting_point(arguments, name)
+    base, _ = given.starting_point(arguments, name)
     return entry.command(entry.options(**vars(base)))
 
 
@@ -184,68 +181,16 @@ def _demo(arguments: list[str]) -> int:
 
 def _experiment(name: str, arguments: list[str]) -> int:
     """A command whose options lie over a preset or an earlier run; some can be swept."""
-    base, origin = _starting_point(arguments, name)
-    _, _, command, options = ENTRIES[name]
+    base, origin = given.starting_point(arguments, name)
+    _, _, kind, options = ENTRIES[name]
     if hasattr(base, "sweep") and {"-h", "--help"} & set(arguments):
         from .help import compact
 
-        print("\n".join(compact(name, command, base)))
+        print("\n".join(compact(name, kind, base)))
         return 0
-    default: Any = command(options(**vars(base)))
-    given, checked = _given(name, arguments, default)
-    return _launch(name, checked, given, base, origin)
-
-
-def _given(name: str, arguments: list[str], default: Any) -> tuple[Any, Any]:
-    """What the parser filled, and the options of the experiment, checked together."""
-    config, _, command, _ = ENTRIES[name]
-    given = words.parse(command, arguments, default=default, name=name)
-    values = dict(vars(getattr(given, name)))
-    if "sweep" in values:
-        values |= refuse(lambda: _cells(config, given, values, arguments))
-    return given, refuse(lambda: config(**values))
-
-
-def _cells(
-    config: type, given: Any, values: dict[str, Any], arguments: list[str]
-) -> dict[str, Any]:
-    """What runs with every seed: a product of swept values, or a list of cells."""
-    named = words.named(arguments)
-    wanted = [one for one in ("--cells", "--search") if one in named]
-    crossed = [one for one in sorted(named) if one.startswith(flag("sweep."))]
-    if "--cells" in wanted and len(both := [*wanted, *crossed]) > 1:
-        raise ValueError(f"{both[0]} and {both[1]} exclude each other; give one")
-    if "--search-seed" in named and "--search" not in named:
-        raise ValueError("--search-seed means nothing without --search; give both or neither")
-    none = type(values["sweep"])()
-    if given.cells is not None:
-        return {"cells": cells.parse(cells.read(given.cells), config), "sweep": none}
-    if given.search is not None:
-        sweep = _without_overridden(values["sweep"], arguments)
-        kind, seed = cells.kind_of(config).of, given.search_seed
-        found = cells.drawn(sweep, kind, values["arm"], given.search, seed)
-        return {"cells": cells.parse(found, config), "sweep": none}
-    if values["cells"] and not crossed:  # of an earlier run
-        for one in values["cells"]:
-            if twice := [name for name in cells.given(one) if flag(name) in named]:
-                raise ValueError(
-                    f"cell {one.name} has its own {twice[0]}, so {flag(twice[0])} would not reach "
-                    "it; leave it out, or give the cells anew with --cells"
-                )
-        return {}
-    return {"cells": (), "sweep": _without_overridden(values["sweep"], arguments)}
-
-
-def _without_overridden(sweep: Any, arguments: list[str]) -> Any:
-    """The sweep without the options that the user gave one value: flags win over presets."""
-    given = words.named(arguments)
-    single = [name for name in swept(sweep) if flag(name) in given]
-    for name in single:
-        if flag(f"sweep.{name}") in given:
-            raise ValueError(
-                f"{flag(name)} and {flag(f'sweep.{name}')} exclude each other; give one"
-            )
-    return dataclasses.replace(sweep, **dict.fromkeys(single))
+    default: Any = kind(options(**vars(base)))
+    command, config = given.checked(name, arguments, default)
+    return _launch(name, config, command, base, origin)
 
 
 def _resume(arguments: list[str]) -> int:
@@ -300,31 +245,6 @@ def _advise(arguments: list[str]) -> int:
     from ..advise import run as advise
 
     return report_user_errors(lambda: advise.show(config))
-
-
-def _starting_point(arguments: list[str], name: str) -> tuple[Any, Path | None]:
-    """The options that flags are laid over: a preset, by default the first, or an earlier run's."""
-    kind, presets, *_ = ENTRIES[name]
-    preset = words.value_of("--preset", arguments)
-    file = words.value_of("--config", arguments)
-    if preset is not None and file is not None:
-        raise UserError(
-            f"--preset {shortened(preset)} and --config {shortened(file)} exclude each other; "
-            "give one"
-        )
-    if file is None:
-        return cut(name, presets.get(preset or next(iter(presets)), kind())), None
-    from sigmaprop.runs import configs, own_sources
-
-    path = Path(file)
-    config = report_user_errors(lambda: configs.load_config(path, kind, command=name))
-    folder = path if path.is_dir() else path.parent
-    for spec, option in own_functions(config).items():
-        if words.value_of(option, arguments) is None:  # else it is the user's own affair
-            remedy = f"to run it as it is now, give {option} {{spec}} beside --config"
-            check = functools.partial(own_sources.check, folder, [spec], remedy)
-            report_user_errors(check)
-    return config, path
 
 
 def _replay(arguments: list[str]) -> int:
@@ -408,8 +328,10 @@ def _compile(arguments: list[str]) -> int:
     command = words.parse(compile_commands.CompileCommand, own, name=_AROUND)
     name, inner = command.command, words.with_flags(COMMANDS[command.command][0], inner)
     target = refuse(lambda: compile_commands.checked(command, words.named(inner)))
-    base, _ = _starting_point(inner, name)
-    _, config = _given(name, inner, ENTRIES[name].command(ENTRIES[name].options(**vars(base))))
+    base, _ = given.starting_point(inner, name)
+    _, config = given.checked(
+        name, inner, ENTRIES[name].command(ENTRIES[name].options(**vars(base)))
+    )
     compile_commands.prepare(target)
     start_jax(deterministic=getattr(config, "deterministic", False))
     from . import compiling, registry

@@ -33,13 +33,13 @@ from sigmaprop.generators.gan import GanSpec, Hypers, Rates
 from sigmaprop.generators.networks.own import smoothness_in_file
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
-from sigmaprop.generators.replicas import replica_keys, stack
+from sigmaprop.generators.replicas import stack
 from sigmaprop.metrics import mmd
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
 from ..training.cells import cells
-from ..training.groups import grouped, in_order, seed_numbers, training_rows
+from ..training.groups import grouped, in_order, replica_keys, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
 from . import arm_options
 from .config import GanConfig, GanOptions
@@ -246,7 +246,7 @@ def all_hypers(
         _numbers(one, spec, steps, own) for one, own in zip(replicas, given or nothing, strict=True)
     ]
     return stack(each)._replace(
-        key=replica_keys(root, [one.seed for one in replicas]),
+        key=replica_keys(root, replicas),
         rows=None if rows is None else _number(rows, np.int32),
     )
 

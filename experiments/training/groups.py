@@ -4,6 +4,9 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import jax
+import numpy as np
+
 from sigmaprop import data
 
 from .sweep import Cell, Replica
@@ -21,6 +24,14 @@ class HasReplicas(Protocol):
 def seed_numbers(config: Any) -> range:
     """The numbers of a run's seeds."""
     return range(config.first_seed, config.first_seed + config.seeds)
+
+
+def replica_keys(root: jax.Array, replicas: Sequence[Replica]) -> jax.Array:
+    """``fold_in(root, seed)`` of each replica, by one call. [R]"""
+    return _fold_in_each(root, np.asarray([one.seed for one in replicas], np.uint32))
+
+
+_fold_in_each = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
 
 
 def grouped(

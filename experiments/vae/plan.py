@@ -14,13 +14,13 @@ from sigmaprop.generators import networks, observation, optimizers, parameterisa
 from sigmaprop.generators.arms import VAE_ARMS
 from sigmaprop.generators.observation import NoiseHypers, Observation
 from sigmaprop.generators.parameterisation import Bounds
-from sigmaprop.generators.replicas import replica_keys, stack
+from sigmaprop.generators.replicas import stack
 from sigmaprop.generators.vae import VaeHypers, VaeRates, VaeSpec
 from sigmaprop.names import unknown
 from sigmaprop.runs.own_sources import is_own
 
 from ..training.cells import cells
-from ..training.groups import grouped, in_order, seed_numbers, training_rows
+from ..training.groups import grouped, in_order, replica_keys, seed_numbers, training_rows
 from ..training.sweep import Cell, Replica
 from .config import VaeConfig, VaeOptions
 
@@ -134,7 +134,7 @@ def all_hypers(
 ) -> VaeHypers:
     """What each replica has of its own, along a leading axis; see `gan.plan.all_hypers`."""
     return stack([_numbers(one, spec) for one in replicas])._replace(
-        key=replica_keys(root, [one.seed for one in replicas]),
+        key=replica_keys(root, replicas),
         rows=None if rows is None else _number(rows, np.int32),
     )
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 Tree = TypeVar("Tree")
 
@@ -186,14 +186,6 @@ def stack(hypers: Sequence[Tree]) -> Tree:
         return np.stack(leaves) if on_host else jnp.stack(leaves)
 
     return jax.tree.map(stacked, *hypers)
-
-
-def replica_keys(root: Key[Array, ""], numbers: Sequence[int]) -> Key[Array, " R"]:
-    """``fold_in(root, number)`` of each number, by one call."""
-    return _fold_in_each(root, np.asarray(numbers, np.uint32))
-
-
-_fold_in_each = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
 
 
 def _steps(

@@ -151,7 +151,7 @@ def test_what_is_begun_anew_has_the_numbers_of_the_smaller_chunk(narrow, tmp_pat
     (sentence,) = [one for one in told.said if "memory" in one]
     assert sentence == (
         "out of memory with --replica-chunk 4 (RESOURCE_EXHAUSTED: Out of memory while trying to "
-        "allocate 81920000000 bytes.); it goes on from what was saved with 2"
+        "allocate 81920000000 bytes); going on with 2"
     )
     assert told.done == 5 * 40
     same(tmp_path / "run", narrow(command), command)
@@ -188,7 +188,7 @@ def test_one_replica_that_does_not_fit_ends_in_one_sentence(tmp_path):
         run("gan", tmp_path / "run", 2, Device(0))
     assert str(found.value) == (
         "out of memory with one replica at a time (RESOURCE_EXHAUSTED: Out of memory while trying "
-        "to allocate 81920000000 bytes.); lower --seeds or --batch-size, or sweep less at once"
+        "to allocate 81920000000 bytes); lower --seeds or --batch-size, or sweep less at once"
     )
 
 

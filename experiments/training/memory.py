@@ -1,8 +1,9 @@
 """A group that is out of a device's memory: it goes on with fewer replicas vectorised together.
 
 What a group needs beside its states is what a step makes of the replicas that run together, and
-that halves with their number. No number of a replica depends on the others of its group, so what
-was saved before counts.
+that halves with their number. What was saved before counts: a replica's numbers do not depend on
+the others of its group, but for the rounding of vectorised sums. A run that is resumed begins with
+the chunk that was asked for again.
 """
 
 import dataclasses
@@ -68,8 +69,8 @@ def train(
                     "--batch-size, or sweep less at once"
                 ) from error
             said = (
-                f"out of memory with --replica-chunk {chunk} ({_gist(error)}); it goes on from "
-                f"what was saved with {chunk // 2}"
+                f"out of memory with --replica-chunk {chunk} ({_gist(error)}); going on with "
+                f"{chunk // 2}"
             )
         gc.collect()  # what the frames of the error held on the device
         chunk //= 2
@@ -80,4 +81,4 @@ def train(
 
 def _gist(error: RuntimeError) -> str:
     """The first line of what the device said."""
-    return str(error).strip().splitlines()[0][:100]
+    return str(error).strip().splitlines()[0][:100].rstrip(".")

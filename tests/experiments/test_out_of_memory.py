@@ -1,9 +1,11 @@
 """A device that is out of memory: fewer replicas at a time, with the numbers that these have.
 
-A CPU cannot run out of memory by itself: the engine raises the device's error instead.
+The engine raises the device's error where a test says; one process has too little memory indeed.
 """
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +153,7 @@ def test_what_is_begun_anew_has_the_numbers_of_the_smaller_chunk(narrow, tmp_pat
     (sentence,) = [one for one in told.said if "memory" in one]
     assert sentence == (
         "out of memory with --replica-chunk 4 (RESOURCE_EXHAUSTED: Out of memory while trying to "
-        "allocate 81920000000 bytes.); it goes on from what was saved with 2"
+        "allocate 81920000000 bytes); going on with 2"
     )
     assert told.done == 5 * 40
     same(tmp_path / "run", narrow(command), command)
@@ -188,7 +190,7 @@ def test_one_replica_that_does_not_fit_ends_in_one_sentence(tmp_path):
         run("gan", tmp_path / "run", 2, Device(0))
     assert str(found.value) == (
         "out of memory with one replica at a time (RESOURCE_EXHAUSTED: Out of memory while trying "
-        "to allocate 81920000000 bytes.); lower --seeds or --batch-size, or sweep less at once"
+        "to allocate 81920000000 bytes); lower --seeds or --batch-size, or sweep less at once"
     )
 
 
@@ -196,3 +198,33 @@ def test_one_replica_that_does_not_fit_ends_in_one_sentence(tmp_path):
 def test_other_errors_are_not_taken_for_it(tmp_path):
     with pytest.raises(RuntimeError, match="INTERNAL"):
         run("gan", tmp_path / "run", 4, Device(2, error="INTERNAL: something else"))
+
+
+CHILD = """
+import resource, sys
+import jax
+from sigmaprop.experiments.cli.main import main
+
+jax.block_until_ready(jax.numpy.zeros(1))
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+limit = used + 4 * 2**30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="a limit of Linux")
+def test_memory_that_is_really_out_is_noticed(tmp_path):
+    """A process that may take 4 GiB more, and steps of a million examples that take 10 each."""
+    words = ("gan", "--dataset", "digits", "--steps", "2", "--seeds", "4", "--replica-chunk", "2")
+    more = ("--sweep.arm", "fixed", "--batch-size", "1000000", "--run-dir", str(tmp_path / "run"))
+    found = subprocess.run(
+        [sys.executable, "-c", CHILD, *words, *more], capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 2, found.stderr
+    told = " ".join(found.stdout.split())
+    assert "out of memory with --replica-chunk 2 (RESOURCE_EXHAUSTED: Out of memory" in told
+    (sentence,) = found.stderr.splitlines()
+    assert sentence.startswith("sigmaprop: out of memory with one replica at a time (RESOURCE_EXH")

@@ -12,6 +12,7 @@ POSITIONAL = {
     "replay": ["run"],
     "report": ["run"],
     "bench": ["limit"],
+    "compile": ["gan"],
     "results": ["check", "records"],
     "data": ["prepare", "mnist"],
     "compare": ["a", "b"],

@@ -16,14 +16,14 @@ from .presets import ENTRIES
 from .tiny import cut
 
 
-def checked(name: str, arguments: list[str], default: Any) -> tuple[Any, Any]:
+def checked(name: str, arguments: list[str], base: Any) -> tuple[Any, Any]:
     """What the parser filled, and the options of the experiment, checked together."""
-    config, _, command, _ = ENTRIES[name]
-    given = words.parse(command, arguments, default=default, name=name)
+    entry = ENTRIES[name]
+    given = words.parse(entry.command, arguments, default=entry.filled(base), name=name)
     values = dict(vars(getattr(given, name)))
     if "sweep" in values:
-        values |= refuse(lambda: _cells(config, given, values, arguments))
-    return given, refuse(lambda: config(**values))
+        values |= refuse(lambda: _cells(entry.config, given, values, arguments))
+    return given, refuse(lambda: entry.config(**values))
 
 
 def _cells(

@@ -122,7 +122,7 @@ def _default(name: str, arguments: list[str]) -> Any:
     if entry is None:
         return tyro.MISSING
     base, _ = given.starting_point(arguments, name)
-    return entry.command(entry.options(**vars(base)))
+    return entry.filled(base)
 
 
 def _version(more: list[str]) -> int:
@@ -182,14 +182,12 @@ def _demo(arguments: list[str]) -> int:
 def _experiment(name: str, arguments: list[str]) -> int:
     """A command whose options lie over a preset or an earlier run; some can be swept."""
     base, origin = given.starting_point(arguments, name)
-    _, _, kind, options = ENTRIES[name]
     if hasattr(base, "sweep") and {"-h", "--help"} & set(arguments):
         from .help import compact
 
-        print("\n".join(compact(name, kind, base)))
+        print("\n".join(compact(name, ENTRIES[name].command, base)))
         return 0
-    default: Any = kind(options(**vars(base)))
-    command, config = given.checked(name, arguments, default)
+    command, config = given.checked(name, arguments, base)
     return _launch(name, config, command, base, origin)
 
 
@@ -329,9 +327,7 @@ def _compile(arguments: list[str]) -> int:
     name, inner = command.command, words.with_flags(COMMANDS[command.command][0], inner)
     target = refuse(lambda: compile_commands.checked(command, words.named(inner)))
     base, _ = given.starting_point(inner, name)
-    _, config = given.checked(
-        name, inner, ENTRIES[name].command(ENTRIES[name].options(**vars(base)))
-    )
+    _, config = given.checked(name, inner, base)
     compile_commands.prepare(target)
     start_jax(deterministic=getattr(config, "deterministic", False))
     from . import compiling, registry

@@ -31,6 +31,10 @@ class Entry(NamedTuple):
     command: type
     options: type
 
+    def filled(self, base: Any) -> Any:
+        """What the parser starts from: the command with these options."""
+        return self.command(self.options(**vars(base)))
+
 
 ENTRIES = {
     "limit": Entry(LimitConfig, LIMIT_PRESETS, commands.LimitCommand, commands.LimitOptions),

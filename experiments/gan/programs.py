@@ -14,7 +14,7 @@ from sigmaprop.generators.gan import Hypers, State
 from sigmaprop.generators.replicas import Engine
 from sigmaprop.generators.step import model
 
-from ..training.loop import MAX_WINDOWS
+from ..training.groups import engine_of
 from ..training.records import SHOWN
 from .config import GanConfig
 from .plan import Group, Plan, all_hypers
@@ -95,15 +95,7 @@ def compile_group(
 
     For ``devices`` that are not at hand its inputs are only described; None: the local ones.
     """
-    engine = replicas.engine(
-        model(group.spec),
-        len(group.replicas),
-        every=config.metrics_every,
-        max_windows=MAX_WINDOWS,
-        replica_chunk=1 if config.deterministic else config.replica_chunk,
-        devices=devices,
-        described=devices is not None,
-    )
+    engine = engine_of(config, model(group.spec), len(group.replicas), devices)
     root = jax.random.key(config.seed)
     own = config.redraw_split
     places = [replica.seed - config.first_seed for replica in group.replicas]

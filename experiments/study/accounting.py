@@ -1,7 +1,7 @@
 """Which runs of a study count, and for what: every one that was made is named."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,10 @@ def _below(run: Path) -> Path:
 
 
 def accounted(
-    directory: Path, places: Mapping[str, str], found: Mapping[str, Evidence]
+    directory: Path,
+    lines: Sequence[dict[str, Any]],
+    places: Mapping[str, str],
+    found: Mapping[str, Evidence],
 ) -> dict[str, Any]:
     """Every run that was made and what it counts for; and replicas that diverged.
 
@@ -46,13 +49,13 @@ def accounted(
 
     Args:
         directory: of the study.
+        lines: of its ledger.
         places: the run that each stage has, by the stage's name.
         found: the arms of every block.
 
     Raises:
         RunError: a file of a run is missing or damaged.
     """
-    lines = ledger.read(directory)
     ended = {line["run"]: line["command"] for line in ledger.of(lines, "started")}
     finished = {line["run"] for line in ledger.of(lines, "finished")}
     used = {*places.values()}

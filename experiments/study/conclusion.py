@@ -74,7 +74,7 @@ def conclude(
         ],
         "seeds": {"selection": preset.selection_seeds, "test": preset.test_seeds},
         "configurations": preset.configurations,
-        "runs": accounting.accounted(directory, places, found),
+        "runs": accounting.accounted(directory, lines, places, found),
         "hypotheses": [
             _hypothesis(one, [own for own in asked if own.admission.hypothesis == one], changed)
             for one in registration.hypotheses

@@ -8,7 +8,7 @@ from ..cli import registry
 from ..evaluate.work import annealing_seconds
 from ..forecast import COMPILING, parameters
 from ..terminal import counted
-from . import gates, stages
+from . import gates, selection, stages
 from .registration import Block, Likelihood, Preset, Registration
 
 _OF_METRIC = 60.0
@@ -69,8 +69,7 @@ def _load(registration: Registration, preset: Preset, block: Block) -> Load:
         seconds += _OF_METRIC
     if stages.has_search(preset, block):
         configs.append(stages.search_config(*about))
-    first = {arm.name: dict(arm.options) for arm in block.arms}
-    configs.append(stages.test_config(*about, first))
+    configs.append(stages.test_config(*about, selection.as_registered(block)))
     replicas = sum(len(config.cells) * config.seeds for config in configs)
     found = [experiment.forecast(one, experiment.prepare(one)) for one in configs]
     frozen = sum(bool(arm.frozen) for arm in block.arms) * preset.seeds_of(block.name)
@@ -87,8 +86,8 @@ def _likelihood(registration: Registration, preset: Preset, one: Likelihood) -> 
     """Annealing of every decoder, and the training of those that are trained for it."""
     if one.block:
         block = registration.block(one.block)
-        first = {arm.name: dict(arm.options) for arm in block.arms}
-        config = stages.test_config(registration, preset, block, first)
+        chosen = selection.as_registered(block)
+        config = stages.test_config(registration, preset, block, chosen)
         plan = registry.get("gan").prepare(config)
         nets = [(group, group.spec.generator) for group in plan.groups]
         steps, seconds, held = 0, 0.0, 0.0

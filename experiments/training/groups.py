@@ -8,7 +8,9 @@ import jax
 import numpy as np
 
 from sigmaprop import data
+from sigmaprop.generators import replicas
 
+from .loop import MAX_WINDOWS
 from .sweep import Cell, Replica
 
 
@@ -26,9 +28,27 @@ def seed_numbers(config: Any) -> range:
     return range(config.first_seed, config.first_seed + config.seeds)
 
 
-def replica_keys(root: jax.Array, replicas: Sequence[Replica]) -> jax.Array:
+def engine_of(
+    config: Any, model: replicas.Model, num: int, devices: Sequence[Any] | None = None
+) -> replicas.Engine:
+    """The engine that trains so many replicas as a run's options ask.
+
+    For ``devices`` that are not at hand its inputs are only described; None: the local ones.
+    """
+    return replicas.engine(
+        model,
+        num,
+        every=config.metrics_every,
+        max_windows=MAX_WINDOWS,
+        replica_chunk=1 if config.deterministic else config.replica_chunk,
+        devices=devices,
+        described=devices is not None,
+    )
+
+
+def replica_keys(root: jax.Array, each: Sequence[Replica]) -> jax.Array:
     """``fold_in(root, seed)`` of each replica, by one call. [R]"""
-    return _fold_in_each(root, np.asarray([one.seed for one in replicas], np.uint32))
+    return _fold_in_each(root, np.asarray([one.seed for one in each], np.uint32))
 
 
 _fold_in_each = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))

@@ -16,7 +16,8 @@ from sigmaprop.generators.vae import METRICS, Evidence, VaeHypers, VaeSpec, VaeS
 from sigmaprop.runs import signals
 
 from ..training import loop, memory, tables
-from ..training.loop import MAX_WINDOWS, Progress, evaluation_steps
+from ..training.groups import engine_of
+from ..training.loop import Progress, evaluation_steps
 from ..training.records import SHOWN
 from .config import VaeConfig
 from .plan import Group, Plan, all_hypers
@@ -73,7 +74,7 @@ def job(
     For ``devices`` that are not at hand its inputs are only described; None: the local ones.
     """
     group = plan.groups[index]
-    engine = _engine(config, group, devices)
+    engine = engine_of(config, vae_step.model(group.spec), len(group.replicas), devices)
     root, own = jax.random.key(config.seed), config.redraw_split
     splits = [plan.splits[replica.seed - config.first_seed] for replica in group.replicas]
     own_rows = np.stack([split.train for split in splits]) if own else None
@@ -116,18 +117,6 @@ def job(
             "variance": state.variance,
             "diverged_at": state.diverged_at,
         },
-    )
-
-
-def _engine(config: VaeConfig, group: Group, devices: Sequence[Any] | None) -> Engine:
-    return replicas.engine(
-        vae_step.model(group.spec),
-        len(group.replicas),
-        every=config.metrics_every,
-        max_windows=MAX_WINDOWS,
-        replica_chunk=1 if config.deterministic else config.replica_chunk,
-        devices=devices,
-        described=devices is not None,
     )
 
 

@@ -249,8 +249,7 @@ def _searched(found: Findings) -> list[str]:
 def _elsewhere(found: Findings) -> str:
     """The registered tests on blocks of other presets."""
     run = {*found.preset["blocks"]}
-    tests = [test for one in found.registration["hypotheses"] for test in one["tests"]]
-    left = [test["block"] for test in tests if test["block"] not in run]
+    left = [test["block"] for test in found.tests() if test["block"] not in run]
     if not left:
         return ""
     return f" ({len(left)}, on {sentences.listed(dict.fromkeys(left))})"

@@ -180,15 +180,25 @@ class Findings(NamedTuple):
 
     def searched(self, block: str) -> bool:
         """Whether configurations of its arms were drawn and chosen from."""
-        registered = self._registered(block)
+        registered = self.registered(block)
         return any(one.get("search") for one in (registered, *registered["arms"]))
 
-    def _registered(self, block: str) -> Mapping[str, Any]:
+    def tests(self, hypothesis: str | None = None) -> list[Mapping[str, Any]]:
+        """The tests as registered, of other presets too: of one hypothesis, or all."""
+        return [
+            test
+            for one in self.registration["hypotheses"]
+            if hypothesis in (None, one["name"])
+            for test in one["tests"]
+        ]
+
+    def registered(self, block: str) -> Mapping[str, Any]:
+        """A block as registered."""
         return next(one for one in self.registration["blocks"] if one["name"] == block)
 
     def _own(self, block: str, arm: str) -> set[str]:
         """The options that an arm was given, or that were chosen for it."""
-        registered = self._registered(block)
+        registered = self.registered(block)
         own = next(one for one in registered["arms"] if one["name"] == arm)
         lists = {**registered.get("search", {}), **own.get("search", {})}
         return {*own.get("options", {}), *lists} - {"arm"}
@@ -203,8 +213,7 @@ class Findings(NamedTuple):
         """The noise in the data of a block, as its tests of sigma know it."""
         found = [
             test.get("unit", 1.0)
-            for one in self.registration["hypotheses"]
-            for test in one["tests"]
+            for test in self.tests()
             if test["block"] == block and test.get("quantity") in ("sigma", "total_noise")
         ]
         return sorted({unit for unit in found if unit != 1})

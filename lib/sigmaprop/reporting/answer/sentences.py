@@ -164,28 +164,22 @@ def ends(found: Findings, brief: bool = False) -> str:
             size = low if low == high else f"{low} to {high}"
             about = "" if brief and one.verdict not in UNCOUNTED else f"; {name}: {one.verdict}"
             end = words.get(one.verdict, words["open"])
-            floor = ", its floor" if _at_floor(found, one.asked) else ""
+            floor = ", its floor" if _at_floor(found, one) else ""
             told.append(f"{end} ({size} {words['unit']}{floor}{about})")
     if not told:
         return "Where a learned number ends could not be asked about."
     return f"A learned number {'; '.join(told)}."
 
 
-def _at_floor(found: Findings, tests: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether every sigma ended at the least that it was allowed."""
-    blocks = {one["name"]: one for one in found.registration["blocks"]}
-    units = {
-        (one["block"], *one["arms"]): one.get("unit", 1.0)
-        for hypothesis in found.registration["hypotheses"]
-        for one in hypothesis["tests"]
-    }
-    ends = [
-        known(test["measured"]["value"])
-        * units[test["block"], *test["arms"]]
-        / blocks[test["block"]].get("options", {}).get("sigma_floor", math.nan)
-        for test in tests
-    ]
-    return all(abs(end - 1) < _AT_FLOOR for end in ends)
+def _at_floor(found: Findings, one: Hypothesis) -> bool:
+    """Whether every sigma of a hypothesis ended at the least that it was allowed."""
+    units = {(t["block"], *t["arms"]): t.get("unit", 1.0) for t in found.tests(one.name)}
+    for test in one.asked:
+        options = found.registered(test["block"]).get("options", {})
+        end = known(test["measured"]["value"]) * units[test["block"], *test["arms"]]
+        if not abs(end / options.get("sigma_floor", math.nan) - 1) < _AT_FLOOR:
+            return False
+    return True
 
 
 def _ablations(found: Findings) -> str:

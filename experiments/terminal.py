@@ -1,12 +1,20 @@
 """Where the commands print to."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
+from sigmaprop import processes
+
 
 class Terminal(Console):
-    """A console whose sentences stay whole, so that a path in them can be copied."""
+    """A console whose sentences stay whole, so that a path in them can be copied.
+
+    Where processes share a run, the first one speaks.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(quiet=not processes.leads(), **options)
 
     def say(self, sentence: str) -> None:
         """Prints a sentence as it is: not wrapped, nothing coloured, brackets left alone."""

@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sigmaprop.generators import observation, replicas
+from sigmaprop.generators import observation
+from sigmaprop.generators.layout import layout
 
 from . import gan_peers as peers
 from . import gan_programs as programs
@@ -182,7 +183,7 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
     """The multilayer GAN against products of its own kind, of all arms, and in its parts."""
     spec = programs.make_spec(["global"])
     needed = programs.work(spec)
-    devices = {num: replicas.layout(num).mesh.size for num in numbers}
+    devices = {num: layout(num).mesh.size for num in numbers}
     peaks = {count: _peaks(count) for count in set(devices.values())}
     names = {count: tuple(chains)[: len(ROWS)] for count, chains in peaks.items()}
     cases = [
@@ -204,7 +205,7 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
     presets = {f"{PROFILED} replicas of the preset {name}": name for name in PRESETS}
     preset_runs = {what: programs.preset_run(name, PROFILED) for what, name in presets.items()}
     profiled = programs.engine_run(spec, ["global"], PROFILED)
-    parts = programs.parts(spec, replicas.layout(PROFILED).mesh)
+    parts = programs.parts(spec, layout(PROFILED).mesh)
     note = (
         f"the products of a step: {needed.flops / 1e6:.1f} million operations by formula; "
         f"all of a step by XLA's count: {programs.counted_by_xla(spec) / 1e6:.1f} million"
@@ -223,7 +224,7 @@ def on_a_cpu(numbers: Sequence[int]) -> Bench:
 
 def on_an_accelerator(numbers: Sequence[int]) -> Bench:
     """Two GANs at three precisions against the roofline."""
-    mesh = replicas.layout(max(numbers)).mesh
+    mesh = layout(max(numbers)).mesh
     limits, cases = {}, []
     for precision, (matmul, dtype) in PRECISIONS.items():
         peak = f"large products, {precision}"
@@ -260,7 +261,7 @@ def on_an_accelerator(numbers: Sequence[int]) -> Bench:
 
 def _peaks(devices: int) -> dict[str, Program]:
     """Chains of products on so many devices, by their names; the last are large."""
-    mesh = replicas.layout(devices).mesh
+    mesh = layout(devices).mesh
     on = "on 1 device" if devices == 1 else f"on {devices} devices"
     shapes = (*((rows, WIDTH) for rows in ROWS), (LARGE, LARGE))
     chains = [programs.matmul_chain(mesh, rows, width, jnp.float32) for rows, width in shapes]

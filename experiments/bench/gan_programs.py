@@ -27,6 +27,7 @@ from sigmaprop.generators import (
 )
 from sigmaprop.generators import step as steps
 from sigmaprop.generators.gan import GanSpec, Hypers, State
+from sigmaprop.generators.layout import REPLICA
 
 from ..compile.counting import products
 from ..gan import plan
@@ -206,7 +207,7 @@ def repeat_on_devices(
         own = jax.lax.fori_loop(0, count, body, own)
         return jax.tree.map(lambda leaf: leaf[None], own)
 
-    split = PartitionSpec(replicas.AXIS)
+    split = PartitionSpec(REPLICA)
     specs: Any = {"in_specs": (split, PartitionSpec()), "out_specs": split}
     compiled = jax.jit(
         jax.shard_map(on_device, mesh=mesh, check_vma=False, **specs), donate_argnums=0

@@ -26,6 +26,22 @@ else:  # the names of the record, which a type checker cannot know
     GanPreset = Literal[tuple(GAN_PRESETS)]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A command that several processes can carry out together."""
+
+    distributed: bool = False
+    """Whether this is one of several processes that share the run, each with devices of its own:
+    start the same command in all of them. SLURM, Kubernetes, MPI and TPU pods tell each where it
+    belongs; elsewhere the three options below do. The first one writes, and speaks."""
+    coordinator: str | None = None
+    """Where the processes meet: HOST:PORT of the first one."""
+    num_processes: int | None = None
+    """How many processes share the run."""
+    process_id: int | None = None
+    """Which of them this is, from 0; 0 writes."""
+
+
 @dataclasses.dataclass(frozen=True)
 class DemoCommand:
     """Run both main experiments at their smallest: `limit --preset demo`, then `gan --preset demo`.
@@ -46,7 +62,7 @@ class LimitOptions(LimitConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class LimitCommand:
+class LimitCommand(Shared):
     """Sweep the Monte Carlo gradient of E f(x + sigma eps) against grad f(x).
 
     Without options it runs the preset `quick`. It ends with a table of conclusions and the path of
@@ -105,7 +121,7 @@ class GanCommandOptions(GanConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class GanCommand:
+class GanCommand(Shared):
     """Train GAN generators N(mean(z), Sigma(z)) in every treatment of sigma, and compare them.
 
     All combinations of swept options run with every seed, side by side in one compiled program.
@@ -147,7 +163,7 @@ class VaeCommandOptions(VaeConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class VaeCommand:
+class VaeCommand(Shared):
     """Train variational autoencoders in every treatment of the decoder's sigma, and compare them.
 
     All combinations of swept options run with every seed, side by side in one compiled program.
@@ -189,7 +205,7 @@ class EvaluateOptions(EvaluateConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateCommand:
+class EvaluateCommand(Shared):
     """Score a finished run of `gan` or `vae` by any metric, and by its likelihood.
 
     All replicas are scored at once: their means, their examples with sigma as trained, and with one
@@ -273,7 +289,7 @@ class PenaltiesCommand:
 
 
 @dataclasses.dataclass(frozen=True)
-class ResumeCommand:
+class ResumeCommand(Shared):
     """Go on with a run that was stopped, to the same numbers as if it had not been.
 
     The same bits are promised on the same machine with the same versions, flags, devices and

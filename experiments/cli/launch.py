@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmaprop import runs
+from sigmaprop import processes, runs
 from sigmaprop.reporting import unfinished
 from sigmaprop.runs import configs, own_sources
 from sigmaprop.runs.environment import environment, environment_differences
@@ -20,7 +20,8 @@ from sigmaprop.runs.files import exists
 from .. import progress, streams
 from ..forecast import Forecast
 from ..options import own_functions
-from ..terminal import Terminal
+from ..terminal import Terminal, counted
+from . import sharing
 
 SHOWN_DIFFERENCES = 20
 """Numbers that a replay lists when they differ."""
@@ -108,7 +109,10 @@ def launch(
 
 def _fresh(experiment: Experiment, config: Any, run_dir: Path | None) -> runs.Run:
     """A run directory to write into."""
-    return runs.create(run_dir, experiment.command, config, root=experiment.root(config))
+    root = experiment.root(config)
+    return sharing.fresh(
+        lambda own: runs.create(own, experiment.command, config, root=root), run_dir
+    )
 
 
 def forecast(experiment: Experiment, config: Any) -> int:
@@ -136,7 +140,9 @@ def resume(experiment: Experiment, directory: Path) -> int:
         return _draw_missing(experiment, directory, terminal)
     config = configs.load_config(directory, experiment.config, command=experiment.command)
     _check_sources(directory, config, terminal)
-    found = runs.resume(directory, experiment.command, experiment.config)
+    found = sharing.resumed(
+        lambda own: runs.resume(own, experiment.command, experiment.config), directory
+    )
     if found.run is None:  # it has just ended
         return _draw_missing(experiment, directory, terminal)
     if not found.verified:
@@ -305,7 +311,7 @@ def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
     try:
         with run:
             yield run
-    except (KeyboardInterrupt, runs.Terminated) as error:
+    except (KeyboardInterrupt, runs.Terminated, processes.PeerLost) as error:
         again = f"go on with `sigmaprop resume {run.named}`"
         error.add_note(f"{run.named} is marked interrupted; {again}")
         raise
@@ -314,11 +320,10 @@ def _run(experiment: Experiment, run: runs.Run) -> Iterator[runs.Run]:
 def _measure(
     experiment: Experiment, config: Any, plan: Any, run: runs.Run, terminal: Terminal
 ) -> list[Any]:
-    devices = jax.local_devices()
-    noun = f"{devices[0].platform} device{'' if len(devices) == 1 else 's'}"
-    terminal.say(
-        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory {run.named}"
-    )
+    devices = jax.devices()
+    where = counted(len(devices), f"{devices[0].platform} device")
+    where += f" of {processes.num()} processes" if processes.num() > 1 else ""
+    terminal.say(f"{experiment.headline(config, plan)}, on {where}; run directory {run.named}")
     own_sources.save(run, own_functions(config))
     total = experiment.total(config, plan)
     # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
@@ -367,6 +372,8 @@ def _finish(
 
     ``named`` is the directory as the user named it, where that is not ``directory``.
     """
+    if not processes.leads():
+        return
     named = named or directory
     _write_report(experiment, directory, [directory], terminal)
     if claims is not None:

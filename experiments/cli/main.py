@@ -9,12 +9,14 @@ import errno
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import tyro
 
+from sigmaprop import processes
 from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
@@ -27,6 +29,7 @@ from . import (
     compile_commands,
     given,
     results_commands,
+    sharing,
     study_commands,
 )
 from .complaints import UserError, complain, explain, refuse, report_user_errors
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded() as output:
         status = _run(arguments)
+        sharing.leave(status)
     sys.exit(status or int(output.lost is not None))
 
 
@@ -57,6 +61,8 @@ def _run(arguments: list[str]) -> int:
         return status
     except UserError as error:
         return complain(str(error), 2)
+    except processes.PeerLost as error:
+        return complain(sharing.explained(error), sharing.LOST)
     except KeyboardInterrupt as error:
         explain("interrupted", error)
         return _leave(130)
@@ -74,7 +80,10 @@ def _run(arguments: list[str]) -> int:
         return complain(f"cannot use {what} ({error.strerror or error})", status)
     except Exception as error:
         if not is_of_backend(error):
-            raise
+            if processes.num() == 1:
+                raise
+            traceback.print_exc()  # here: the others wait for the end of this process
+            return 1
         return complain(about_backend(error), 2)
 
 
@@ -193,7 +202,8 @@ def _experiment(name: str, arguments: list[str]) -> int:
 
 def _resume(arguments: list[str]) -> int:
     command = words.parse(commands.ResumeCommand, arguments, name="resume")
-    start_jax(deterministic=was_deterministic(command.run))
+    cluster = refuse(lambda: sharing.check(command))
+    start_jax(deterministic=was_deterministic(command.run), cluster=cluster)
     from sigmaprop import runs
 
     from . import launch, registry
@@ -224,7 +234,8 @@ def _data(arguments: list[str]) -> int:
 
 
 def _launch(name: str, config: Any, command: Any, base: Any, origin: Path | None) -> int:
-    start_jax(deterministic=getattr(config, "deterministic", False))
+    cluster = refuse(lambda: sharing.check(command)) if hasattr(command, "distributed") else None
+    start_jax(deterministic=getattr(config, "deterministic", False), cluster=cluster)
     from . import launch, registry
 
     changed = None if origin is None else (base, origin)

@@ -9,8 +9,10 @@ import sys
 import traceback
 from pathlib import Path
 
+from sigmaprop import processes
 from sigmaprop.names import shortened, shown
 
+from . import sharing
 from .complaints import UserError
 
 _DETERMINISTIC = ("--xla_gpu_deterministic_ops=true", "--xla_gpu_autotune_level=0")
@@ -19,13 +21,21 @@ _BACKENDS = "xla_bridge.py"
 """The file of JAX that starts devices."""
 
 
-def start_jax(*, deterministic: bool = False) -> None:
+def start_jax(
+    *, deterministic: bool = False, cluster: processes.Cluster | None = None
+) -> None:
     """Starts JAX and its devices, before anything is written.
+
+    Args:
+        deterministic: whether a GPU is to give the same bits twice.
+        cluster: where this process belongs, if several share the run.
 
     Raises:
         UserError: they do not start.
     """
     prepare_jax(deterministic=deterministic)
+    if cluster is not None:
+        sharing.join(cluster)
     try:
         import jax
 

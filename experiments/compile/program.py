@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from sigmaprop.generators.replicas import ACCELERATOR_CHUNK, Engine, Layout, Model
+from sigmaprop.generators.layout import ACCELERATOR_CHUNK, Layout
+from sigmaprop.generators.replicas import Engine, Model
 
 from .counting import Work, num_bytes, work
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from sigmaprop import processes
 from sigmaprop.generators import gap
 from sigmaprop.generators.gan import State
 
@@ -26,7 +27,7 @@ def gap_rows(config: GanConfig, work: CompiledGroup, state: State, step: int) ->
 def _tables(config: GanConfig, numbers: list[int], found: gap.Gap, step: int) -> Iterator[pa.Table]:
     """Rows of every sigma, then of every sigma and batch size."""
     sizes = gap.batch_sizes(config.gap_samples)
-    values = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(numbers)], found)
+    values = jax.tree.map(lambda leaf: leaf[: len(numbers)], processes.fetch(found))
     for s, sigma in enumerate(config.gap_sigmas):
         for name in BY_SIGMA:
             yield _rows(numbers, step, f"gap_{name}", getattr(values, name)[:, s], sigma, 0)

@@ -204,7 +204,8 @@ def _gap(
     rest = (data,) if group.spec.loss.paired else ()
 
     def program(state: State, hypers: Hypers, step: int) -> gap.Gap:
-        chosen_replicas = jax.device_put(take((state, hypers), rows), engine.layout.sharding)
+        where = engine.layout
+        chosen_replicas = where.put(take((state, hypers), rows), where.sharding)
         sigmas = jnp.asarray(config.gap_sigmas, jnp.float32)
         return measure(*chosen_replicas, *engine.replicate((sigmas, jnp.asarray(step), *rest)))
 

@@ -76,7 +76,7 @@ def job(
 
     def measured(state: State, step: int) -> list[pa.Table]:
         if step in late.steps(config):
-            noise = late.learned(work.group.spec, state.player.noise, len(replicas))
+            noise = late.learned(work.group.spec, work.engine.fetch(state.player.noise), len(replicas))
             late.keep(directory, index, step, noise)
         return _measured(config, work, state, step, fits, progress)
 
@@ -143,13 +143,14 @@ def _measured(
         progress(f"step {step:,}: scoring, {steps.index(step) + 1} of {len(steps)}")
         fitted, t = fits(state, step), jnp.asarray(step)
         if fitted is not None:
-            rows.append(gan_tables.fitted(work, np.asarray(fitted)[: len(work.numbers)], step))
+            rows.append(gan_tables.fitted(work, work.engine.fetch(fitted), step))
         found = work.score(state, work.held_out, work.hypers, work.reference, t, fitted)
-        rows.append(gan_tables.scores(work, np.asarray(found)[: len(work.numbers)], step))
+        rows.append(gan_tables.scores(work, work.engine.fetch(found), step))
         if work.clean is not None:
             found = work.score(state, work.held_out, work.hypers, work.clean, t, fitted)
-            own = np.asarray(found)[: len(work.numbers)]
-            rows.append(gan_tables.scores(work, own, step, evaluation.TO_CLEAN))
+            rows.append(
+                gan_tables.scores(work, work.engine.fetch(found), step, evaluation.TO_CLEAN)
+            )
     if step in (steps := gap_steps(config)):
         progress(f"step {step:,}: the gap, {steps.index(step) + 1} of {len(steps)}")
         rows.append(gap_rows(config, work, state, step))

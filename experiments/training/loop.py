@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from sigmaprop import runs
+from sigmaprop import processes, runs
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.replicas import Engine
 from sigmaprop.runs import checkpoints, signals
@@ -133,7 +133,7 @@ def train(
 
             def save(state: Any, step: int, table: pa.Table) -> None:
                 runs.append_part(directory, offset + step, table)
-                checkpoints.save(directory.directory, offset + step, state)
+                checkpoints.save(directory.shared, offset + step, state)
                 if board is not None:
                     board.add(table)
 
@@ -141,8 +141,7 @@ def train(
         _tell_divergence(work, state, progress)
         progress("examples for the report")
         _save_pictures(pictures, work, state, config.steps)
-        own = jax.tree.map(lambda leaf: leaf[: len(work.numbers)], work.model(state))
-        save_tree(model, own)
+        save_tree(model, work.engine.fetch(work.model(state)))
         runs.seal(directory, pictures, model, *_there(moments))
     for path in (pictures, *_there(moments), *([model] if model.is_file() else [])):
         runs.include(directory, path)
@@ -169,7 +168,7 @@ def _steps(
         until = min([now + chunk, *(mark for mark in marks if mark > now)])
         started = time.monotonic()
         state, windows = work.engine.run(state, work.hypers, work.data, now, until)
-        found = np.asarray(windows)[: len(work.numbers)]
+        found = work.engine.fetch(windows)
         chunk = _next_chunk(config, until - now, time.monotonic() - started)
         span = (now, until)
         table = tables.windows(
@@ -177,13 +176,14 @@ def _steps(
         )
         rows += [table, *work.measured(state, until)]
         if until == config.steps:
-            rows.append(tables.divergence(work.numbers, state.diverged_at, until))
+            rows.append(tables.divergence(work.numbers, work.engine.fetch(state.diverged_at), until))
         told = work.tell(_last_window(work, found, span, every))
         progress(f"step {until:,}: {told}", (until - now) * len(work.numbers))
         now = until
         if now in moments:
             _save_moment(moments[now], work, state, now)
         due = time.monotonic() - saved >= config.checkpoint_seconds
+        chunk, due = _agreed(chunk, due, stop)
         if due or now == config.steps or stop.requested is not None:
             save(state, now, pa.concat_tables(rows))
             rows, saved = [], time.monotonic()
@@ -232,14 +232,14 @@ def _restore(
         RunError: what was recorded is damaged, and no checkpoint lies before the damage.
     """
     fresh = work.engine.init(work.hypers)
-    there = checkpoints.steps(directory.directory)
+    there = checkpoints.steps(directory.shared)
     damage = runs.damage(directory.directory, there)
     if damage is not None and damage.step <= offset:
         raise _lost(directory, damage.reason)
     if max(there, default=0) > offset + steps and (damage is None or damage.step > offset + steps):
         return None, steps  # a later group has begun
     found = checkpoints.latest(
-        directory.directory,
+        directory.shared,
         fresh,
         say=progress.say,
         after=offset,
@@ -253,7 +253,8 @@ def _restore(
     state, begin = fresh, 0
     if found is not None:
         state, begin = work.engine.place(found[1]), found[0] - offset
-    checkpoints.drop_after(directory.directory, offset + begin)
+    processes.wait()  # until all have read
+    checkpoints.drop_after(directory.shared, offset + begin)
     runs.drop_parts_after(directory, offset + begin)
     return state, begin
 
@@ -299,8 +300,15 @@ def _next_chunk(config: Any, steps: int, elapsed: float) -> int:
     return max(1, int(min(max(wanted, _SHORTEST_CHUNK), most)))
 
 
+def _agreed(chunk: int, due: bool, stop: signals.Stop) -> tuple[int, bool]:
+    """What all processes do next: as the first one's clock says, and any one's signal."""
+    each = processes.gather([chunk, due, stop.requested or 0])
+    stop.requested = int(each[:, 2].max()) or None
+    return int(each[0, 0]), bool(each[0, 1])
+
+
 def _tell_divergence(work: Job, state: Any, progress: Progress) -> None:
-    at = np.asarray(state.diverged_at)[: len(work.numbers)]
+    at = work.engine.fetch(state.diverged_at)
     for replica, when in zip(work.replicas, at, strict=True):
         if when != NOT_DIVERGED:
             name = f"replica {replica.number} ({replica.cell.label}, seed {replica.seed})"
@@ -312,14 +320,12 @@ def _save_moment(path: Path, work: Job, state: Any, step: int) -> None:
 
     On a line, where a picture is a density, of every seed.
     """
-    found = work.pictures(state, step)
+    found = work.engine.fetch(work.pictures(state, step))
     replicas = work.replicas
     first = min(replica.seed for replica in replicas)
     every = found["x_last"].shape[-1] == 1
     rows = np.array([row for row, one in enumerate(replicas) if every or one.seed == first])
-    arrays: dict[str, Any] = {
-        name: np.asarray(found[name][rows]) for name in ("mean_last", "x_last")
-    }
+    arrays: dict[str, Any] = {name: found[name][rows] for name in ("mean_last", "x_last")}
     with atomic(path) as file:
         np.savez(file, replica=np.asarray(work.numbers)[rows], **arrays)
 
@@ -331,9 +337,6 @@ def _there(moments: dict[int, Path]) -> list[Path]:
 
 def _save_pictures(path: Path, work: Job, state: Any, step: int) -> None:
     """Examples of every replica, by weights, for the report."""
-    found = work.pictures(state, step)
-    arrays: dict[str, Any] = {
-        name: np.asarray(value)[: len(work.numbers)] for name, value in found.items()
-    }
+    arrays = work.engine.fetch(work.pictures(state, step))
     with atomic(path) as file:
         np.savez(file, replica=np.asarray(work.numbers), **arrays)

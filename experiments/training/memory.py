@@ -11,8 +11,8 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-from sigmaprop import runs
-from sigmaprop.generators import replicas
+from sigmaprop import processes, runs
+from sigmaprop.generators.layout import layout
 from sigmaprop.runs import signals
 
 from . import loop
@@ -55,13 +55,13 @@ def train(
         RunError: one replica at a time is too much, too.
     """
     asked = 1 if config.deterministic else config.replica_chunk
-    chunk = replicas.layout(num, asked).replica_chunk
+    chunk = layout(num, asked).replica_chunk
     while True:
         counted = _Counted(progress)
         try:
             return loop.train(config, make(config), directory, counted, stop)
         except RuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if "RESOURCE_EXHAUSTED" not in str(error) or processes.num() > 1:
                 raise
             if chunk == 1:
                 raise runs.RunError(

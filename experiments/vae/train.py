@@ -93,12 +93,11 @@ def job(
             return []
         progress(f"step {step:,}: bounds, {steps.index(step) + 1} of {len(steps)}")
         names = ("validation", "test") if step == config.steps else ("validation",)
-        return [
-            _rows(
-                group, name, bounds(state, getattr(rows, name), every, x, jnp.asarray(step)), step
-            )
+        found = {
+            name: engine.fetch(bounds(state, getattr(rows, name), every, x, jnp.asarray(step)))
             for name in names
-        ]
+        }
+        return [_rows(group, name, own, step) for name, own in found.items()]
 
     return loop.Job(
         index,
@@ -135,7 +134,7 @@ def _bounds(config: VaeConfig, group: Group, engine: Engine) -> Callable[..., Ev
 def _rows(group: Group, name: str, found: Evidence, step: int) -> pa.Table:
     """The bounds as rows of the metrics."""
     numbers = [replica.number for replica in group.replicas]
-    values = np.stack([np.asarray(value)[: len(numbers)] for value in found], axis=-1)
+    values = np.stack(found, axis=-1)
     names = tuple(f"held_out_{metric}" for metric in Evidence._fields)
     return tables.rows(numbers, [step], names, values[:, None], of=name, weights="last")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sigmaprop.generators import evaluation, gan, networks, observation, replicas
+from sigmaprop.generators.layout import layout
 from sigmaprop.generators.step import model
 
 from . import small_games
@@ -117,7 +118,7 @@ def test_the_moving_average_is_that_of_the_generator_and_its_noise():
     ("num", "devices", "chunk", "padded"), [(3, 2, 1, 4), (1, 1, 1, 1), (5, 2, 4, 8), (8, 2, 2, 8)]
 )
 def test_replicas_fill_devices_and_groups(num, devices, chunk, padded):
-    place = replicas.layout(num, chunk, jax.devices()[:devices])
+    place = layout(num, chunk, jax.devices()[:devices])
     assert place.padded(num) == padded
 
 

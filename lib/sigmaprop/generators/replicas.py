@@ -19,15 +19,13 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
+from sigmaprop import processes
+from sigmaprop.generators.layout import REPLICA, Layout, layout, pad
+
 Tree = TypeVar("Tree")
-
-AXIS = "replica"
-ACCELERATOR_CHUNK = 1024
-"""Most replicas of an accelerator that are vectorised together where nothing is said."""
-
 
 class Model(NamedTuple):
     """What an engine trains.
@@ -44,56 +42,6 @@ class Model(NamedTuple):
     init: Callable[[Any], Any]
     step: Callable[[Any], Callable[..., tuple[Any, Any]]]
     metrics: tuple[str, ...]
-
-
-class Layout(NamedTuple):
-    """Where replicas run.
-
-    Attributes:
-        mesh: one axis, `AXIS`, over the devices.
-        replica_chunk: replicas of a device that are vectorised together.
-        described: whether the devices are not at hand, so that arrays on them are only described.
-    """
-
-    mesh: jax.sharding.Mesh
-    replica_chunk: int
-    described: bool = False
-
-    def padded(self, num: int) -> int:
-        """The number of replicas that fills every device's groups."""
-        unit = self.mesh.size * self.replica_chunk
-        return -(-num // unit) * unit
-
-    @property
-    def sharding(self) -> NamedSharding:
-        """Of arrays whose leading axis counts replicas."""
-        return NamedSharding(self.mesh, PartitionSpec(AXIS))
-
-    def put(self, tree: Tree, sharding: NamedSharding) -> Tree:
-        """Arrays on the devices; their shapes and places where those are not at hand."""
-        if not self.described:
-            return jax.device_put(tree, sharding)
-        shapes = jax.eval_shape(lambda own: own, tree)
-        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), shapes)
-
-
-def layout(
-    num: int, replica_chunk: int | None = None, devices: Sequence[Any] | None = None
-) -> Layout:
-    """A layout for ``num`` replicas.
-
-    Args:
-        num: replicas, > 0.
-        replica_chunk: None for the default of the backend: 1 on a CPU; elsewhere all replicas of a
-            device, up to 1024.
-        devices: None for all local ones; no more are used than there are replicas.
-    """
-    devices = list(jax.local_devices() if devices is None else devices)[:num]
-    mesh = jax.make_mesh((len(devices),), (AXIS,), (AxisType.Auto,), devices=devices)
-    if replica_chunk is None:
-        each = -(-num // len(devices))
-        replica_chunk = 1 if devices[0].platform == "cpu" else min(each, ACCELERATOR_CHUNK)
-    return Layout(mesh, replica_chunk)
 
 
 class Engine(NamedTuple):
@@ -122,11 +70,15 @@ class Engine(NamedTuple):
 
     def place(self, tree: Tree) -> Tree:
         """Arrays of ``num`` replicas, such as hypers, padded and on their devices."""
-        return self.layout.put(_pad(tree, self.layout.padded(self.num)), self.layout.sharding)
+        return self.layout.put(pad(tree, self.layout.padded(self.num)), self.layout.sharding)
 
     def replicate(self, tree: Any) -> Any:
         """An array that every device holds whole, such as the data."""
-        return self.layout.put(tree, NamedSharding(self.layout.mesh, PartitionSpec()))
+        return self.layout.put(tree, self.layout.replicated)
+
+    def fetch(self, tree: Tree) -> Tree:
+        """Arrays of all replicas, wherever they are, as those of ``num`` on this host."""
+        return jax.tree.map(lambda leaf: leaf[: self.num], processes.fetch(tree))
 
     def described(self, tree: Any) -> Any:
         """Of arrays as `place` gives them, what a program has to know before they are there."""
@@ -226,7 +178,7 @@ def _map_replicas(
         mapped = jax.lax.map(many, grouped)
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), mapped)
 
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
+    split, whole = PartitionSpec(REPLICA), PartitionSpec()
     return jax.shard_map(
         on_device, mesh=where.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
     )(each, shared)
@@ -254,7 +206,7 @@ def _in_place(
         num = jax.tree.leaves(carry)[0].shape[0]
         return jax.lax.fori_loop(0, num // chunk, group_body, carry)
 
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
+    split, whole = PartitionSpec(REPLICA), PartitionSpec()
     return jax.shard_map(
         on_device, mesh=where.mesh, in_specs=(split, split, whole), out_specs=split, check_vma=False
     )(carry, hypers, shared)
@@ -272,15 +224,3 @@ def _with_group(leaf: Array, rows: Array, i: Array, chunk: int) -> Array:
     if chunk == 1:
         return jax.lax.dynamic_update_index_in_dim(leaf, rows, i, 0)
     return jax.lax.dynamic_update_slice_in_dim(leaf, rows, i * chunk, 0)
-
-
-def _pad(tree: Any, num: int) -> Any:
-    """The last replica again, until there are ``num``."""
-
-    def pad(leaf: Array) -> Array:
-        if leaf.shape[0] == num:
-            return leaf
-        rows = np.minimum(np.arange(num), leaf.shape[0] - 1)
-        return leaf[rows]
-
-    return jax.tree.map(pad, tree)

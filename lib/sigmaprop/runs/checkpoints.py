@@ -2,7 +2,8 @@
 
 A checkpoint is a directory ``checkpoints/<step>`` of what orbax wrote, of the names, dtypes and
 shapes of its arrays, and of a manifest with the sha256 of all that. It is written under another
-name and renamed once it is on disk. The manifest is verified before orbax reads a byte: orbax
+name and renamed once it is on disk. Where processes share a run, each writes and reads the arrays
+of its devices, and the first does the rest. The manifest is verified before orbax reads a byte: orbax
 itself loads a flipped bit as another number.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sigmaprop import processes
 from sigmaprop.runs import files, orbax_io
 from sigmaprop.runs.files import RunError
 from sigmaprop.runs.orbax_io import reason
@@ -60,15 +62,18 @@ def save(directory: Path, step: int, tree: Any, *, keep: int = 2) -> Path:
     temporary = target.parent / _SAVING
     try:
         with files.writing(target):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            orbax_io.look_for_room(temporary, leaves)
+            if processes.leads():
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir(parents=True)
+                orbax_io.look_for_room(temporary, leaves)
             _write(temporary, target, leaves)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(temporary, target)
-            files.sync(target.parent)
+            if processes.leads():
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(temporary, target)
+                files.sync(target.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if processes.leads():
+            shutil.rmtree(temporary, ignore_errors=True)
     kept = [other for other in steps(directory) if other <= step][-keep:]
     _remove(directory, set(steps(directory)) - set(kept))
     return target
@@ -200,13 +205,17 @@ def _padded_as(kept: dict[str, str], abstract: Any, rows: int) -> Any:
 
 
 def _write(folder: Path, target: Path, leaves: dict[str, Any]) -> None:
-    """State, description and manifest, on disk when this returns."""
+    """State, by all processes, description and manifest, on disk when this returns."""
+    processes.wait()
     try:
         orbax_io.save(folder / _STATE, leaves)
     except Exception as error:
         code = orbax_io.system_code(error)
         rest = "the checkpoints before it are whole" if code is None else files.remedy(code)
         raise RunError(f"cannot write {target} ({reason(error)}); {rest}") from error
+    processes.wait()
+    if not processes.leads():
+        return
     files.write_json(folder / _LEAVES, _described(leaves))
     paths = sorted(folder.rglob("*"))
     files.write_manifest(folder, [p.relative_to(folder).as_posix() for p in paths if p.is_file()])
@@ -259,6 +268,8 @@ def _placed(array: Any, leaf: Any) -> Any:
 
 def _remove(directory: Path, there: Iterable[int]) -> None:
     """Removes checkpoints, each of which counts or does not count at every moment."""
+    if not processes.leads():
+        return
     with files.writing(directory):
         for other in there:
             path = _path(directory, other)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from sigmaprop.names import shown
+from sigmaprop.processes import PeerLost
 from sigmaprop.runs import configs, files
 from sigmaprop.runs.environment import environment
 from sigmaprop.runs.files import RunError
@@ -42,6 +43,7 @@ class Run(os.PathLike[str]):
         command: the experiment's name.
         config: its frozen dataclass.
         named: the directory as the user named it, for sentences.
+        leader: the directory of the process that leads, where this one follows; else None.
         extra: further files, relative to ``directory``, for the manifest.
         seals: sha256 of the files, relative to ``directory``, that are finished.
     """
@@ -50,6 +52,7 @@ class Run(os.PathLike[str]):
     command: str
     config: Any
     named: Path
+    leader: Path | None = None
     extra: list[str] = dataclasses.field(default_factory=list)
     seals: dict[str, str] = dataclasses.field(default_factory=dict)
     _held: ExitStack = dataclasses.field(default_factory=ExitStack)
@@ -60,6 +63,11 @@ class Run(os.PathLike[str]):
         run = cls(files.absolute(named), command, config, named)
         run._held.callback(os.close, lock)
         return run
+
+    @property
+    def shared(self) -> Path:
+        """The directory whose checkpoints all processes of the run write and read."""
+        return self.directory if self.leader is None else self.leader
 
     def __fspath__(self) -> str:
         return str(self.directory)
@@ -268,6 +276,8 @@ def _record(run: Run, error: BaseException) -> None:
             write_status(run, "interrupted", "SIGTERM")
         elif isinstance(error, KeyboardInterrupt):
             write_status(run, "interrupted", "Ctrl-C")
+        elif isinstance(error, PeerLost):
+            write_status(run, "interrupted", "another process of the run was lost")
         else:
             write_status(run, "failed", f"{type(error).__name__}: {error}"[:1000])
 

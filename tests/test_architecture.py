@@ -9,7 +9,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    *({"names", "lazy"}, {"counts", "extras", "processes"}, {"statistics", "runs"}, {"noise"}, {"gaussians"}),
+    *(
+        {"names", "lazy"},
+        {"counts", "extras", "processes"},
+        {"meshes"},
+        {"statistics", "runs"},
+        {"noise"},
+        {"gaussians"},
+    ),
     *({"estimators", "likelihood"}, {"data", "metrics"}, {"objectives"}, {"limit"}, {"comparison"}),
     *({"generators"}, {"study"}, {"reporting"}, {"experiments"}),
 )

@@ -27,7 +27,7 @@ from sigmaprop.generators import (
 )
 from sigmaprop.generators import step as steps
 from sigmaprop.generators.gan import GanSpec, Hypers, State
-from sigmaprop.generators.layout import REPLICA
+from sigmaprop.meshes import REPLICA
 
 from ..compile.counting import products
 from ..gan import plan

@@ -91,7 +91,7 @@ class EstimatorsOptions(EstimatorsConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class EstimatorsCommand:
+class EstimatorsCommand(Shared):
     """Compare estimators of the gradient of E f: bias, variance, cost and efficiency.
 
     Efficiency is 1 / (variance x time), the number to choose by. Without options it runs the preset

@@ -21,9 +21,7 @@ _BACKENDS = "xla_bridge.py"
 """The file of JAX that starts devices."""
 
 
-def start_jax(
-    *, deterministic: bool = False, cluster: processes.Cluster | None = None
-) -> None:
+def start_jax(*, deterministic: bool = False, cluster: processes.Cluster | None = None) -> None:
     """Starts JAX and its devices, before anything is written.
 
     Args:

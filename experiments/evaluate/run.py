@@ -145,7 +145,7 @@ def _map(model: Model, function: Callable[..., Any], rows: jax.Array, *rest: Any
     """The function of ((params, rows), hypers, *rest) of every replica, compiled as one program."""
     mapped = jax.jit(lambda both, own, *rest: model.engine.map(function, both, own, *rest))
     found = mapped((model.params, rows), model.hypers, *rest)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(model.numbers)], found)
+    return model.engine.fetch(found)
 
 
 def _placed(model: Model, refit: likelihood.Refit) -> likelihood.Refit:

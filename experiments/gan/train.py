@@ -76,8 +76,9 @@ def job(
 
     def measured(state: State, step: int) -> list[pa.Table]:
         if step in late.steps(config):
-            noise = late.learned(work.group.spec, work.engine.fetch(state.player.noise), len(replicas))
-            late.keep(directory, index, step, noise)
+            noise = work.engine.fetch(state.player.noise)
+            found = late.learned(work.group.spec, noise, len(replicas))
+            late.keep(directory, index, step, found)
         return _measured(config, work, state, step, fits, progress)
 
     board = gan_tensorboard.writer(directory.directory, replicas)

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
-from sigmaprop import limit, objectives
+from sigmaprop import limit, meshes, objectives
 from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.program import make_inputs, make_program
 from sigmaprop.limit.truth import Truth
@@ -77,10 +77,8 @@ def _described(
     devices: tuple[Any, ...],
 ) -> tuple[Any, ...]:
     """What the program takes, with every device's share of the chunks."""
-    mesh = jax.make_mesh(
-        (len(devices),), ("samples",), axis_types=(AxisType.Auto,), devices=devices
-    )
-    shared, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("samples",)))
+    mesh = meshes.make(devices)
+    shared, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (meshes.BATCH,)))
     inputs = make_inputs(truth, config.dtype)
     key = stream(config.seed, "noise", objective.name)
     whole = jax.tree.map(

@@ -176,7 +176,8 @@ def _steps(
         )
         rows += [table, *work.measured(state, until)]
         if until == config.steps:
-            rows.append(tables.divergence(work.numbers, work.engine.fetch(state.diverged_at), until))
+            diverged = work.engine.fetch(state.diverged_at)
+            rows.append(tables.divergence(work.numbers, diverged, until))
         told = work.tell(_last_window(work, found, span, every))
         progress(f"step {until:,}: {told}", (until - now) * len(work.numbers))
         now = until

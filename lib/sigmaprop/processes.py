@@ -90,6 +90,13 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
+def devices() -> list[Any]:
+    """The devices of all processes of the run, those of this one first where it leads."""
+    import jax
+
+    return jax.local_devices() if num() == 1 else jax.devices()
+
+
 def gather(values: Sequence[int]) -> np.ndarray:
     """Whole numbers of every process, as many of each. [P, n]
 
@@ -152,7 +159,7 @@ def place(tree: Tree, sharding: Any) -> Tree:
 
 
 def fetch(tree: Tree) -> Tree:
-    """Arrays on the host, whole, those of all processes' devices too; typed keys are not among them.
+    """Arrays on the host, whole, wherever they lie; typed keys are not among them.
 
     Raises:
         PeerLost: another process does not answer.

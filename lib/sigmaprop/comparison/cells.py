@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from sigmaprop import estimators
+from sigmaprop import estimators, meshes, processes
 from sigmaprop.estimators import Choice
 from sigmaprop.estimators.estimation import estimate
 from sigmaprop.gaussians import Gaussian
@@ -48,7 +49,7 @@ class Cell(NamedTuple):
     Attributes:
         gradient: Gaussian-shaped, leading axes [S, R], float64.
         variance: Gaussian-shaped, reported num_samples x Var(estimate), leading axes [S, R].
-        seconds: for one estimate of num_samples points; NaN without a clock.
+        seconds: of one device for one estimate of num_samples points; NaN without a clock.
         evaluations: of f, its gradient or a product with its Hessian, for one estimate.
         temporary_bytes: memory that the compiled program asks for beside inputs and outputs.
     """
@@ -67,8 +68,9 @@ def measure(
     key: Array,
     clock: Callable[[], float] | None = None,
     repeats: int = 5,
+    devices: Sequence[Any] | None = None,
 ) -> Cell:
-    """Runs the replicates at every Gaussian, with the same noise at each.
+    """Runs the replicates at every Gaussian, with the same noise at each, devices side by side.
 
     Args:
         f: maps x [D] to a scalar.
@@ -77,18 +79,26 @@ def measure(
         key: typed key; replicate r uses ``fold_in(key, r)``.
         clock: seconds, to time the compiled program by; None: not timed.
         repeats: timed runs, of which the median counts.
+        devices: over which the Gaussians are spread; None: all accelerators, or one CPU device, for
+            XLA rounds the last bit of a variance in another way where it compiles for several.
 
     Raises:
         ValueError: as `sigmaprop.estimate`.
     """
+    mesh = meshes.make(_devices(len(gaussians)) if devices is None else devices)
+    rounds = -(-len(gaussians) // mesh.size)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *gaussians)
-    program = jax.jit(_program(f, gaussians[0], setting)).lower(stacked, key).compile()
-    found = jax.block_until_ready(program(stacked, key))
-    gradient, variance = jax.tree.map(np.float64, jax.device_get(found))
-    estimates = len(gaussians) * setting.replicates
+    inputs = processes.place(
+        meshes.pad(stacked, rounds * mesh.size), NamedSharding(mesh, PartitionSpec(meshes.BATCH))
+    )
+    inputs = (inputs, processes.place(key, NamedSharding(mesh, PartitionSpec())))
+    program = jax.jit(_program(f, gaussians[0], setting, mesh)).lower(*inputs).compile()
+    found = processes.fetch(jax.block_until_ready(program(*inputs)))
+    gradient, variance = jax.tree.map(lambda leaf: np.float64(leaf[: len(gaussians)]), found)
     seconds = np.nan
     if clock is not None:
-        seconds = median_seconds(lambda: program(stacked, key), clock, repeats) / estimates
+        each = rounds * setting.replicates
+        seconds = median_seconds(lambda: program(*inputs), clock, repeats) / each
     return Cell(
         gradient,
         variance,
@@ -98,7 +108,12 @@ def measure(
     )
 
 
-def _program(f: Callable[[Array], Array], like: Gaussian, setting: Setting):
+def _devices(num: int) -> Sequence[Any]:
+    """Those that so many Gaussians are spread over."""
+    return meshes.among(num) if jax.default_backend() != "cpu" else jax.local_devices()[:1]
+
+
+def _program(f: Callable[[Array], Array], like: Gaussian, setting: Setting, mesh: Mesh):
     name, variate, options = setting.choice
     width = sum(np.size(leaf) for leaf in jax.tree.leaves(like))
     width = max(width, setting.estimator.columns(like.noise_dim))
@@ -120,7 +135,7 @@ def _program(f: Callable[[Array], Array], like: Gaussian, setting: Setting):
 
     def every(gaussians: Gaussian, key: Array) -> tuple[Any, Any]:
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(setting.replicates))
-        return jax.lax.map(lambda g: jax.vmap(one, in_axes=(None, 0))(g, keys), gaussians)
+        return meshes.map_rows(mesh, jax.vmap(one, in_axes=(None, 0)))(gaussians, keys)
 
     return every
 

@@ -1,24 +1,20 @@
 """Where replicas run: a mesh of devices, and how many of a device's are vectorised together.
 
-The mesh has two axes. Replicas lie along `REPLICA`: they have nothing to do with one another, so no
-step talks across devices. Along `BATCH` lie rows that have nothing to do with one another either,
-such as the examples whose likelihood is estimated, where there are fewer replicas than devices. A
-step of training does not use it: a gradient summed over devices would talk in every step, and its
-bits would depend on their number.
+A step of training has all devices along `meshes.REPLICA`: a gradient that is summed over devices
+would make them talk in every step, and its bits would depend on their number.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from sigmaprop import processes
+from sigmaprop import meshes, processes
+from sigmaprop.meshes import REPLICA
 
 Tree = TypeVar("Tree")
 
-REPLICA, BATCH = "replica", "batch"
 ACCELERATOR_CHUNK = 1024
 """Most replicas of an accelerator that are vectorised together where nothing is said."""
 
@@ -27,12 +23,12 @@ class Layout(NamedTuple):
     """Where replicas run.
 
     Attributes:
-        mesh: axes `REPLICA` and `BATCH` over the devices.
+        mesh: see `meshes`.
         replica_chunk: replicas of a device that are vectorised together.
         described: whether the devices are not at hand, so that arrays on them are only described.
     """
 
-    mesh: jax.sharding.Mesh
+    mesh: Mesh
     replica_chunk: int
     described: bool = False
 
@@ -60,11 +56,7 @@ class Layout(NamedTuple):
 
 
 def layout(
-    num: int,
-    replica_chunk: int | None = None,
-    devices: Sequence[Any] | None = None,
-    *,
-    batch: bool = False,
+    num: int, replica_chunk: int | None = None, devices: Sequence[Any] | None = None
 ) -> Layout:
     """A layout for ``num`` replicas.
 
@@ -72,33 +64,12 @@ def layout(
         num: replicas, > 0.
         replica_chunk: None for the default of the backend: 1 on a CPU; elsewhere all replicas of a
             device, up to 1024.
-        devices: None for those of this process, or of all that share the run. Of one process no
-            more are used than there are replicas, unless rows of a batch lie along the rest.
-        batch: whether they do.
+        devices: None for those of this process, or of all that share the run; see `meshes.among`.
     """
-    if devices is None:
-        devices = jax.local_devices() if processes.num() == 1 else jax.devices()
-    among = len(devices)
-    if batch:
-        among = max(n for n in range(1, min(num, among) + 1) if among % n == 0)
-    elif processes.num() == 1:
-        devices = devices[:num]
-        among = len(devices)
-    shape = (among, len(devices) // among)
-    axes = (REPLICA, BATCH), (AxisType.Auto, AxisType.Auto)
-    mesh = jax.make_mesh(shape, *axes, devices=list(devices))
+    mesh = meshes.make(meshes.among(num, devices), meshes.REPLICA)
     if replica_chunk is None:
-        each = -(-num // among)
-        replica_chunk = 1 if devices[0].platform == "cpu" else min(each, ACCELERATOR_CHUNK)
+        each = -(-num // mesh.size)
+        replica_chunk = (
+            1 if mesh.devices.flat[0].platform == "cpu" else min(each, ACCELERATOR_CHUNK)
+        )
     return Layout(mesh, replica_chunk)
-
-
-def pad(tree: Any, num: int) -> Any:
-    """The last replica again, until there are ``num``."""
-
-    def padded(leaf: Any) -> Any:
-        if leaf.shape[0] == num:
-            return leaf
-        return leaf[np.minimum(np.arange(num), leaf.shape[0] - 1)]
-
-    return jax.tree.map(padded, tree)

@@ -23,9 +23,11 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from sigmaprop import processes
-from sigmaprop.generators.layout import REPLICA, Layout, layout, pad
+from sigmaprop.generators.layout import Layout, layout
+from sigmaprop.meshes import REPLICA, pad
 
 Tree = TypeVar("Tree")
+
 
 class Model(NamedTuple):
     """What an engine trains.

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
+from sigmaprop import meshes
 from sigmaprop.estimators.base import (
     AtMean,
     Estimator,
@@ -73,10 +74,8 @@ def make_program(
     devices: tuple[Any, ...],
 ):
     """Compiles (inputs, key, first rows, valid rows) -> sums and errors of each chunk."""
-    mesh = jax.make_mesh(
-        (len(devices),), ("samples",), axis_types=(AxisType.Auto,), devices=devices
-    )
-    shared, split = PartitionSpec(), PartitionSpec("samples")
+    mesh = meshes.make(devices)
+    shared, split = PartitionSpec(), PartitionSpec(meshes.BATCH)
 
     def chunks(inputs: Inputs, key: Array, rows: Array, valid: Array):
         known = at_mean(f, inputs, plan, dtype)

@@ -7,7 +7,7 @@ size comes from the same evaluations; sums of whole chunks travel to the host, w
 and `num_groups` independent groups (for the error bars) are made of them in float64.
 
 Memory is bounded by the chunk and the number of groups, never by the number of samples. Chunks are
-spread over a mesh of the local devices; each is computed by the same program wherever it runs.
+spread over a mesh of the devices; each is computed by the same program wherever it runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from sigmaprop import processes
 from sigmaprop.estimators import get as get_estimator
 from sigmaprop.estimators.base import Estimator
 from sigmaprop.limit.plan import make_plan
@@ -57,7 +58,7 @@ def sweep(
         chunk: most draws evaluated at a time, None for as many as suit the device.
         num_groups: independent groups from which error bars are made.
         wrt: what to differentiate by; without "scale" its gradients are NaN and cost nothing.
-        devices: over which to spread the chunks; None for all local devices.
+        devices: over which to spread the chunks; None for all, of other processes of a run too.
         progress: called with the number of draws done so far.
 
     Returns:
@@ -71,7 +72,7 @@ def sweep(
         raise ValueError(f"wrt is {tuple(wrt)}; it must be ('mean',) or ('mean', 'scale')")
     check_key(key)
     with jax.enable_x64(True):
-        devices = tuple(devices or jax.local_devices())
+        devices = tuple(devices or processes.devices())
         dim = truth.point.shape[0]
         plan = make_plan(num_draws, batch_sizes, dim, chunk=chunk, num_groups=num_groups)
         noisy = tuple(estimator for estimator in chosen if estimator.needs)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sigmaprop import processes
 from sigmaprop.estimators.base import AtMean, Estimator, finite_origin
 from sigmaprop.gaussians import Isotropic
 from sigmaprop.limit.plan import Plan
@@ -71,7 +72,7 @@ class Totals:
 
     def add(self, first_chunk: int, valid: np.ndarray, result: Any) -> None:
         """Adds the chunks of one dispatch in their order."""
-        chunks, at_mean = jax.device_get(result)
+        chunks, at_mean = processes.fetch(result)
         self.at_mean = jax.tree.map(np.float64, at_mean)
         for i, count in enumerate(valid):
             if count > 0:

@@ -2,9 +2,9 @@
 
 A checkpoint is a directory ``checkpoints/<step>`` of what orbax wrote, of the names, dtypes and
 shapes of its arrays, and of a manifest with the sha256 of all that. It is written under another
-name and renamed once it is on disk. Where processes share a run, each writes and reads the arrays
-of its devices, and the first does the rest. The manifest is verified before orbax reads a byte: orbax
-itself loads a flipped bit as another number.
+name and renamed once it is on disk. The manifest is verified before orbax reads a byte: orbax
+itself loads a flipped bit as another number. Where processes share a run, each writes and reads the
+arrays of its devices, and the first does the rest.
 """
 
 import math

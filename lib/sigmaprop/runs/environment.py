@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sigmaprop import processes
 from sigmaprop.names import shown
 
 _LONGEST = 1000
@@ -27,7 +28,7 @@ _NUMERICS = (
     "jax_threefry_partitionable",
 )
 _ORDER = (
-    *(("device", name) for name in ("backend", "kind", "count")),
+    *(("device", name) for name in ("backend", "kind", "count", "processes")),
     *(("cpu", name) for name in ("model", "cores")),
     *(("versions", name) for name in ("jax", "jaxlib", "python", *_PACKAGES[2:])),
 )
@@ -55,6 +56,7 @@ def environment(seed: int | None) -> dict[str, Any]:
             "backend": jax.default_backend(),
             "kind": devices[0].device_kind,
             "count": len(devices),
+            **({"processes": processes.num()} if processes.num() > 1 else {}),
         },
         "cpu": {"model": cpu_model(), "cores": cores()},
         "flags": flags(),

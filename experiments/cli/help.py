@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from sigmaprop.names import shortened
 
 from ..options import flag, groups
+from .commands import Shared
 
 WIDTH = 80
 _NAME = 33
@@ -40,7 +41,8 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
     texts = {**meanings(type(config)), **meanings(command)}
     yield "where to begin, and where to write"
     defaults = {field.name: field.default for field in dataclasses.fields(command)}
-    for field in (field for field in defaults if field in own):
+    shared = [field.name for field in dataclasses.fields(Shared)]
+    for field in (field for field in defaults if field in own and field not in shared):
         yield _line(field, defaults[field], texts.get(field, ""), type(None))
     for heading, fields in groups(type(config)).items():
         yield ""
@@ -48,6 +50,10 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
         for field in fields:
             value = getattr(config, field)
             yield _line(field, value, texts.get(field, ""), _kind(config, field))
+    yield ""
+    yield "processes that share the run"
+    for field in shared:
+        yield _line(field, defaults[field], texts.get(field, ""), type(None))
     never = [one.name for one in dataclasses.fields(config) if not one.metadata.get("sweepable", 1)]
     yield ""
     yield "several values at once"

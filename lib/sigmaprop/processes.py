@@ -158,7 +158,7 @@ def place(tree: Tree, sharding: Any) -> Tree:
     return jax.tree.map(placed, tree)
 
 
-def fetch(tree: Tree) -> Tree:
+def fetch(tree: Any) -> Any:
     """Arrays on the host, whole, wherever they lie; typed keys are not among them.
 
     Raises:

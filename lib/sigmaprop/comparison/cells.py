@@ -92,19 +92,19 @@ def measure(
         meshes.pad(stacked, rounds * mesh.size), NamedSharding(mesh, PartitionSpec(meshes.BATCH))
     )
     inputs = (inputs, processes.place(key, NamedSharding(mesh, PartitionSpec())))
-    program = jax.jit(_program(f, gaussians[0], setting, mesh)).lower(*inputs).compile()
-    found = processes.fetch(jax.block_until_ready(program(*inputs)))
+    compiled = jax.jit(program(f, gaussians[0], setting, mesh)).lower(*inputs).compile()
+    found = processes.fetch(jax.block_until_ready(compiled(*inputs)))
     gradient, variance = jax.tree.map(lambda leaf: np.float64(leaf[: len(gaussians)]), found)
     seconds = np.nan
     if clock is not None:
         each = rounds * setting.replicates
-        seconds = median_seconds(lambda: program(*inputs), clock, repeats) / each
+        seconds = median_seconds(lambda: compiled(*inputs), clock, repeats) / each
     return Cell(
         gradient,
         variance,
         seconds,
         _evaluations(setting, gaussians[0]),
-        _temporary_bytes(program),
+        _temporary_bytes(compiled),
     )
 
 
@@ -113,7 +113,17 @@ def _devices(num: int) -> Sequence[Any]:
     return meshes.among(num) if jax.default_backend() != "cpu" else jax.local_devices()[:1]
 
 
-def _program(f: Callable[[Array], Array], like: Gaussian, setting: Setting, mesh: Mesh):
+def program(
+    f: Callable[[Array], Array], like: Gaussian, setting: Setting, mesh: Mesh
+) -> Callable[[Gaussian, Array], tuple[Any, Any]]:
+    """``(gaussians [S], key) -> (gradients, variances)``, [S, R] each, of `measure`'s replicates.
+
+    Args:
+        f: see `measure`.
+        like: a Gaussian of their family and dimension.
+        setting: see `measure`.
+        mesh: of as many devices as divide S.
+    """
     name, variate, options = setting.choice
     width = sum(np.size(leaf) for leaf in jax.tree.leaves(like))
     width = max(width, setting.estimator.columns(like.noise_dim))

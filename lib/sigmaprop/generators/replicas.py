@@ -78,7 +78,7 @@ class Engine(NamedTuple):
         """An array that every device holds whole, such as the data."""
         return self.layout.put(tree, self.layout.replicated)
 
-    def fetch(self, tree: Tree) -> Tree:
+    def fetch(self, tree: Any) -> Any:
         """Arrays of all replicas, wherever they are, as those of ``num`` on this host."""
         return jax.tree.map(lambda leaf: leaf[: self.num], processes.fetch(tree))
 

@@ -99,7 +99,12 @@ def measured(ratio: Ratio) -> Ratio:
 def by_round(ratio: Ratio) -> np.ndarray:
     """The ratio in each round. [rounds]"""
     above = _sum(ratio.above) if ratio.above else 1.0
-    return above / (_sum(ratio.below) if ratio.combined == "sum" else _largest(ratio.below))
+    return above / compared_with(ratio)
+
+
+def compared_with(ratio: Ratio) -> np.ndarray:
+    """What the numerator is compared with in each round, in the ratio's unit. [rounds]"""
+    return _sum(ratio.below) if ratio.combined == "sum" else _largest(ratio.below)
 
 
 def ratio(

@@ -366,6 +366,7 @@ _KINDS: dict[tuple[str, ...], type] = {
     ("data", "prepare"): commands.DataPrepare,
     ("results", "check"): results_commands.ResultsCheck,
     ("results", "site"): results_commands.ResultsSite,
+    ("results", "table"): results_commands.ResultsTable,
 }
 """What a command does by its first word: each has a help of its own."""
 COMMANDS: dict[str, tuple[type, Callable[[list[str]], int]]] = {

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from ..results import check as checking
-from ..results import site
+from ..results import site, table
 from ..terminal import Terminal, counted
 from .results_commands import ResultsCommand
 
@@ -17,8 +17,8 @@ def check(command: ResultsCommand) -> None:
     """
     if command.json and command.what != "check":
         raise ValueError("--json belongs to `sigmaprop results check`; leave it out")
-    if command.out is not None and command.what != "site":
-        raise ValueError("--out belongs to `sigmaprop results site`; leave it out")
+    if command.out is not None and command.what == "check":
+        raise ValueError("--out belongs to `sigmaprop results site` and `table`; leave it out")
 
 
 def show(command: ResultsCommand) -> int:
@@ -30,6 +30,8 @@ def show(command: ResultsCommand) -> int:
     found = checking.check(command.directory)
     if command.what == "site":
         return _site(command.directory, command.out or Path("site"), found)
+    if command.what == "table":
+        return _table(command.out, found)
     if command.json:
         print(json.dumps(_as_json(found), indent=1))
     else:
@@ -55,6 +57,19 @@ def _as_json(found: checking.Checked) -> dict[str, object]:
         "refused": len(found.refused),
         "refusals": [one._asdict() for one in found.refusals],
     }
+
+
+def _table(page: Path | None, found: checking.Checked) -> int:
+    terminal = Terminal(stderr=True)
+    for one in found.refusals:
+        terminal.say(f"left out: {one.file}: {one.why}")
+    records = list(found.sound.values())
+    if page is None:
+        print(table.markdown(table.rows(records)), end="")
+    else:
+        table.place(page, records)
+        terminal.say(f"written: {page}")
+    return 0
 
 
 def _site(directory: Path, out: Path, found: checking.Checked) -> int:

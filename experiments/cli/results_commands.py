@@ -40,19 +40,35 @@ class ResultsSite:
 
 
 @dataclasses.dataclass(frozen=True)
+class ResultsTable:
+    """Print records of benchmarks as a table in Markdown: what has a target, with its bound beside.
+
+    Of every benchmark on every system the latest record counts. Refused records are left out, and
+    named.
+    """
+
+    directory: Positional[Path]
+    """Directory that `sigmaprop bench --record` wrote to."""
+    out: Path | None = None
+    """Page to write it into, between <!-- speed: all --> (or first, for the main rows) and <!-- end
+    of speed -->. None: print it."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ResultsCommand:
     """Check records of benchmarks, or show them as a page.
 
     `sigmaprop results check DIR` refuses what cannot be believed, a sentence each, with exit status
     1. `sigmaprop results site DIR` writes one page that works offline, with ratios of comparable
-    records. `sigmaprop bench --record` writes records.
+    records; `sigmaprop results table DIR` prints what has a target as a table in Markdown.
+    `sigmaprop bench --record` writes records.
     """
 
-    what: Positional[Literal["check", "site"]]
+    what: Positional[Literal["check", "site", "table"]]
     """What to do."""
     directory: Positional[Path]
     """Directory that `sigmaprop bench --record` wrote to."""
     json: bool = False
     """check: whether to print the refusals as JSON."""
     out: Path | None = None
-    """site: directory for index.html. None: site."""
+    """site: directory for index.html. None: site. table: page to write it into. None: print it."""

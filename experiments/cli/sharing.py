@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LOST = 1
 """The exit status where another process of the run is lost."""
+_LINGERING = 3.0
+"""Seconds for which the leader lets the others end."""
 _PLACES = ("coordinator", "num_processes", "process_id")
 _ELSEWHERE = ("checkpoints", "figures", "evaluations", "lock", "report.html")
 """What a process that follows needs no copy of."""
@@ -135,11 +138,16 @@ def resumed(make: Callable[[Path], Any], directory: Path) -> Any:
 
 
 def leave(status: int) -> None:
-    """Ends a process that failed at once, so that the others, who wait for it, are told."""
+    """Ends a process that failed, so that the others, who may wait for it, are told.
+
+    Where all end for one reason the leader is the last: JAX would abort the others without it.
+    """
     if processes.num() == 1 and not _beside:
         return
     _speak(b"\0")
     if status and processes.num() > 1:
+        if processes.leads() and status != LOST:
+            time.sleep(_LINGERING)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -30,7 +30,7 @@ from sigmaprop.runs import signals
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
-from ..training import records
+from ..training import chunks, records
 from ..training.groups import seed_numbers
 from ..training.loop import Progress, Silent
 from . import ahead, constants, frozen
@@ -72,7 +72,8 @@ def run(
         constants.save(directory, plan.constants)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
-            state = train(config, plan, index, directory, reference, progress, stop)
+            own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
+            state = train(own, plan, index, directory, reference, progress, stop)
             if finished is not None:
                 finished(state)
     real = real_scores(config, plan, reference, progress)
@@ -233,4 +234,5 @@ EXPERIMENT = Experiment(
     resolved=frozen.resolved,
     prepare_again=_prepare,
     programs=ahead.programs,
+    carried=(chunks.NAME,),
 )

@@ -25,7 +25,7 @@ from sigmaprop.runs import signals
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
-from ..training import records, tables
+from ..training import chunks, records, tables
 from ..training.loop import Progress, Silent
 from . import ahead
 from .config import VaeConfig
@@ -56,7 +56,8 @@ def run(
     records.begin(directory, plan, VAE_ARMS, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
-            state = train(config, plan, index, directory, progress, stop)
+            own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
+            state = train(own, plan, index, directory, progress, stop)
             if finished is not None:
                 finished(state)
     records.save_json(directory, "reference.json", {"distances": {}, "ideal": _truth(config, plan)})
@@ -124,4 +125,5 @@ EXPERIMENT = Experiment(
     concluded=vae_compare.compare,
     warning=records.cannot_settle,
     programs=ahead.programs,
+    carried=(chunks.NAME,),
 )

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from sigmaprop.names import shortened
 
+from ..jobs.options import JobsOptions
 from ..options import flag, groups
 
 WIDTH = 80
@@ -40,7 +41,8 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
     texts = {**meanings(type(config)), **meanings(command)}
     yield "where to begin, and where to write"
     defaults = {field.name: field.default for field in dataclasses.fields(command)}
-    for field in (field for field in defaults if field in own):
+    first = [field for field in defaults if field in own and not hasattr(JobsOptions, field)]
+    for field in first:
         yield _line(field, defaults[field], texts.get(field, ""), type(None))
     for heading, fields in groups(type(config)).items():
         yield ""
@@ -48,6 +50,11 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
         for field in fields:
             value = getattr(config, field)
             yield _line(field, value, texts.get(field, ""), _kind(config, field))
+    if of_jobs := [field for field in defaults if field in own and field not in first]:
+        yield ""
+        yield "the seeds as jobs of their own"
+        for field in of_jobs:
+            yield _line(field, defaults[field], texts.get(field, ""), type(None))
     never = [one.name for one in dataclasses.fields(config) if not one.metadata.get("sweepable", 1)]
     yield ""
     yield "several values at once"

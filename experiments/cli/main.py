@@ -19,6 +19,8 @@ from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
 from ..advise.config import AdviseConfig
+from ..jobs import options as jobs
+from ..jobs.options import JobsOptions
 from . import arguments as words
 from . import (
     bench_commands,
@@ -188,6 +190,15 @@ def _experiment(name: str, arguments: list[str]) -> int:
         print("\n".join(compact(name, ENTRIES[name].command, base)))
         return 0
     command, config = given.checked(name, arguments, base)
+    if isinstance(command, JobsOptions):
+        refuse(lambda: jobs.check(command, config))
+        if command.launcher is not None:
+            from ..jobs import launching
+
+            takes = set(words.options(type(command)))
+            return report_user_errors(
+                lambda: launching.launch(name, arguments, command, config, takes=takes)
+            )
     return _launch(name, config, command, base, origin)
 
 

@@ -128,9 +128,7 @@ def need(programs: Sequence[Program]) -> Need:
     return max(map(_need, programs), key=lambda one: one.total)
 
 
-def choose(
-    whole: int, room: float | None, needed: Callable[[int], Need], platform: str
-) -> Choice:
+def choose(whole: int, room: float | None, needed: Callable[[int], Need], platform: str) -> Choice:
     """All replicas of a device if they fit, else the largest power of two that does.
 
     Args:
@@ -144,16 +142,16 @@ def choose(
         why = f"a {platform.upper()} does not say how much memory it has"
         return Choice(1, f"{head} 1 replica at a time, as without it: {why}")
     sizes = [*(2**n for n in range(whole.bit_length()) if 2**n < whole), whole]
-    found = {place: one for place, one in _tried(sizes, room, needed)}
+    found = dict(_tried(sizes, room, needed))
     fitting = [place for place, one in found.items() if one.total <= room]
     place = max(fitting, default=0)
     chunk, one = sizes[place], found[place]
     if not fitting:
-        most = f"{_gb(room)}, and even so {one.name} would take {_gb(one.total)}"
+        most = f"{_gb(room)}, and even so its program ({one.name}) would take {_gb(one.total)}"
         return Choice(1, f"{head} 1 of {whole} replicas at a time: a device has {most}")
-    taken = f"{one.name} takes {_gb(one.total)} of the {_gb(room)} of a device"
+    taken = f"the largest program ({one.name}) takes {_gb(one.total)} of a device's {_gb(room)}"
     if place + 1 < len(sizes):
-        taken += f", with {sizes[place + 1]} {_gb(found[place + 1].total)}"
+        taken += f", with {sizes[place + 1]} at a time {_gb(found[place + 1].total)}"
     return Choice(chunk, f"{head} {chunk} of {whole} replicas at a time: {taken}")
 
 
@@ -236,9 +234,12 @@ def _recorded(directory: runs.Run) -> dict[str, dict[str, Any]]:
     if not exists(path):
         return {}
     content = read_json(path)
-    groups = content.get("groups") if isinstance(content, dict) else None
-    chunks = [one.get("replica_chunk") for one in groups.values()] if groups else [None]
-    if not all(type(chunk) is int and chunk > 0 for chunk in chunks):
+    try:
+        groups = dict(content["groups"])
+        good = all(type(one["replica_chunk"]) is int for one in groups.values())
+    except (KeyError, TypeError, ValueError):
+        good, groups = False, {}
+    if not good or any(one["replica_chunk"] < 1 for one in groups.values()):
         raise runs.RunError(f"{path} does not say how many replicas ran together; restore it")
     return groups
 

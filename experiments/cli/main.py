@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command; never returns.
 
     The exit status is 0, or: 1 where `replay` found another number, `results check` refuses a
-    record, `doctor` found no device, a file or standard output could not be written; 2 for a
-    mistake on the command line or in a file that it names; 130 and 143 after Ctrl-C and SIGTERM;
-    141 where the reader of the output has gone.
+    record, `doctor` found no device, a job of `--launcher` failed, a file or standard output could
+    not be written; 2 for a mistake on the command line or in a file that it names; 130 and 143
+    after Ctrl-C and SIGTERM; 141 where the reader of the output has gone.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded() as output:

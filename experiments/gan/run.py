@@ -51,6 +51,7 @@ def run(
     directory: runs.Run,
     progress: Progress | None = None,
     finished: Callable[[Any], None] | None = None,
+    adopt: Callable[[int], None] | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -60,6 +61,7 @@ def run(
         directory: the run directory to write into.
         progress: told what is being done.
         finished: given the last state of each group.
+        adopt: writes what the training of a group would, in its place.
 
     Returns:
         The comparison of the arms, see `gan_comparison`.
@@ -72,6 +74,9 @@ def run(
         constants.save(directory, plan.constants)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
+            if adopt is not None:
+                adopt(index)
+                continue
             own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
             state = train(own, plan, index, directory, reference, progress, stop)
             if finished is not None:

@@ -1,18 +1,20 @@
-"""``--launcher``: hands the seeds of a sweep over as jobs, waits for them, and reports on all."""
+"""``--launcher``: hands the seeds of a sweep over as jobs, waits for them, and joins their runs."""
 
 import os
-import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sigmaprop import runs
 from sigmaprop.names import shortened
 from sigmaprop.runs import files, signals
 from sigmaprop.runs.files import RunError
 
 from .. import progress
+from ..cli.starting import start_jax
 from ..terminal import Terminal, counted
 from . import sheet
 from .options import JobsOptions, Part, asked, cores, parts, without
@@ -20,6 +22,8 @@ from .queue import Queue, open_queue
 from .sheet import Sheet
 from .work import SCRIPT, Work
 
+ALL = "all"
+"""Below the directory of jobs, the run that they make together."""
 _OWN = ("--launcher", "--launcher-jobs", "--launcher-option", "--launcher-detach")
 _OF_RUN = ("--seeds", "--first-seed", "--run-dir", "--dry-run")
 _LOOKS = 3
@@ -55,18 +59,17 @@ def launch(name: str, words: Sequence[str], options: Any, config: Any, *, takes:
     try:
         opened.save()
         works = _works(opened, plain, options, tasks)
-        if not _submit(opened, works, queue, terminal):
-            return _report(opened, terminal)
-        if options.launcher_detach:
+        left = _submit(opened, works, queue, terminal)
+        if left and options.launcher_detach:
             _tell_detached(opened, queue, terminal)
             return 0
-        failed = _wait(opened, queue, terminal, local=options.launcher == "local")
+        if left and (failed := _wait(opened, queue, terminal, local=options.launcher == "local")):
+            number = counted(len(failed), "job")
+            terminal.say(f"{number} left; go on with `{opened.again}`")
+            return 1
+        return _join(opened, config, terminal)
     finally:
         os.close(lock)
-    if failed:
-        terminal.say(f"go on with `{opened.again}`: {counted(len(failed), 'job')} of it left")
-        return 1
-    return _report(opened, terminal)
 
 
 def _tasks(options: JobsOptions, takes: set[str]) -> int:
@@ -215,15 +218,24 @@ def _failure(opened: Sheet, part: Part) -> str:
     return f"{part.title} failed: {why} (its log: {opened.log(part)})"
 
 
-def _report(opened: Sheet, terminal: Terminal) -> int:
-    """One report over the runs of all jobs; the exit status."""
-    where = opened.directory
-    directories = [str(opened.run_dir(part)) for part in opened.jobs]
-    with progress.waiting(terminal, f"report over {counted(len(directories), 'run')}"):
-        told = _beside("report", *directories, "--out", str(where))
-    if told.returncode:
-        why = told.stderr.strip().removeprefix("sigmaprop: ")
-        by_hand = shlex.join(["sigmaprop", "report", *directories, "--out", str(where)])
-        raise RunError(f"{why}; the runs are complete: try `{by_hand}` again")
-    print(told.stdout, end="", flush=True)
-    return 0
+def _join(opened: Sheet, config: Any, terminal: Terminal) -> int:
+    """One run of the runs of all jobs, with its report; the exit status."""
+    directory = opened.directory / ALL
+    if files.exists(directory / "status.json"):
+        if runs.state(directory) == "complete":
+            terminal.say(f"all jobs are complete and joined: {directory / 'report.html'}")
+            return 0
+        shutil.rmtree(directory)  # a joining that was cut short
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # nothing is trained here
+    start_jax()
+    from ..cli import launch as experiments
+    from ..cli import registry
+    from .joining import joined
+
+    own = joined(registry.get(opened.command), [opened.run_dir(part) for part in opened.jobs])
+    try:
+        return experiments.launch(own, config, directory)
+    except (KeyboardInterrupt, signals.Terminated) as error:
+        shutil.rmtree(directory, ignore_errors=True)  # to resume it would be to train
+        error.__notes__ = [f"the jobs are complete; go on with `{opened.again}`"]
+        raise

@@ -39,6 +39,7 @@ def run(
     directory: runs.Run,
     progress: Progress | None = None,
     finished: Callable[[Any], None] | None = None,
+    adopt: Callable[[int], None] | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -48,6 +49,7 @@ def run(
         directory: the run directory to write into.
         progress: told what is being done.
         finished: given the last state of each group.
+        adopt: writes what the training of a group would, in its place.
 
     Returns:
         The comparison of the arms, see `vae_compare`.
@@ -56,6 +58,9 @@ def run(
     records.begin(directory, plan, VAE_ARMS, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
+            if adopt is not None:
+                adopt(index)
+                continue
             own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
             state = train(own, plan, index, directory, progress, stop)
             if finished is not None:

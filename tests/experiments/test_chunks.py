@@ -133,6 +133,7 @@ def finished(config: Any, run_dir: Path) -> tuple[runs.Finished, dict[str, Any]]
     return runs.load(run_dir, VaeConfig, command="vae"), record["groups"]["0"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_was_chosen(one_device, needs, tmp_path, capsys):
     """It has the bits of that number, resumes and repeats with it whatever the memory is then."""
     one_device[0] = 1000 + (needs[2] + needs[3]) / 2 / chunks.SHARE
@@ -186,6 +187,7 @@ def test_other_words_are_refused(word: str, capsys):
     assert "--replica-chunk" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compile_chooses_for_the_memory_of_a_target_file(tmp_path, capsys):
     small = ["--dataset", "ring", "--arm", "fixed", "--widths", "32", "--encoder-widths", "32"]
     small += ["--seeds", "16", "--batch-size", "64", "--replica-chunk", "auto", "--steps", "20"]

@@ -98,8 +98,8 @@ def _renumbered(job: Job, first_seed: int) -> pa.Table:
     """The metrics of a job; the gap is measured in the first seed alone."""
     table, own = job.metrics, np.asarray(job.metrics["replica"])
     kept = np.ones(len(own), bool)
-    if "batch_size" in table.column_names:
-        kept = (np.asarray(table["batch_size"]) == 0) | (job.seeds[own] == first_seed)
+    if "sigma" in table.column_names:
+        kept = (np.asarray(table["sigma"]) == 0) | (job.seeds[own] == first_seed)
     place = table.column_names.index("replica")
     kind = table.schema.field("replica").type
     renumbered = table.set_column(place, "replica", pa.array(job.numbers[own], kind))

@@ -16,9 +16,10 @@ from sigmaprop.runs.files import RunError
 from .. import progress
 from ..cli.starting import start_jax
 from ..terminal import Terminal, counted
+from . import queue as queues
 from . import sheet
 from .options import JobsOptions, Part, asked, cores, parts, without
-from .queue import Queue, open_queue
+from .queue import Queue
 from .sheet import Sheet
 from .work import SCRIPT, Work
 
@@ -47,14 +48,16 @@ def launch(name: str, words: Sequence[str], options: Any, config: Any, *, takes:
     terminal, jobs = Terminal(), parts(options, config)
     tasks = _tasks(options, takes)
     plain = without(words, (*_OWN, *_OF_RUN))
-    if status := _rehearse(name, [*without(words, (*_OWN, "--run-dir", "--dry-run"))], terminal):
-        return status
+    queues.check(options.launcher)
+    begun = options.run_dir is not None and files.exists(options.run_dir / sheet.NAME)
+    if options.dry_run or not begun:
+        _rehearse(name, without(words, (*_OWN, "--run-dir", "--dry-run")), terminal)
     if options.dry_run:
         terminal.say(f"in {counted(len(jobs), 'job')}: {', '.join(part.title for part in jobs)}")
         return 0
     again = without(words, ("--run-dir", "--launcher-detach", "--dry-run"))
     opened = sheet.opened(options.run_dir, name, again, config, jobs)
-    queue = open_queue(options.launcher, opened.directory / sheet.FOLDER, asked(options))
+    queue = queues.open_queue(options.launcher, opened.directory / sheet.FOLDER, asked(options))
     lock = files.take_lock(opened.directory)
     try:
         opened.save()
@@ -88,18 +91,20 @@ def _tasks(options: JobsOptions, takes: set[str]) -> int:
     return tasks
 
 
-def _rehearse(name: str, words: Sequence[str], terminal: Terminal) -> int:
-    """Lets a process check the options, and say what the whole sweep takes; its status.
+def _rehearse(name: str, words: Sequence[str], terminal: Terminal) -> None:
+    """Lets a process check the options, and say what the whole sweep takes.
 
     JAX must not start here: the devices of this machine are the jobs'.
+
+    Raises:
+        RunError: the options have a mistake.
     """
     with progress.waiting(terminal, "checking the options"):
         told = _beside(name, *words, "--dry-run", "True")
-    print(told.stdout, end="", flush=True)
     if told.returncode:
         why = told.stderr.strip().removeprefix("sigmaprop: ")
         raise RunError(why or f"the options cannot be checked (status {told.returncode})")
-    return 0
+    print(told.stdout, end="", flush=True)
 
 
 def _beside(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -226,7 +231,7 @@ def _join(opened: Sheet, config: Any, terminal: Terminal) -> int:
             terminal.say(f"all jobs are complete and joined: {directory / 'report.html'}")
             return 0
         shutil.rmtree(directory)  # a joining that was cut short
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # nothing is trained here
+    os.environ["JAX_PLATFORMS"] = "cpu"  # nothing is trained here
     start_jax()
     from ..cli import launch as experiments
     from ..cli import registry

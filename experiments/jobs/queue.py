@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from sigmaprop import extras
 from sigmaprop.names import shortened
 from sigmaprop.runs.files import RunError
@@ -19,6 +21,8 @@ MOST_TIMEOUTS = 100
 """How often a job may be queued again because its time was over; each time it goes on."""
 _MINUTES = {"local": 60 * 24 * 365, "slurm": 60}
 """Of a job for which nothing is said; submitit's own are 2 and 5."""
+_MODULE = "submitit.local._local"
+"""What the process of a local job runs."""
 _ASKED_EVERY = 15.0
 """Seconds between two questions to a cluster."""
 
@@ -46,17 +50,11 @@ class Queue(Protocol):
         ...
 
 
-def open_queue(launcher: str, folder: Path, options: dict[str, Any]) -> Queue:
-    """Who runs jobs with these options.
-
-    Args:
-        launcher: "local" or "slurm".
-        folder: for submitit's files.
-        options: see `options.asked`.
+def check(launcher: str) -> None:
+    """Refuses a launcher that is not here.
 
     Raises:
-        RunError: submitit is not installed, this is no machine of a cluster, or it refuses an
-            option.
+        RunError: submitit is not installed, or this is no machine of a cluster.
     """
     try:
         import submitit
@@ -65,6 +63,7 @@ def open_queue(launcher: str, folder: Path, options: dict[str, Any]) -> Queue:
             f"--launcher {launcher} needs the extra launcher; install it with "
             f"`{extras.install('launcher')}`"
         ) from error
+    del submitit
     if launcher == "slurm":
         for tool in ("sbatch", "srun", "squeue"):
             if shutil.which(tool) is None:
@@ -72,6 +71,21 @@ def open_queue(launcher: str, folder: Path, options: dict[str, Any]) -> Queue:
                     f"--launcher slurm finds no {tool} here; give the command on a machine that "
                     "submits jobs, or take --launcher local"
                 )
+
+
+def open_queue(launcher: str, folder: Path, options: dict[str, Any]) -> Queue:
+    """Who runs jobs with these options.
+
+    Args:
+        launcher: "local" or "slurm", after `check`.
+        folder: for submitit's files.
+        options: see `options.asked`.
+
+    Raises:
+        RunError: submitit refuses an option.
+    """
+    import submitit
+
     most = {f"{one}_max_num_timeout": MOST_TIMEOUTS for one in ("local", "slurm")}
     executor = submitit.AutoExecutor(folder, launcher, **most)
     generic = {key: value for key, value in options.items() if key in GENERIC}
@@ -101,7 +115,12 @@ class _Local:
         return job.job_id
 
     def is_there(self, number: str) -> bool:
-        return number in self._jobs and not self._jobs[number].done()
+        if number in self._jobs:
+            return not self._jobs[number].done()
+        try:  # of a command that has ended
+            return _MODULE in psutil.Process(int(number)).cmdline()
+        except (ValueError, psutil.Error):
+            return False
 
     def cancel(self) -> None:
         for job in self._jobs.values():

@@ -101,10 +101,10 @@ def test_submitit_takes_every_key(tmp_path):
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RunError, match="finds no sbatch here"):
-        queue.open_queue("slurm", tmp_path, {})
+        queue.check("slurm")
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(RunError, match=r"needs the extra launcher; install it with `pip install"):
-        queue.open_queue("local", tmp_path, {})
+        queue.check("local")
 
 
 def test_a_job_s_words_are_the_user_s_but_for_those_of_the_launcher():
@@ -142,9 +142,8 @@ def test_sbatch_gets_what_was_asked_for(fake_tools, tmp_path):
         )
     )
     found = queue.open_queue("slurm", tmp_path / "submitit", asked)
-    assert (
-        found.submit(work.Work((), "R/job-00", "R/job-00.log", str(tmp_path)), "job-00") == "4711"
-    )
+    one = work.Work((), "R/job-00", "R/job-00.log", str(tmp_path))
+    assert found.submit(one, "job-00") == "4711"
     script = (fake_tools / "script").read_text()
     for line in (
         *("--partition=gpu", "--gpus-per-node=1", "--cpus-per-task=8", "--mem=32GB"),

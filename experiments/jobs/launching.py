@@ -21,7 +21,7 @@ from . import sheet
 from .options import JobsOptions, Part, asked, cores, parts, without
 from .queue import Queue
 from .sheet import Sheet
-from .work import SCRIPT, Work
+from .work import SCRIPT, TOGETHER, Work
 
 ALL = "all"
 """Below the directory of jobs, the run that they make together."""
@@ -47,11 +47,11 @@ def launch(name: str, words: Sequence[str], options: Any, config: Any, *, takes:
     """
     terminal, jobs = Terminal(), parts(options, config)
     tasks = _tasks(options, takes)
-    plain = without(words, (*_OWN, *_OF_RUN))
+    plain = without(words, (*_OWN, *_OF_RUN, *([TOGETHER] if tasks > 1 else [])))
     queues.check(options.launcher)
     begun = options.run_dir is not None and files.exists(options.run_dir / sheet.NAME)
     if options.dry_run or not begun:
-        _rehearse(name, without(words, (*_OWN, "--run-dir", "--dry-run")), terminal)
+        _rehearse(name, without(words, (*_OWN, TOGETHER, "--run-dir", "--dry-run")), terminal)
     if options.dry_run:
         terminal.say(f"in {counted(len(jobs), 'job')}: {', '.join(part.title for part in jobs)}")
         return 0
@@ -83,7 +83,7 @@ def _tasks(options: JobsOptions, takes: set[str]) -> int:
     """
     found = asked(options)
     tasks = found.get("nodes", 1) * found.get("tasks_per_node", 1)
-    if tasks > 1 and "--distributed" not in takes:
+    if tasks > 1 and TOGETHER not in takes:
         raise RunError(
             f"--launcher-option asks for {tasks} processes a job, and the command runs as one; "
             "leave nodes and tasks_per_node out"
@@ -124,7 +124,7 @@ def _works(opened: Sheet, plain: list[str], options: Any, tasks: int) -> dict[st
         run_dir = str(opened.run_dir(part))
         words = (opened.command, *plain, "--seeds", str(part.seeds))
         words += ("--first-seed", str(part.first_seed), "--run-dir", run_dir)
-        words += ("--distributed", "True") if tasks > 1 else ()
+        words += (TOGETHER, "True") if tasks > 1 else ()
         own: list[int] = []
         if local and mine:
             own = mine[len(mine) * place // num : len(mine) * (place + 1) // num]

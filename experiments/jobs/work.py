@@ -16,6 +16,8 @@ from typing import Any
 
 SCRIPT = (sys.executable, "-m", "sigmaprop.experiments")
 """What the console script `sigmaprop` does, of the same Python."""
+TOGETHER = "--distributed"
+"""The option of a command whose processes work together."""
 _LOOK = 0.1
 _PATIENCE = 75.0
 """Seconds that a process which was told to stop gets to write its checkpoint."""
@@ -86,7 +88,7 @@ class Work:
 
     @property
     def _together(self) -> tuple[str, ...]:
-        return ("--distributed", "True") if self.tasks > 1 else ()
+        return (TOGETHER, "True") if self.tasks > 1 else ()
 
     @property
     def _own_log(self) -> str:

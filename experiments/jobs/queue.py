@@ -160,11 +160,11 @@ class _Slurm:
         """Nothing: they go on without this command."""
 
     def advice(self, numbers: Sequence[str]) -> str:
-        return f"look with `squeue --jobs {','.join(numbers)}`"
+        return f"look with `squeue -j {','.join(numbers)}`"
 
     def _ask(self) -> None:
         """What this user has in the queue; where it does not answer, what it had."""
-        command = ["squeue", "--noheader", "--format=%A", f"--user={getpass.getuser()}"]
+        command = ["squeue", "-h", "-o", "%A", "-u", getpass.getuser()]
         try:
             told = subprocess.run(command, capture_output=True, text=True, timeout=60)
         except subprocess.TimeoutExpired:

@@ -14,9 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..options import flag
+
 SCRIPT = (sys.executable, "-m", "sigmaprop.experiments")
 """What the console script `sigmaprop` does, of the same Python."""
-TOGETHER = "--distributed"
+TOGETHER = flag("distributed")
 """The option of a command whose processes work together."""
 _LOOK = 0.1
 _PATIENCE = 75.0

@@ -172,7 +172,7 @@ def test_a_cluster_s_jobs_are_left_queued_again_awaited_and_joined(one, cluster,
     words += ("--launcher-option", "partition=gpu", "timeout_min=30")
     left = run(*words, "--launcher-detach", cwd=tmp_path)
     assert left.returncode == 0, left.stderr
-    assert "look with `squeue --jobs 4000,4001`, or into R/job-*.log" in left.stdout
+    assert "look with `squeue -j 4000,4001`, or into R/job-*.log" in left.stdout
     assert "wait for them and make the report with `sigmaprop gan" in left.stdout
     assert "--launcher-detach" not in left.stdout
     for number, name in ((4000, "job-00"), (4001, "job-01")):

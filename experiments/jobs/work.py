@@ -4,6 +4,7 @@ submitit pickles an object of this module and calls it on the machine of the job
 process below it, with whatever devices that machine has.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +62,11 @@ class Work:
         """
         begun = (Path(self.place) / self.run_dir / "config.json").exists()
         words = ("resume", self.run_dir, *self._together) if begun else self.words
-        with open(Path(self.place) / self._own_log, "ab") as log:
+        with open(Path(self.place) / self._own_log, "ab") as log, self._inherited():
             child = subprocess.Popen(
                 [*SCRIPT, *words],
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT},
                 **{"cwd": self.place, "env": self._environment(), "start_new_session": True},
-                preexec_fn=self._prepare,
             )
         waiting = threading.Thread(target=child.wait, daemon=True)
         waiting.start()
@@ -106,12 +107,22 @@ class Work:
             found |= {} if self.gpus is None else {"CUDA_VISIBLE_DEVICES": self.gpus}
         return found
 
-    def _prepare(self) -> None:
-        """Runs in the new process: signals to queue a job again are not for it."""
-        for number in (signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)
-        if self.cores and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, self.cores)
+    @contextlib.contextmanager
+    def _inherited(self) -> Iterator[None]:
+        """A process that is made inside has its cores, and no signal to queue a job again.
+
+        A signal that comes meanwhile is not lost to this process, where it waits until the end.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2))
+        mine = os.sched_getaffinity(0) if self.cores else set()
+        try:
+            if mine:
+                os.sched_setaffinity(0, self.cores)
+            yield
+        finally:
+            if mine:
+                os.sched_setaffinity(0, mine)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop() -> None:

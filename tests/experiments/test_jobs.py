@@ -177,7 +177,11 @@ def stub(tmp_path: Path, text: str, monkeypatch) -> work.Work:
     return work.Work(("gan", "--seeds", "2"), "run", "job.log", str(tmp_path))
 
 
-TELLS = "import sys, os; print(sys.argv[1:], sorted(os.sched_getaffinity(0)), flush=True)\n"
+TELLS = """
+import os, signal, sys
+os.kill(os.getpid(), signal.SIGUSR2)  # to all processes of a job, where a cluster ends it
+print(sys.argv[1:], sorted(os.sched_getaffinity(0)), flush=True)
+"""
 
 
 def test_a_job_begins_its_run_and_an_interrupted_one_is_resumed(tmp_path, monkeypatch):
@@ -186,7 +190,9 @@ def test_a_job_begins_its_run_and_an_interrupted_one_is_resumed(tmp_path, monkey
     own()
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text("{}")
+    before = os.sched_getaffinity(0)
     own()
+    assert os.sched_getaffinity(0) == before
     first, second = (tmp_path / "job.log").read_text().splitlines()
     assert first == f"['gan', '--seeds', '2'] [{options.cores()[0]}]"
     assert second.startswith("['resume', 'run']")

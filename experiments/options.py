@@ -73,7 +73,8 @@ def check_ranges(config: type, values: Mapping[str, Any]) -> None:
         within, value = field.metadata.get("within"), values.get(field.name)
         if within is not None:
             for one in value if isinstance(value, tuple) else (value,):
-                check_range(field.name, one, *within)
+                if not isinstance(one, str):  # a word beside numbers, which its type allows
+                    check_range(field.name, one, *within)
 
 
 def check_list(option: str, values: tuple | None) -> None:

@@ -127,7 +127,7 @@ def test_extras_and_entry_point():
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
     expected = {"cuda12", "cuda13", "tpu", "prepare", "tensorboard", "peers", "dev"}
-    expected |= {"aot-cuda", "aot-tpu"}
+    expected |= {"aot-cuda", "aot-tpu", "launcher"}
     assert expected == extras.keys()
     for name in ["cuda12", "cuda13", "tpu"]:
         assert extras[name] == [f"jax[{name}]"]

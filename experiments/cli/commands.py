@@ -14,6 +14,7 @@ from ..estimators.config import EstimatorsConfig
 from ..evaluate.config import EvaluateConfig
 from ..gan.config import GanConfig
 from ..gan.presets import GAN_PRESETS
+from ..jobs.options import JobsOptions
 from ..limit.config import LimitConfig
 from ..metrics.config import MetricsConfig
 from ..penalties.config import PenaltiesConfig
@@ -121,7 +122,7 @@ class GanCommandOptions(GanConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class GanCommand(Shared):
+class GanCommand(JobsOptions, Shared):
     """Train GAN generators N(mean(z), Sigma(z)) in every treatment of sigma, and compare them.
 
     All combinations of swept options run with every seed, side by side in one compiled program.
@@ -163,7 +164,7 @@ class VaeCommandOptions(VaeConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class VaeCommand(Shared):
+class VaeCommand(JobsOptions, Shared):
     """Train variational autoencoders in every treatment of the decoder's sigma, and compare them.
 
     All combinations of swept options run with every seed, side by side in one compiled program.

@@ -42,7 +42,7 @@ class CompileCommand:
 
 
 _WITH_PROGRAMS = ("gan", "vae", "limit")
-_OF_RUNS = ("--run-dir", "--dry-run")
+_OF_RUNS = ("--run-dir", "--dry-run", "--launcher", "--launcher-jobs", "--launcher-option")
 
 
 def checked(command: CompileCommand, inner: set[str]) -> Target:

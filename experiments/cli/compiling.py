@@ -14,6 +14,7 @@ from ..compile import bounds, records
 from ..compile.devices import chips, devices
 from ..compile.targets import Target
 from ..terminal import Terminal, counted
+from ..training import chunks
 from . import launch
 from .compile_commands import CompileCommand
 from .launch import Experiment
@@ -38,9 +39,11 @@ def show(command: CompileCommand, target: Target, experiment: Experiment, config
         f"{target.name}, where nothing is run"
     )
     assert experiment.programs is not None
-    programs = experiment.programs(config, plan, found)
-    chosen = [one for one in programs if one.work is not None or not command.steps_only]
     one = bounds.chip(target, found, chips(found))
+    room = None if target.kind == "cpu" and target.memory is None else one.usable
+    with progress.telling(terminal, None, "", "describing the programs") as told:
+        programs = chunks.described(config, plan, experiment.programs, found, room, told)
+    chosen = [one for one in programs if one.work is not None or not command.steps_only]
     try:
         each = [_compiled(program, terminal, one) for program in chosen]
     except bounds.TooLarge as error:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from sigmaprop.names import shortened
 
+from ..jobs.options import JobsOptions
 from ..options import flag, groups
 from .commands import Shared
 
@@ -41,8 +42,9 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
     texts = {**meanings(type(config)), **meanings(command)}
     yield "where to begin, and where to write"
     defaults = {field.name: field.default for field in dataclasses.fields(command)}
-    shared = [field.name for field in dataclasses.fields(Shared)]
-    for field in (field for field in defaults if field in own and field not in shared):
+    further = {"the seeds as jobs of their own": JobsOptions, "processes that share the run": Shared}
+    later = {field.name for kind in further.values() for field in dataclasses.fields(kind)}
+    for field in (field for field in defaults if field in own and field not in later):
         yield _line(field, defaults[field], texts.get(field, ""), type(None))
     for heading, fields in groups(type(config)).items():
         yield ""
@@ -50,10 +52,11 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
         for field in fields:
             value = getattr(config, field)
             yield _line(field, value, texts.get(field, ""), _kind(config, field))
-    yield ""
-    yield "processes that share the run"
-    for field in shared:
-        yield _line(field, defaults[field], texts.get(field, ""), type(None))
+    for heading, kind in further.items():
+        yield ""
+        yield heading
+        for field in (field.name for field in dataclasses.fields(kind)):
+            yield _line(field, defaults[field], texts.get(field, ""), type(None))
     never = [one.name for one in dataclasses.fields(config) if not one.metadata.get("sweepable", 1)]
     yield ""
     yield "several values at once"

@@ -15,7 +15,7 @@ from sigmaprop import processes, runs
 from sigmaprop.reporting import unfinished
 from sigmaprop.runs import configs, own_sources
 from sigmaprop.runs.environment import environment, environment_differences
-from sigmaprop.runs.files import exists
+from sigmaprop.runs.files import exists, read_regular
 
 from .. import progress, streams
 from ..forecast import Forecast
@@ -57,6 +57,7 @@ class Experiment(NamedTuple):
             files which the run keeps; None: as ``prepare`` has it.
         programs: ``(config, plan, devices) -> programs``, those of `compile.program`, for devices
             that need not be at hand; None where they are not made in one place.
+        carried: files of a run, where it has them, that its repetition begins with.
     """
 
     command: str
@@ -78,6 +79,7 @@ class Experiment(NamedTuple):
     resolved: Callable[[Any], Any] = lambda config: config
     prepare_again: Callable[[Any, Path], Any] | None = None
     programs: Callable[[Any, Any, Sequence[Any]], list[Any]] | None = None
+    carried: Sequence[str] = ()
 
 
 def launch(
@@ -203,6 +205,9 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
     for line in environment_differences(before.environment, environment(before.config.seed)):
         terminal.say(f"differs: {line}")
     with _run(experiment, _fresh(experiment, before.config, run_dir)) as run:
+        for name in experiment.carried:
+            if exists(directory / name):
+                runs.write_atomic(run.directory / name, read_regular(directory / name))
         _measure(experiment, before.config, plan, run, terminal)
     after = runs.load(run.directory, experiment.config, command=experiment.command)
     first, second = (_untimed(experiment, found.metrics) for found in (before, after))

@@ -21,6 +21,8 @@ from sigmaprop.names import shortened, shown, unknown
 
 from .. import streams
 from ..advise.config import AdviseConfig
+from ..jobs import options as jobs
+from ..jobs.options import JobsOptions
 from . import arguments as words
 from . import (
     bench_commands,
@@ -42,9 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command; never returns.
 
     The exit status is 0, or: 1 where `replay` found another number, `results check` refuses a
-    record, `doctor` found no device, another process of the run is lost, a file or standard output
-    could not be written; 2 for a mistake on the command line or in a file that it names; 130 and
-    143 after Ctrl-C and SIGTERM; 141 where the reader of the output has gone.
+    record, `doctor` found no device, a job of `--launcher` failed, another process of the run is
+    lost, a file or standard output could not be written; 2 for a mistake on the command line or in
+    a file that it names; 130 and 143 after Ctrl-C and SIGTERM; 141 where the reader of the output
+    has gone.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded() as output:
@@ -197,6 +200,15 @@ def _experiment(name: str, arguments: list[str]) -> int:
         print("\n".join(compact(name, ENTRIES[name].command, base)))
         return 0
     command, config = given.checked(name, arguments, base)
+    if isinstance(command, JobsOptions):
+        refuse(lambda: jobs.check(command, config))
+        if command.launcher is not None:
+            from ..jobs import launching
+
+            takes = set(words.options(type(command)))
+            return report_user_errors(
+                lambda: launching.launch(name, arguments, command, config, takes=takes)
+            )
     return _launch(name, config, command, base, origin)
 
 

@@ -12,6 +12,7 @@ from sigmaprop.runs.files import exists
 
 from ..estimators import run as estimators
 from ..estimators.config import EstimatorsConfig
+from ..jobs import sheet
 from ..limit import ahead as limit_ahead
 from ..limit import run as limit
 from ..limit.config import LimitConfig
@@ -42,11 +43,12 @@ def of_run(directory) -> Experiment:
 
 
 def refuse_study(directory: Path) -> None:
-    """Says how to go on with a study, which is no run but a directory of runs.
+    """Says how to go on with a study, or with jobs: no run but a directory of runs.
 
     Raises:
         RunError: the directory is one.
     """
+    sheet.refuse(directory)
     if exists(directory / ledger.NAME):
         again = f"sigmaprop study --run-dir {shlex.quote(str(directory))}"
         raise runs.RunError(

@@ -155,10 +155,10 @@ def compiled(program: Program) -> Compiled:
             units //= 2
             continue
         seconds, text = time.perf_counter() - began, executable.as_text() or ""
-        memory = _memory(executable.memory_analysis(), laid.held)
+        found = memory(executable, laid)
         turn, count = hlo.turn(text), hlo.collectives(text)
         estimate = _estimate(executable.cost_analysis(), laid)
-        return Compiled(program, laid, units, memory, turn, count, estimate, text, seconds)
+        return Compiled(program, laid, units, found, turn, count, estimate, text, seconds)
 
 
 def _estimate(analysis: Any, laid: Laid) -> float | None:
@@ -167,12 +167,14 @@ def _estimate(analysis: Any, laid: Laid) -> float | None:
     return float(seconds) if laid.turns and seconds > 0 else None
 
 
-def _memory(found: Any, held: float) -> Memory:
+def memory(executable: jax.stages.Compiled, laid: Laid) -> Memory:
+    """What a compiled program takes of each of its devices."""
+    found: Any = executable.memory_analysis()
     arguments, outputs = found.argument_size_in_bytes, found.output_size_in_bytes
     aliased, temporaries = found.alias_size_in_bytes, found.temp_size_in_bytes
     code = found.generated_code_size_in_bytes
     parts = arguments + outputs - aliased + temporaries + code
-    idle = max(0.0, held - arguments)
+    idle = max(0.0, laid.held - arguments)
     total = max(parts, getattr(found, "peak_memory_in_bytes", 0)) + idle
     return Memory(*map(float, (arguments, outputs, aliased, temporaries, code, idle, total)))
 

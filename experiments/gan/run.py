@@ -30,7 +30,7 @@ from sigmaprop.runs import signals
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
-from ..training import records
+from ..training import chunks, records
 from ..training.groups import seed_numbers
 from ..training.loop import Progress, Silent
 from . import ahead, constants, frozen
@@ -51,6 +51,7 @@ def run(
     directory: runs.Run,
     progress: Progress | None = None,
     finished: Callable[[Any], None] | None = None,
+    adopt: Callable[[int], None] | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -60,6 +61,7 @@ def run(
         directory: the run directory to write into.
         progress: told what is being done.
         finished: given the last state of each group.
+        adopt: writes what the training of a group would, in its place.
 
     Returns:
         The comparison of the arms, see `gan_comparison`.
@@ -72,7 +74,11 @@ def run(
         constants.save(directory, plan.constants)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
-            state = train(config, plan, index, directory, reference, progress, stop)
+            if adopt is not None:
+                adopt(index)
+                continue
+            own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
+            state = train(own, plan, index, directory, reference, progress, stop)
             if finished is not None:
                 finished(state)
     real = real_scores(config, plan, reference, progress)
@@ -233,4 +239,5 @@ EXPERIMENT = Experiment(
     resolved=frozen.resolved,
     prepare_again=_prepare,
     programs=ahead.programs,
+    carried=(chunks.NAME,),
 )

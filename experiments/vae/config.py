@@ -146,9 +146,10 @@ class VaeConfig(VaeOptions):
     """Steps that recorded losses and sigmas are averaged over, 1 to 10^6."""
     checkpoint_seconds: float = option(10.0, within=(1e-3, 1e6), group="the run")
     """Seconds of work between checkpoints, > 0; no number depends on it."""
-    replica_chunk: int | None = option(None, within=(1, 10**6), group="the run")
-    """Replicas that are vectorised together; halved where a device is out of memory. None: 1 on a
-    CPU, else all of a device up to 1024."""
+    replica_chunk: int | Literal["auto"] | None = option(None, within=(1, 10**6), group="the run")
+    """Replicas that are vectorised together; halved where a device is out of memory. auto: as many
+    of a device as its memory takes, by what the compiled programs need. None: 1 on a CPU, else all
+    of a device up to 1024."""
     deterministic: bool = option(False, group="the run")
     """Whether numbers have the same bits for any number of devices and replicas beside: one replica
     at a time, deterministic operations on a GPU. On a CPU the default."""

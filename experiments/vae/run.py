@@ -25,7 +25,7 @@ from sigmaprop.runs import signals
 from ..cli.launch import Experiment
 from ..forecast import COMPILING, DRAWING, FLOPS, Forecast, parameters
 from ..terminal import Terminal, counted
-from ..training import records, tables
+from ..training import chunks, records, tables
 from ..training.loop import Progress, Silent
 from . import ahead
 from .config import VaeConfig
@@ -39,6 +39,7 @@ def run(
     directory: runs.Run,
     progress: Progress | None = None,
     finished: Callable[[Any], None] | None = None,
+    adopt: Callable[[int], None] | None = None,
 ) -> list[Any]:
     """Trains every replica, from its last checkpoint if there is one, and compares the arms.
 
@@ -48,6 +49,7 @@ def run(
         directory: the run directory to write into.
         progress: told what is being done.
         finished: given the last state of each group.
+        adopt: writes what the training of a group would, in its place.
 
     Returns:
         The comparison of the arms, see `vae_compare`.
@@ -56,7 +58,11 @@ def run(
     records.begin(directory, plan, VAE_ARMS, progress)
     with signals.deferred() as stop:
         for index in range(len(plan.groups)):
-            state = train(config, plan, index, directory, progress, stop)
+            if adopt is not None:
+                adopt(index)
+                continue
+            own = chunks.settled(config, plan, index, ahead.programs, directory, progress)
+            state = train(own, plan, index, directory, progress, stop)
             if finished is not None:
                 finished(state)
     records.save_json(directory, "reference.json", {"distances": {}, "ideal": _truth(config, plan)})
@@ -124,4 +130,5 @@ EXPERIMENT = Experiment(
     concluded=vae_compare.compare,
     warning=records.cannot_settle,
     programs=ahead.programs,
+    carried=(chunks.NAME,),
 )

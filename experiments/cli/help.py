@@ -42,7 +42,7 @@ def compact(name: str, command: type, config: Any) -> Iterator[str]:
     texts = {**meanings(type(config)), **meanings(command)}
     yield "where to begin, and where to write"
     defaults = {field.name: field.default for field in dataclasses.fields(command)}
-    further = {"the seeds as jobs of their own": JobsOptions, "processes that share the run": Shared}
+    further = {"seeds as jobs of their own": JobsOptions, "processes that share the run": Shared}
     later = {field.name for kind in further.values() for field in dataclasses.fields(kind)}
     for field in (field for field in defaults if field in own and field not in later):
         yield _line(field, defaults[field], texts.get(field, ""), type(None))

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from sigmaprop import runs
-from sigmaprop.generators import replicas
-from sigmaprop.generators.replicas import ACCELERATOR_CHUNK
+from sigmaprop import processes, runs
+from sigmaprop.generators.layout import ACCELERATOR_CHUNK, layout
 from sigmaprop.runs.files import exists, read_json, write_json
 
 from ..compile import bounds
@@ -80,15 +79,23 @@ def settled(
         return config
     path, known = directory.directory / NAME, _recorded(directory)
     if str(index) not in known:
-        devices = jax.local_devices()
-        room = room_of(devices[0])
-        found = _choice(config, plan, index, programs, devices, room, progress)
-        progress.say(found.why)
-        known[str(index)] = {"replica_chunk": found.chunk, "room": room, "why": found.why}
+        known[str(index)] = processes.from_leader(
+            _chosen(config, plan, index, programs, progress) if processes.leads() else None
+        )
         write_json(path, {"schema": 1, "groups": known})
     if NAME not in directory.extra:
         runs.include(directory, path)
     return dataclasses.replace(config, replica_chunk=known[str(index)]["replica_chunk"])
+
+
+def _chosen(
+    config: Any, plan: Any, index: int, programs: Programs, progress: Progress
+) -> dict[str, Any]:
+    """What is recorded of the choice for one group on the devices of this run."""
+    room = room_of(jax.local_devices()[0])
+    found = _choice(config, plan, index, programs, processes.devices(), room, progress)
+    progress.say(found.why)
+    return {"replica_chunk": found.chunk, "room": room, "why": found.why}
 
 
 def described(
@@ -192,7 +199,7 @@ def _choice(
 ) -> Choice:
     """The choice for one group."""
     num = len(plan.groups[index].replicas)
-    size = replicas.layout(num, 1, devices).mesh.size
+    size = layout(num, 1, devices).mesh.size
     whole, before = min(-(-num // size), ACCELERATOR_CHUNK), _before(plan, index)
 
     def told(chunk: int) -> Need:

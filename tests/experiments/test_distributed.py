@@ -200,5 +200,5 @@ def test_a_likelihood_has_the_numbers_of_one_process(tmp_path):
     words += ("--num-examples", "8", "--num-chains", "4", "--num-temperatures", "50")
     words += ("--num-samples", "64")
     ended(start_two(2, *words, "--run-dir", tmp_path / "two"))
-    ended([start(1, *words, "--run-dir", tmp_path / "one")])
+    ended([start(2, *words, "--run-dir", tmp_path / "one")])
     assert_same(tmp_path / "one", tmp_path / "two")

@@ -22,6 +22,8 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from sigmaprop.generators.windows import with_row
+
 Tree = TypeVar("Tree")
 
 AXIS = "replica"
@@ -206,7 +208,7 @@ def _steps(
         metrics = jnp.stack(info)
         total = jnp.where(t % every == 0, metrics, state.window + metrics)
         row = t // every - start // every
-        windows = jax.lax.dynamic_update_slice(windows, total[None] / every, (row, 0))
+        windows = with_row(windows, total / every, row)
         return state._replace(window=total), windows
 
     return jax.lax.fori_loop(start, stop, body, carry)

@@ -1,9 +1,10 @@
-"""The look for what is not finite: as a CPU does it, and as an accelerator does."""
+"""The look for what is not finite: as a CPU or a TPU does it, and as a GPU does."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from sigmaprop.generators import divergence, gan, optimizers, step, windows
 
 LOOKS = (divergence.by_leaf, divergence.at_once)
@@ -69,7 +70,7 @@ def test_the_gradient_of_plain_descent_does_not_tell():
     assert divergence.at_once(params, (), jnp.full(2, 1e20))
 
 
-def test_a_cpu_looks_at_the_parameters_and_an_accelerator_at_the_gradient():
+def test_a_gpu_alone_looks_at_the_gradient():
     """Read off the programs that are lowered for them: the gradient alone has 7 numbers."""
     shapes = (jnp.ones(5), jnp.ones(3), jnp.ones(7))
     lowered = jax.jit(divergence.is_finite).trace(*shapes)
@@ -78,7 +79,7 @@ def test_a_cpu_looks_at_the_parameters_and_an_accelerator_at_the_gradient():
     }
     assert "concatenate" in text["cuda"]
     assert "tensor<10xf32>" in text["cuda"]
-    assert "tensor<10xf32>" in text["tpu"]
+    assert "tensor<10xf32>" not in text["tpu"]
     assert "tensor<10xf32>" not in text["cpu"]
 
 

@@ -37,6 +37,8 @@ class CompileCommand:
     """File for the optimised program; further ones get a number before its suffix. None: none."""
     steps_only: bool = False
     """Whether to leave out what runs once or between the steps: the beginning, scores, pictures."""
+    profile: bool = False
+    """Whether to say of the steps' kernels, copies and bytes which functions ask for them."""
     json: bool = False
     """Whether to print everything as JSON instead of tables."""
 

@@ -56,7 +56,7 @@ def show(command: CompileCommand, target: Target, experiment: Experiment, config
         content = records.as_json(command.command, each, target, one, chips(found))
         print(json.dumps(content | {"hlo": list(map(str, kept))}, indent=1))
     else:
-        _print(each, target, one, kept, terminal)
+        _print(command, each, target, one, kept, terminal)
     for sentence in (refusals := records.refusals(each)):
         terminal.say(sentence)
     return 1 if refusals else 0
@@ -68,6 +68,7 @@ def _compiled(program: Any, terminal: Terminal, one: bounds.Chip) -> records.Fou
 
 
 def _print(
+    command: CompileCommand,
     each: Sequence[records.Found],
     target: Target,
     one: bounds.Chip,
@@ -78,6 +79,9 @@ def _print(
     if any(found.bound is not None for found in each):
         terminal.print(records.step_table(each))
         terminal.print(records.run_table(each))
+    for found in each:
+        if command.profile and found.bound is not None:
+            terminal.print(records.profile_table(found))
     for sentence in records.sentences(each, target, one):
         terminal.print(sentence, highlight=False, markup=False)
     for path in kept:

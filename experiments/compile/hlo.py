@@ -5,6 +5,7 @@ that is not free is a kernel, a copy or a collective. Of a program without a loo
 turn.
 """
 
+import functools
 import math
 import re
 from typing import NamedTuple
@@ -80,12 +81,29 @@ class Turn(NamedTuple):
         return Turn(*(count * value for value in self[:4]), loops=self.loops)
 
 
+class Launch(NamedTuple):
+    """One instruction that is no name for what is there already.
+
+    Attributes:
+        instruction: what it does; of a loop whose number of turns is not known, that loop.
+        turn: what it counts for in one turn of the loop over steps, inner loops unrolled.
+    """
+
+    instruction: Instruction
+    turn: Turn
+
+
 NOTHING = Turn(0, 0, 0, 0, 0)
 Computations = dict[str, dict[str, Instruction]]
 
 
 def turn(text: str) -> Turn:
-    """What one turn of the program's loop over steps does.
+    """What one turn of the program's loop over steps does; see `launches`."""
+    return _sum(launches(text))
+
+
+def launches(text: str) -> list[Launch]:
+    """What is launched in one turn of the program's loop over steps, in the order of the text.
 
     That loop is the one whose body launches most, inner loops of it not among them: around it lie
     loops that move groups of replicas in and out, inside it those of random numbers.
@@ -98,11 +116,10 @@ def turn(text: str) -> Turn:
         if one.opcode == "while"
     ]
     if not loops:
-        return _count(computations, entry, deep=True)
+        return _launches(computations, entry, deep=True)
 
     def size(loop: tuple[dict[str, Instruction], Instruction]) -> float:
-        counted = _count(computations, _called(loop[1], "body"), deep=False)
-        return counted.kernels + counted.copies
+        return _weight(_launches(computations, _called(loop[1], "body"), deep=False))
 
     return _round(computations, *max(loops, key=size))
 
@@ -158,21 +175,30 @@ def _closing(text: str, begin: int) -> int:
     return len(text) - 1
 
 
-def _count(computations: Computations, name: str, *, deep: bool) -> Turn:
+def _launches(computations: Computations, name: str, *, deep: bool) -> list[Launch]:
     """What a computation launches; inner loops only if ``deep``."""
-    total = NOTHING
+    found: list[Launch] = []
     for one in computations[name].values():
         if one.opcode == "while":
-            total = total.plus(_loop(computations, computations[name], one) if deep else NOTHING)
+            found += _loop(computations, computations[name], one) if deep else []
         elif one.opcode == "conditional":
-            total = total.plus(_dearest(computations, one, deep))
+            found += _dearest(computations, one, deep)
         elif one.opcode in ("call", "async-start"):
             called = _called(one, "to_apply") or _called(one, "calls")
-            total = total.plus(_count(computations, called, deep=deep) if called else NOTHING)
+            found += _launches(computations, called, deep=deep) if called else []
         elif one.opcode not in _FREE and not _is_scalar(one):
             moved = _moved(computations, computations[name], one)
-            total = total.plus(Turn(*_kind(one.opcode), moved, 0))
-    return total
+            found.append(Launch(one, Turn(*_kind(one.opcode), moved, 0)))
+    return found
+
+
+def _sum(found: list[Launch]) -> Turn:
+    return functools.reduce(Turn.plus, (launch.turn for launch in found), NOTHING)
+
+
+def _weight(found: list[Launch]) -> float:
+    counted = _sum(found)
+    return counted.kernels + counted.copies
 
 
 def _kind(opcode: str) -> tuple[int, int, int]:
@@ -189,20 +215,22 @@ def _is_scalar(one: Instruction) -> bool:
 
 def _loop(
     computations: Computations, instructions: dict[str, Instruction], one: Instruction
-) -> Turn:
+) -> list[Launch]:
     """All turns of a loop inside another."""
     once, trips = _round(computations, instructions, one), _trips(computations, instructions, one)
-    return once._replace(loops=once.loops + 1) if trips is None else once.times(trips)
+    if trips is None:
+        return [*once, Launch(one, NOTHING._replace(loops=1))]
+    return [launch._replace(turn=launch.turn.times(trips)) for launch in once]
 
 
 def _round(
     computations: Computations, instructions: dict[str, Instruction], one: Instruction
-) -> Turn:
+) -> list[Launch]:
     """One turn: the body, and the condition where the number of turns is not known."""
-    body = _count(computations, _called(one, "body"), deep=True)
+    body = _launches(computations, _called(one, "body"), deep=True)
     if _trips(computations, instructions, one) is not None:
         return body
-    return body.plus(_count(computations, _called(one, "condition"), deep=True))
+    return body + _launches(computations, _called(one, "condition"), deep=True)
 
 
 def _trips(
@@ -238,13 +266,12 @@ def _value(
     return int(one.operands[0])
 
 
-def _dearest(computations: Computations, one: Instruction, deep: bool) -> Turn:
+def _dearest(computations: Computations, one: Instruction, deep: bool) -> list[Launch]:
     """The branch that launches most."""
     listed = _BRANCHES.search(one.rest)
     names = re.findall(r"%?([\w.\-]+)", listed[1]) if listed else []
     names = names or re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", one.rest)
-    branches = (_count(computations, name, deep=deep) for name in names)
-    return max(branches, key=lambda counted: counted.kernels + counted.copies)
+    return max((_launches(computations, name, deep=deep) for name in names), key=_weight)
 
 
 def _called(one: Instruction, attribute: str) -> str:

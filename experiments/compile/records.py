@@ -10,7 +10,8 @@ from rich.table import Table
 from sigmaprop.reporting.fmt import short
 
 from ..cli.listing_tables import add, table
-from .bounds import Bound, Chip, Compiled, bound, capacity, fits
+from .bounds import MEMORY, Bound, Chip, Compiled, bound, capacity, fits
+from .profile import profile
 from .targets import Target
 
 NOTES = (
@@ -96,6 +97,17 @@ def run_table(each: Sequence[Found]) -> Table:
     return result
 
 
+def profile_table(one: Found) -> Table:
+    """The kernels of a step by the function that asked for them, the largest of its bound first."""
+    title = f"Kernels of {one.compiled.program.name}, by the function that asks for them"
+    result = _numbers(title, "function", "kernels", "copies", "MB")
+    by_bytes = one.bound is not None and one.bound.by == MEMORY
+    for row in profile(one.compiled.text, by_bytes=by_bytes):
+        counts = (f"{count:,.0f}" for count in (row.kernels, row.copies))
+        add(result, row.origin, *counts, _millions(row.bytes))
+    return result
+
+
 def sentences(each: Sequence[Found], target: Target, one: Chip) -> list[str]:
     """What has to be said beside the tables: how it was counted, what does not fit."""
     said = [f"{_units(each)} {_collectives(each)}"]
@@ -175,6 +187,7 @@ def _program(one: Found) -> dict[str, Any]:
             "device_hours": limit.hours if limit.by else None,
             "dollars": limit.dollars,
         }
+        content["profile"] = [row._asdict() for row in profile(made.text)]
     return content
 
 

@@ -72,6 +72,14 @@ class Optimizer(NamedTuple):
     update: Callable[..., tuple[Any, Any]]
     b2: float = 0.0
 
+    def telling(self, gradient: Any) -> Any:
+        """The gradient, where it is finite exactly where what it moves is; else None.
+
+        So is that of Adam, whose step is at most the rate times the first moment over its eps: from
+        finite numbers it leads to finite ones, and from a gradient that is not to NaN.
+        """
+        return gradient if self.b2 else None
+
 
 def names() -> tuple[str, ...]:
     """The optimisers' names."""

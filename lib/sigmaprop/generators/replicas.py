@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from sigmaprop import processes
 from sigmaprop.generators.layout import Layout, layout
+from sigmaprop.generators.windows import with_row
 from sigmaprop.meshes import REPLICA, pad
 
 Tree = TypeVar("Tree")
@@ -160,7 +161,7 @@ def _steps(
         metrics = jnp.stack(info)
         total = jnp.where(t % every == 0, metrics, state.window + metrics)
         row = t // every - start // every
-        windows = jax.lax.dynamic_update_slice(windows, total[None] / every, (row, 0))
+        windows = with_row(windows, total / every, row)
         return state._replace(window=total), windows
 
     return jax.lax.fori_loop(start, stop, body, carry)

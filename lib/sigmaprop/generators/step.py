@@ -143,7 +143,11 @@ def step(
     finite = (
         jnp.isfinite(d_info.loss)
         & jnp.isfinite(moved.loss)
-        & divergence.is_finite((state.player, state.discriminator))
+        & divergence.is_finite(
+            state.player.network,
+            (state.player.noise, state.discriminator),
+            spec.optimizer.telling(moved.grads.network),
+        )
     )
     share = () if state.instance_share is None else (state.instance_share,)
     return divergence.settle(before, state, finite, t), (*info, *share)
@@ -154,7 +158,8 @@ def step_keys(keys: Keys, t: Array, d_step: int) -> Keys:
 
     What draws of a step fold into its keys are small numbers: the factor's noise 1, say.
     """
-    now = {name: jax.random.fold_in(key, t) for name, key in keys.items()}
+    folded = jax.vmap(jax.random.fold_in, (0, None))(jnp.stack(list(keys.values())), t)
+    now = dict(zip(keys, folded, strict=True))
     if d_step == 0:
         return now
     return {name: jax.random.fold_in(key, _FURTHER + d_step) for name, key in now.items()}
@@ -267,15 +272,8 @@ def move_generator(
     else:
         key = keys["noise_generator"]
         moved = _estimate(spec, state.player, make, price, entropy_share, key)
-    network, network_state = _update(
-        spec,
-        hypers,
-        moved.grads.network,
-        state.moments.generator,
-        state.player.network,
-        "generator",
-        t,
-    )
+    own = (moved.grads.network, state.moments.generator, state.player.network)
+    network, network_state = _update(spec, hypers, *own, "generator", t)
     if spec.sigma_player == "generator":
         state = _with_noise(spec, hypers, state, moved.grads.noise, t, spec.proximal)
     params = GeneratorParams(network, state.player.noise)

@@ -92,7 +92,10 @@ def step(
     low, high = observation.at_bounds(parts.noise, hypers.noise)
     sigma = observation.rms_sigma(parts.noise, spec.observation.dim)
     info = StepInfo(total, -nll - kl, nll, kl, parts.mse, sigma, low, high)
-    finite = jnp.isfinite(total) & divergence.is_finite(params)
+    telling = spec.optimizer.telling((grads.encoder, grads.decoder))
+    finite = jnp.isfinite(total) & divergence.is_finite(
+        (params.encoder, params.decoder), params.noise, telling
+    )
     return divergence.settle(state, after, finite, t), info
 
 

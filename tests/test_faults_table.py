@@ -16,7 +16,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def tests() -> Iterator[tuple[str, bool]]:
+def there() -> Iterator[tuple[str, bool]]:
     """Every test below the folder as pytest names it, and whether it is marked as slow."""
     for path in sorted(FOLDER.glob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
@@ -35,11 +35,11 @@ def test_every_promise_has_all_its_cells_and_a_test():
 
 def test_the_table_names_the_tests_that_there_are_each_once():
     named = [row[-1].strip("`") for row in rows()]
-    assert sorted(named) == sorted(name for name, _ in tests())
+    assert sorted(named) == sorted(name for name, _ in there())
 
 
 def test_all_of_them_are_slow():
-    assert [name for name, slow in tests() if not slow] == []
+    assert [name for name, slow in there() if not slow] == []
 
 
 def test_the_page_is_linked_where_runs_are_explained():

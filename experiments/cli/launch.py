@@ -353,28 +353,34 @@ def _measure(
 def _draw(
     experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
 ) -> None:
-    """Writes the report, and in the directory of a complete run what `_draw_missing` asks for."""
+    """Writes the report, and in the directory of a complete run what `_draw_missing` asks for.
+
+    Raises:
+        RunError: it cannot be written, or a run cannot be read.
+    """
     manifest = _digests(target, [_MANIFEST])  # before: a run may end while its page is drawn
-    _write_report(experiment, target, directories, terminal)
-    if manifest and target in directories:
-        figures = sorted(f"figures/{path.name}" for path in (target / "figures").glob("*"))
-        drawn = manifest | _digests(target, [_PAGE, *figures])
-        files.write_json(target / _DRAWN, files.sealed(drawn))
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _write_report(experiment, target, directories, terminal)
+        if manifest and target in directories:
+            figures = sorted(f"figures/{path.name}" for path in (target / "figures").glob("*"))
+            drawn = manifest | _digests(target, [_PAGE, *figures])
+            files.write_json(target / _DRAWN, files.sealed(drawn))
+    except (OSError, files.Unwritable) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        why, code = getattr(cause, "strerror", None) or cause, getattr(cause, "errno", None)
+        other = "choose another directory with `sigmaprop report RUN --out DIR`"
+        raise runs.RunError(
+            f"cannot write the report to {target} ({why}); {files.remedy(code, other)}"
+        ) from error
 
 
 def _write_report(
     experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
 ) -> None:
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        telling = progress.telling(terminal, None, "figures", "reading the numbers")
-        with streams.outliving_pipe(), telling as told:
-            experiment.write_report(target, tuple(directories), told.figures)
-    except OSError as error:
-        raise runs.RunError(
-            f"cannot write the report to {target} ({error.strerror or error}); choose another "
-            "directory with `sigmaprop report RUN --out DIR`"
-        ) from error
+    telling = progress.telling(terminal, None, "figures", "reading the numbers")
+    with streams.outliving_pipe(), telling as told:
+        experiment.write_report(target, tuple(directories), told.figures)
 
 
 def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None:

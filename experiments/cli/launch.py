@@ -336,9 +336,9 @@ def _measure(
 ) -> list[Any]:
     devices = jax.local_devices()
     noun = f"{devices[0].platform} device{'' if len(devices) == 1 else 's'}"
-    terminal.say(
-        f"{experiment.headline(config, plan)}, on {len(devices)} {noun}; run directory {run.named}"
-    )
+    headline = f"{experiment.headline(config, plan)}, on {len(devices)} {noun}"
+    with streams.outliving_pipe():  # the run has begun
+        terminal.say(f"{headline}; run directory {run.named}")
     own_sources.save(run, own_functions(config))
     total = experiment.total(config, plan)
     # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.

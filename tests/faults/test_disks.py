@@ -68,7 +68,7 @@ def test_what_may_not_be_written_is_named_and_stays_as_it_is(short, tmp_path):
     resumed = mounts.read_only(place, "resume", place / "killed")
     told(resumed, 2, f"cannot write {place / 'killed'}")
     reported = mounts.read_only(place, "report", place / "run")
-    told(reported, 2, f"cannot write the report to {place / 'complete'}", "--out DIR")
+    told(reported, 2, f"cannot write the report to {place / 'run'}", "--out DIR")
     assert contents(place) == before
     succeeded(mounts.read_only(place, "report", place / "run", "--out", elsewhere / "page"))
     assert (elsewhere / "page/report.html").read_bytes() == (short / "report.html").read_bytes()

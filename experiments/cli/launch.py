@@ -2,7 +2,7 @@
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 
 from sigmaprop import processes, runs
 from sigmaprop.reporting import unfinished
-from sigmaprop.runs import configs, own_sources
+from sigmaprop.runs import configs, files, own_sources
 from sigmaprop.runs.environment import environment, environment_differences
-from sigmaprop.runs.files import exists, read_regular
 
 from .. import progress, streams
 from ..forecast import Forecast
@@ -25,6 +24,9 @@ from . import sharing
 
 SHOWN_DIFFERENCES = 20
 """Numbers that a replay lists when they differ."""
+_PAGE, _MANIFEST = "report.html", "manifest.json"
+_DRAWN = "drawn.json"
+"""The sha256 of a run's page and figures, and of the manifest that they were drawn of."""
 
 
 class Experiment(NamedTuple):
@@ -167,7 +169,7 @@ def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Te
     Raises:
         RunError: the options have a mistake, or the directory holds something else.
     """
-    if exists(directory / "config.json"):
+    if files.exists(directory / "config.json"):
         found = runs.resume(directory, experiment.command, experiment.config).run
         if found is None:  # it is complete
             return
@@ -180,20 +182,38 @@ def carry_out(experiment: Experiment, config: Any, directory: Path, terminal: Te
 
 
 def _draw_missing(experiment: Experiment, directory: Path, terminal: Terminal) -> int:
-    """Draws the page of a complete run where there is none, or one from before it was complete."""
-    page, manifest = directory / "report.html", directory / "manifest.json"
-    try:
-        drawn = page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns
-    except OSError:
-        drawn = False
-    if drawn:
+    """Draws the page of a complete run where it is not there as it was drawn of the whole run.
+
+    No clock is asked for that: one that was set back would make an older page the newer one.
+    """
+    drawn = _drawn(directory)
+    if drawn is not None and _MANIFEST in drawn and _digests(directory, drawn) == drawn:
         terminal.say(f"{directory} is complete already; nothing to resume")
         return 0
     runs.load(directory, experiment.config, command=experiment.command)
-    terminal.say(f"{directory} is complete, but its report was not drawn; drawing it")
+    what = "was not drawn" if drawn is None else "is not as it was drawn"
+    terminal.say(f"{directory} is complete, but its report {what}; drawing it")
     claims = experiment.concluded(directory) if experiment.concluded else None
     _finish(experiment, directory, claims, terminal)
     return 0
+
+
+def _drawn(directory: Path) -> dict[str, str] | None:
+    """What was recorded when the page was drawn last; None where that cannot be told."""
+    path = directory / _DRAWN
+    try:
+        return files.unsealed(files.read_json(path), path)
+    except runs.RunError:
+        return None
+
+
+def _digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """The sha256 of those files that are there."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[name] = files.sha256(directory / name)
+    return found
 
 
 def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int:
@@ -206,8 +226,8 @@ def replay(experiment: Experiment, directory: Path, run_dir: Path | None) -> int
         terminal.say(f"differs: {line}")
     with _run(experiment, _fresh(experiment, before.config, run_dir)) as run:
         for name in experiment.carried:
-            if exists(directory / name):
-                runs.write_atomic(run.directory / name, read_regular(directory / name))
+            if files.exists(directory / name):
+                runs.write_atomic(run.directory / name, files.read_regular(directory / name))
         _measure(experiment, before.config, plan, run, terminal)
     after = runs.load(run.directory, experiment.config, command=experiment.command)
     first, second = (_untimed(experiment, found.metrics) for found in (before, after))
@@ -245,7 +265,7 @@ def report(experiment: Experiment, directories: Sequence[Path], out: Path | None
     if not drawn:
         return 0
     target = directories[0] if out is None else out
-    _write_report(experiment, target, drawn, terminal)
+    _draw(experiment, target, drawn, terminal)
     terminal.say(f"report: {target / 'report.html'}")
     return 0
 
@@ -328,7 +348,8 @@ def _measure(
     devices = jax.devices()
     where = counted(len(devices), f"{devices[0].platform} device")
     where += f" of {processes.num()} processes" if processes.num() > 1 else ""
-    terminal.say(f"{experiment.headline(config, plan)}, on {where}; run directory {run.named}")
+    with streams.outliving_pipe():  # the run has begun
+        terminal.say(f"{experiment.headline(config, plan)}, on {where}; run directory {run.named}")
     own_sources.save(run, own_functions(config))
     total = experiment.total(config, plan)
     # Where f overflows, at a large sigma say, the numbers show it: inf and NaN.
@@ -340,19 +361,37 @@ def _measure(
         return experiment.run(config, plan, run, told)
 
 
+def _draw(
+    experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
+) -> None:
+    """Writes the report, and in the directory of a complete run what `_draw_missing` asks for.
+
+    Raises:
+        RunError: it cannot be written, or a run cannot be read.
+    """
+    manifest = _digests(target, [_MANIFEST])  # before: a run may end while its page is drawn
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _write_report(experiment, target, directories, terminal)
+        if manifest and target in directories:
+            figures = sorted(f"figures/{path.name}" for path in (target / "figures").glob("*"))
+            drawn = manifest | _digests(target, [_PAGE, *figures])
+            files.write_json(target / _DRAWN, files.sealed(drawn))
+    except (OSError, files.Unwritable) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        why, code = getattr(cause, "strerror", None) or cause, getattr(cause, "errno", None)
+        other = "choose another directory with `sigmaprop report RUN --out DIR`"
+        raise runs.RunError(
+            f"cannot write the report to {target} ({why}); {files.remedy(code, other)}"
+        ) from error
+
+
 def _write_report(
     experiment: Experiment, target: Path, directories: Sequence[Path], terminal: Terminal
 ) -> None:
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        telling = progress.telling(terminal, None, "figures", "reading the numbers")
-        with streams.outliving_pipe(), telling as told:
-            experiment.write_report(target, tuple(directories), told.figures)
-    except OSError as error:
-        raise runs.RunError(
-            f"cannot write the report to {target} ({error.strerror or error}); choose another "
-            "directory with `sigmaprop report RUN --out DIR`"
-        ) from error
+    telling = progress.telling(terminal, None, "figures", "reading the numbers")
+    with streams.outliving_pipe(), telling as told:
+        experiment.write_report(target, tuple(directories), told.figures)
 
 
 def print_claims(directory: Path, claims: list[Any], terminal: Terminal) -> None:
@@ -380,7 +419,7 @@ def _finish(
     if not processes.leads():
         return
     named = named or directory
-    _write_report(experiment, directory, [directory], terminal)
+    _draw(experiment, directory, [directory], terminal)
     if claims is not None:
         experiment.summary(directory, claims, terminal)
     count = len(list((directory / "figures").glob("*.svg")))

@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     The exit status is 0, or: 1 where `replay` found another number, `results check` refuses a
     record, `doctor` found no device, a job of `--launcher` failed, another process of the run is
     lost, a file or standard output could not be written; 2 for a mistake on the command line or in
-    a file that it names; 130 and 143 after Ctrl-C and SIGTERM; 141 where the reader of the output
-    has gone.
+    a file that it names; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM; 141 where the reader of
+    the output has gone.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded() as output:
@@ -70,10 +70,11 @@ def _run(arguments: list[str]) -> int:
         explain("interrupted", error)
         return _leave(130)
     except SystemExit as error:
-        if error.code == 143:
-            explain("terminated", error)
-            return _leave(143)
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if status in _ENDED:
+            explain(_ENDED[status], error)
+            return _leave(status)
+        return status
     except BrokenPipeError:
         streams.discard(sys.stdout)
         return 141
@@ -364,6 +365,8 @@ _AROUND = "compile"
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _COMPLETIONS = {"--tyro-print-completion": 1, "--tyro-write-completion": 2}
 """Options of the parser's own, and how many words each takes."""
+_ENDED = {129: "hung up", 143: "terminated"}
+"""How a run says that a signal ended it, by its exit status."""
 _OF_A_NAME = (
     *(errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
     *(errno.ELOOP, errno.EROFS, errno.EEXIST, errno.EINVAL),

@@ -33,7 +33,7 @@ LOST = 1
 _LINGERING = 3.0
 """Seconds for which the leader lets the others end."""
 _PLACES = ("coordinator", "num_processes", "process_id")
-_ELSEWHERE = ("checkpoints", "figures", "evaluations", "lock", "report.html")
+_ELSEWHERE = ("checkpoints", "drawn.json", "evaluations", "figures", "lock", "report.html")
 """What a process that follows needs no copy of."""
 _scratch: list[Path] = []
 """Directories of a process that follows; whoever stands beside removes them, however it ends."""

@@ -22,7 +22,7 @@ from sigmaprop import runs
 from sigmaprop.runs import configs, files
 from sigmaprop.runs.environment import environment
 from sigmaprop.runs.files import RunError, exists, read_json, write_json
-from sigmaprop.runs.signals import sigterm_raises
+from sigmaprop.runs.signals import terminations_raise
 
 from ..cli import launch, registry
 from ..cli.tiny import cut
@@ -334,7 +334,7 @@ def _slice(minutes: float | None) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with sigterm_raises():  # between two runs, too
+        with terminations_raise():  # between two runs, too
             yield
     except runs.Terminated as error:
         if not over.is_set():

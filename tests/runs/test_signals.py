@@ -17,12 +17,15 @@ class Config:
     seed: int = 0
 
 
+ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
 def handlers() -> list:
-    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(number) for number in ALL]
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +35,10 @@ def defaults(monkeypatch):
     before = handlers()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    assert handlers() == [signal.default_int_handler, signal.SIG_DFL]
-    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+    assert handlers() == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
+    for number, handler in zip(ALL, before, strict=True):
         signal.signal(number, handler)
 
 
@@ -45,7 +49,12 @@ def test_nothing_is_asked_for_at_first():
 
 
 @pytest.mark.parametrize(
-    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, runs.Terminated)]
+    ("number", "error"),
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, runs.Terminated),
+        (signal.SIGHUP, runs.Terminated),
+    ],
 )
 def test_a_signal_waits_until_it_is_asked_for(number, error):
     saved = []
@@ -60,8 +69,8 @@ def test_a_signal_waits_until_it_is_asked_for(number, error):
     with pytest.raises(error) as caught:
         work()
     assert saved == [number]
-    if number == signal.SIGTERM:
-        assert caught.value.code == 143
+    if number != signal.SIGINT:
+        assert caught.value.code == 128 + number
 
 
 def test_a_signal_that_nobody_asks_for_is_raised_at_the_end():
@@ -79,7 +88,7 @@ def test_an_error_of_the_work_goes_before_a_signal():
         work()
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", ALL)
 def test_ctrl_c_after_another_signal_raises_at_once(first):
     with deferred() as stop:
         send(first)
@@ -97,7 +106,19 @@ def test_repeated_sigterm_waits():
         stop.requested = None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ALL)
+def test_what_a_process_was_started_to_ignore_stays_ignored(number):
+    """As `nohup` does with SIGHUP, and a shell with Ctrl-C of what it puts into the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with deferred() as stop:
+            send(number)
+            assert stop.requested is None
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", ALL)
 def test_handlers_of_the_host_program_are_left_alone(number):
     seen = []
     before = signal.signal(number, lambda *arguments: seen.append(arguments[0]))
@@ -129,6 +150,7 @@ def test_other_threads_change_nothing():
     [
         (signal.SIGINT, KeyboardInterrupt, "Ctrl-C"),
         (signal.SIGTERM, runs.Terminated, "SIGTERM"),
+        (signal.SIGHUP, runs.Terminated, "SIGHUP"),
     ],
 )
 def test_a_run_records_a_signal_that_waited(tmp_path, number, error, reason):
@@ -181,7 +203,11 @@ with runs.create(pathlib.Path(sys.argv[1]), "limit", Config()) as run, signals.d
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],
+    [
+        (signal.SIGTERM, 128 + signal.SIGTERM),
+        (signal.SIGHUP, 128 + signal.SIGHUP),
+        (signal.SIGINT, -signal.SIGINT),
+    ],
 )
 def test_a_process_saves_before_it_ends(child, tmp_path, number, code):
     with child(CHUNKS, tmp_path / "run") as process:

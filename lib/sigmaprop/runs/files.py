@@ -42,6 +42,10 @@ class RunError(ValueError):
         super().__init__(_LONG_WORD.sub(lambda word: f"{word[0][:200]}...{word[0][-200:]}", line))
 
 
+class Unwritable(RunError):
+    """What the system does not let us write; its cause is the system's error."""
+
+
 def absolute(path: Path) -> Path:
     """The path from the root, links in it left alone: it means the same from every directory."""
     try:
@@ -106,22 +110,25 @@ def unreadable(path: Path, error: OSError) -> RunError:
     return RunError(f"cannot read {path} ({error.strerror or error}); restore it or choose another")
 
 
-def remedy(code: int | None) -> str:
-    """What a user can do where the system's error ``code`` keeps a run from being written."""
+def remedy(code: int | None, other: str = "choose another --run-dir") -> str:
+    """What a user can do where the system's error ``code`` keeps something from being written.
+
+    ``other`` names the option that writes it elsewhere.
+    """
     if code in _NO_ROOM:
-        return "make room for it or choose another --run-dir"
+        return f"make room for it or {other}"
     shorter = ", of a shorter name" if code == errno.ENAMETOOLONG else ""
-    return f"choose another --run-dir{shorter}"
+    return f"{other}{shorter}"
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns the system's refusal into a `RunError` that names ``path``."""
+    """Turns the system's refusal into an `Unwritable` that names ``path``."""
     try:
         yield
     except OSError as error:
         why = error.strerror or error
-        raise RunError(f"cannot write {path} ({why}); {remedy(error.errno)}") from error
+        raise Unwritable(f"cannot write {path} ({why}); {remedy(error.errno)}") from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from sigmaprop.processes import PeerLost
 from sigmaprop.runs import configs, files
 from sigmaprop.runs.environment import environment
 from sigmaprop.runs.files import RunError
-from sigmaprop.runs.signals import Terminated, sigterm_raises
+from sigmaprop.runs.signals import Terminated, terminations_raise
 from sigmaprop.runs.tables import drop_parts, join_parts, read_metrics
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Run(os.PathLike[str]):
         return str(self.directory)
 
     def __enter__(self) -> "Run":
-        self._held.enter_context(sigterm_raises())
+        self._held.enter_context(terminations_raise())
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -273,7 +274,8 @@ def _record(run: Run, error: BaseException) -> None:
     """Writes how ``error`` ended the run; a full disk must not hide the error itself."""
     with suppress(RunError):
         if isinstance(error, Terminated):
-            write_status(run, "interrupted", "SIGTERM")
+            hung_up = error.code == 128 + signal.SIGHUP
+            write_status(run, "interrupted", "SIGHUP" if hung_up else "SIGTERM")
         elif isinstance(error, KeyboardInterrupt):
             write_status(run, "interrupted", "Ctrl-C")
         elif isinstance(error, PeerLost):

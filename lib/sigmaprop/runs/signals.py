@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM between two pieces of work, not in the middle of one."""
+"""Ctrl-C, SIGTERM and SIGHUP between two pieces of work, not in the middle of one.
+
+A signal that this process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+"""
 
 import signal
 import threading
@@ -8,17 +11,18 @@ from typing import Any
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived inside a run; the process ends with status 143."""
+    """SIGTERM or SIGHUP arrived inside a run; the process ends with status 143 or 129."""
 
 
 def terminate(number: int, frame: Any) -> None:
-    """The handler of SIGTERM inside a run."""
+    """The handler of SIGTERM and SIGHUP inside a run."""
     raise Terminated(128 + number)
 
 
+_TERMINATING = (signal.SIGTERM, signal.SIGHUP)
 _DEFAULTS: dict[int, tuple[Any, ...]] = {
     signal.SIGINT: (signal.default_int_handler,),
-    signal.SIGTERM: (signal.SIG_DFL, terminate),
+    **dict.fromkeys(_TERMINATING, (signal.SIG_DFL, terminate)),
 }
 
 
@@ -37,10 +41,10 @@ class Stop:
 
         Raises:
             KeyboardInterrupt: on Ctrl-C.
-            Terminated: on SIGTERM.
+            Terminated: on SIGTERM and SIGHUP.
         """
         number, self.requested = self.requested, None
-        if number == signal.SIGTERM:
+        if number is not None and number != signal.SIGINT:
             terminate(number, None)
         if number is not None:
             raise KeyboardInterrupt
@@ -54,7 +58,7 @@ class Stop:
 
 @contextmanager
 def deferred() -> Iterator[Stop]:
-    """Inside, Ctrl-C and SIGTERM set a flag; a Ctrl-C after that raises at once.
+    """Inside, Ctrl-C, SIGTERM and SIGHUP set a flag; a Ctrl-C after that raises at once.
 
     A signal that the work did not ask for is raised at the end: none is lost. Handlers that the
     host program installed are left alone, and outside the main thread nothing is changed.
@@ -72,9 +76,9 @@ def deferred() -> Iterator[Stop]:
     stop.raise_if_requested()
 
 
-def sigterm_raises() -> AbstractContextManager[None]:
-    """Inside, SIGTERM raises `Terminated`."""
-    return _instead_of_defaults({signal.SIGTERM: terminate})
+def terminations_raise() -> AbstractContextManager[None]:
+    """Inside, SIGTERM and SIGHUP raise `Terminated`."""
+    return _instead_of_defaults(dict.fromkeys(_TERMINATING, terminate))
 
 
 @contextmanager

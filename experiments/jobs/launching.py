@@ -172,7 +172,7 @@ def _wait(opened: Sheet, queue: Queue, terminal: Terminal, *, local: bool) -> li
     failed: list[Part] = []
     try:
         with (
-            signals.sigterm_raises(),
+            signals.terminations_raise(),
             progress.telling(terminal, total, "jobs", "waiting for jobs") as told,
         ):
             told("waiting for jobs", len(done))

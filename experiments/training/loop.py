@@ -19,7 +19,7 @@ from sigmaprop import processes, runs
 from sigmaprop.generators.divergence import NOT_DIVERGED
 from sigmaprop.generators.replicas import Engine
 from sigmaprop.runs import checkpoints, signals
-from sigmaprop.runs.arrays import save_tree
+from sigmaprop.runs.arrays import read_arrays, save_tree
 from sigmaprop.runs.files import atomic, sha256, verify_file
 
 from . import tables
@@ -332,8 +332,8 @@ def _save_moment(path: Path, work: Job, state: Any, step: int) -> None:
 
 
 def _there(moments: dict[int, Path]) -> list[Path]:
-    """Those that are there: pictures that a user removed are no reason to stop."""
-    return [path for path in moments.values() if path.is_file()]
+    """Those that are there, all whole: pictures that a user removed are no reason to stop."""
+    return [path for path in moments.values() if path.is_file() and read_arrays(path)]
 
 
 def _save_pictures(path: Path, work: Job, state: Any, step: int) -> None:

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from .documented import ROOT
 
@@ -16,30 +17,39 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def there() -> Iterator[tuple[str, bool]]:
-    """Every test below the folder as pytest names it, and whether it is marked as slow."""
-    for path in sorted(FOLDER.glob("test_*.py")):
-        for node in ast.parse(path.read_text()).body:
+def there(paths: Iterable[Path]) -> Iterator[tuple[str, bool]]:
+    """Every test of these files as pytest names it, and whether it is marked as slow."""
+    for path in sorted(paths):
+        text = path.read_text()
+        whole = "\npytestmark = pytest.mark.slow\n" in text
+        for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 marks = {ast.unparse(mark) for mark in node.decorator_list}
                 name = f"{path.relative_to(ROOT).as_posix()}::{node.name}"
-                yield name, "pytest.mark.slow" in marks
+                yield name, whole or "pytest.mark.slow" in marks
+
+
+def named() -> list[str]:
+    """The test of each line."""
+    return [row[-1].strip("`") for row in rows()]
 
 
 def test_every_promise_has_all_its_cells_and_a_test():
     for row in rows():
         assert len(row) == 5
         assert all(row), row
-        assert re.fullmatch(r"`tests/faults/test_\w+\.py::test_\w+`", row[-1]), row[-1]
+        assert re.fullmatch(r"`tests/\w+/test_\w+\.py::test_\w+`", row[-1]), row[-1]
 
 
 def test_the_table_names_the_tests_that_there_are_each_once():
-    named = [row[-1].strip("`") for row in rows()]
-    assert sorted(named) == sorted(name for name, _ in there())
+    own = [name for name in named() if name.startswith("tests/faults/")]
+    assert sorted(own) == sorted(name for name, _ in there(FOLDER.glob("test_*.py")))
 
 
-def test_all_of_them_are_slow():
-    assert [name for name, slow in there() if not slow] == []
+def test_all_of_them_are_there_and_slow():
+    known = dict(there({ROOT / name.partition("::")[0] for name in named()}))
+    assert [name for name in named() if not known.get(name)] == []
+    assert len(set(named())) == len(named())
 
 
 def test_the_page_is_linked_where_runs_are_explained():

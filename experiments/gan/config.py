@@ -318,7 +318,8 @@ class GanConfig(GanOptions):
     of a device up to 1024."""
     deterministic: bool = option(False, group="the run")
     """Whether training and scores have the same bits for any number of devices and replicas
-    beside: one replica at a time, deterministic operations on a GPU. On a CPU the default."""
+    beside: one replica at a time, deterministic operations on a GPU. On a CPU the default; there
+    the fit of the arm post_hoc has other last bits on a single device than on several."""
     tensorboard: bool = option(False, group="the run")
     """Whether to write event files for TensorBoard too (needs the extra `tensorboard`)."""
 

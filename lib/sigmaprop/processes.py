@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Tree = TypeVar("Tree")
 
@@ -97,12 +98,14 @@ def devices() -> list[Any]:
     return jax.local_devices() if num() == 1 else jax.devices()
 
 
-def gather(values: Sequence[int]) -> np.ndarray:
+def gather(values: Sequence[int]) -> "np.ndarray":
     """Whole numbers of every process, as many of each. [P, n]
 
     Raises:
         PeerLost: another process does not answer.
     """
+    import numpy as np
+
     own = np.asarray(values, np.int32)
     if num() == 1:
         return own[None]
@@ -120,6 +123,7 @@ def from_leader(content: Any) -> Any:
     """
     if num() == 1:
         return content
+    import numpy as np
     from jax.experimental import multihost_utils
 
     text = np.frombuffer(json.dumps(content).encode() if leads() else b"", np.uint8)
@@ -142,6 +146,7 @@ def place(tree: Tree, sharding: Any) -> Tree:
     """Arrays that every process holds whole, on the devices of all."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
     if num() == 1:
         return jax.device_put(tree, sharding)
@@ -165,6 +170,7 @@ def fetch(tree: Any) -> Any:
         PeerLost: another process does not answer.
     """
     import jax
+    import numpy as np
 
     def fetched(leaf: Any) -> Any:
         if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
@@ -182,6 +188,7 @@ def fetch(tree: Any) -> Any:
 def _say_hello() -> None:
     """One exchange of each kind: the first of them makes the connections."""
     import jax
+    import numpy as np
     from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
     devices = jax.devices()

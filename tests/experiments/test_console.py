@@ -72,7 +72,7 @@ def test_the_module_and_the_script_are_the_same_program():
 
 @pytest.mark.parametrize(
     ("command", "config", "more"),
-    [("limit", LimitConfig, 4), ("estimators", EstimatorsConfig, 4), ("advise", AdviseConfig, 0)],
+    [("limit", LimitConfig, 8), ("estimators", EstimatorsConfig, 8), ("advise", AdviseConfig, 0)],
 )
 def test_help_shows_every_option_with_its_default(command, config, more):
     shown = run(*MODULE, command, "--help").stdout

@@ -21,9 +21,12 @@ from ..bench.ratios import Ratio, compared_with
 from .record import Record
 
 FIRST: Mapping[str, Sequence[str]] = {
-    "limit": ("sweep / its normals alone",),
-    "estimators": (),
-    "gan": ("8 replicas / its products at the peak", "8 replicas / PyTorch eager's best"),
+    "gan": (
+        "8 replicas / its products at the peak",
+        "128 replicas / its products at the peak",
+        "8 replicas / PyTorch eager's best",
+        "8 replicas of all arms / of one",
+    ),
 }
 """What a reader is told first, by benchmark: names of ratios."""
 WHICH = ("all", "first")
@@ -93,7 +96,8 @@ def _of_record(own: Sequence[Row]) -> Iterator[str]:
     if device["kind"] == "cpu":
         kind = f"{record.system['cpu']['cores']} cores of {record.system['cpu']['model']}"
     versions = f"JAX {record.system['versions']['jax']}"
-    yield f"`{record.command}`, {kind}, {versions}, {record.time[:10]}; {record.repeats} repeats:"
+    yield f"`{record.command}`,"
+    yield f"{kind}, {versions}, {record.time[:10]}; {record.repeats} repeats:"
     yield ""
     yield _HEAD
     yield from (_line(row.ratio) for row in own)

@@ -17,6 +17,7 @@ from sigmaprop.runs.environment import environment, without_home
 
 from ..results import pairs, record
 from ..terminal import Terminal
+from .neighbours import Neighbours
 from .ratios import Found, Ratio
 
 
@@ -39,7 +40,7 @@ def finish(
     command: str,
     found: Found,
     repeats: int,
-    load_before: tuple[float, float, float],
+    neighbours: Neighbours,
     keep: Keep,
 ) -> int:
     """Prints a table a section, and keeps what is to be kept.
@@ -49,14 +50,16 @@ def finish(
         command: that repeats it.
         found: what it measured.
         repeats: in so many rounds.
-        load_before: the load averages before it began.
+        neighbours: begun before the work.
         keep: what becomes of it.
 
     Returns:
         0; 1 where a target is missed, or a number is worse than the one it is compared with.
     """
     terminal = Terminal()
-    load = record.Load(load_before, os.getloadavg(), os.cpu_count() or 1)
+    load = record.Load(
+        neighbours.load_before, os.getloadavg(), os.cpu_count() or 1, neighbours.cores()
+    )
     for title, ratios in found.sections.items():
         if ratios:
             terminal.print(table(ratios, title))
@@ -64,7 +67,7 @@ def finish(
         terminal.say(note)
     terminal.say(
         f"load average {load.before[0]:.2f} before, {load.after[0]:.2f} after, on "
-        f"{load.cores} cores; {jax.local_devices()[0].device_kind}; {repeats} interleaved repeats"
+        f"{load.cores} cores, of which others kept {load.others:.2f} busy; {jax.local_devices()[0].device_kind}; {repeats} interleaved repeats"
     )
     now = environment(None)
     made = record.Record(

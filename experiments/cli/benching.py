@@ -1,6 +1,5 @@
 """``sigmaprop bench``: which benchmark runs, with which of the options."""
 
-import os
 from typing import TYPE_CHECKING
 
 from sigmaprop.names import shortened, shown
@@ -42,6 +41,7 @@ def run(command: BenchCommand) -> int:
     from sigmaprop.runs.environment import environment
 
     from ..bench import report
+    from ..bench.neighbours import Neighbours
     from ..results import pairs, record
 
     old = None
@@ -49,12 +49,12 @@ def run(command: BenchCommand) -> int:
         old = pairs.standard(command.compare, command.what, environment(None))
     if command.record is not None:
         record.prepare(command.record)
-    before = os.getloadavg()
+    neighbours = Neighbours()
     found = _measure(command)
     options = {flag(name): getattr(command, name) for name in ("repeats", *_BELONGS)}
     text = record.command_of(command.what, options)
     keep = report.Keep(command.out, command.record, old)
-    return report.finish(command.what, text, found, command.repeats, before, keep)
+    return report.finish(command.what, text, found, command.repeats, neighbours, keep)
 
 
 def _measure(command: BenchCommand) -> "Found":

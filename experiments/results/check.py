@@ -13,9 +13,11 @@ from sigmaprop.runs.environment import without_home
 from sigmaprop.runs.files import RunError, read_json
 
 from ..bench.ratios import Ratio, measured
-from .record import POINTS, SYSTEMS, Record, identity, read
+from .record import POINTS, SYSTEMS, Load, Record, identity, read
 
 FEWEST_REPEATS = 3
+MOST_OF_OTHERS = 0.05
+"""Share of the machine's cores that others may keep busy, on average, while a benchmark runs."""
 _RELATIVE = 1e-9
 """By which a number may differ from the re-computation: sums in another order, never digits that
 are shown."""
@@ -84,18 +86,30 @@ def faults(record: Record) -> Iterator[str]:
     """What is wrong with a record by itself."""
     if record.repeats < FEWEST_REPEATS:
         yield f"repeats = {record.repeats}; at least {FEWEST_REPEATS} are needed"
-    before, after = record.load.before[0], record.load.after[0]
-    if max(before, after) > record.load.cores:
-        yield (
-            f"the load average was {before:.2f} before and {after:.2f} after it, above the "
-            f"machine's {record.load.cores} cores: others slowed it down; measure on a quiet one"
-        )
+    yield from _of_load(record.load)
     seen = set()
     for point in record.points:
         if point.case in seen:
             yield f"{point.case!r} is there twice"
         seen.add(point.case)
         yield from (f"{point.case!r} {why}" for why in _of_ratio(point.ratio, record.repeats))
+
+
+def _of_load(load: Load) -> Iterator[str]:
+    """Why the machine was not quiet; of an older record by its load averages, which know less."""
+    if load.others is not None:
+        if load.others > MOST_OF_OTHERS * load.cores:
+            yield (
+                f"others kept {load.others:.2f} of the machine's {load.cores} cores busy, more "
+                f"than {MOST_OF_OTHERS:.0%} of them; measure on a quiet one"
+            )
+        return
+    before, after = load.before[0], load.after[0]
+    if max(before, after) > load.cores:
+        yield (
+            f"the load average was {before:.2f} before and {after:.2f} after it, above the "
+            f"machine's {load.cores} cores: others slowed it down; measure on a quiet one"
+        )
 
 
 def _private(record: Record, path: Path) -> Iterator[str]:

@@ -46,11 +46,18 @@ class Point(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Load averages of 1, 5 and 15 minutes, and how many cores the machine has."""
+    """How busy the machine was.
+
+    Attributes:
+        before, after: load averages of 1, 5 and 15 minutes, which count the benchmark too.
+        cores: of the machine.
+        others: cores that others kept busy meanwhile, on average; None in an older record.
+    """
 
     before: tuple[float, ...]
     after: tuple[float, ...]
     cores: int
+    others: float | None = None
 
 
 class Record(NamedTuple):
@@ -268,10 +275,13 @@ def _check_names(content: Any, names: Sequence[str]) -> None:
 def _load(content: Any) -> Load:
     try:
         before, after = (tuple(map(float, content[name])) for name in ("before", "after"))
-        load = Load(before, after, int(content["cores"]))
-    except (KeyError, TypeError, ValueError):
+        others = content.get("others")
+        others = None if others is None else float(others)
+        load = Load(before, after, int(content["cores"]), others)
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ValueError("has no whole 'load_average'") from None
-    if not before or not after or not all(map(math.isfinite, before + after)):
+    known = (*before, *after, *(() if others is None else (others,)))
+    if not before or not after or not all(map(math.isfinite, known)):
         raise ValueError("has no whole 'load_average'")
     return load
 

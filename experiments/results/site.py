@@ -218,7 +218,9 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "ended", record.time
     yield "repeats", str(record.repeats)
     load = record.load
-    yield "load", f"{load.before[0]:.2f} before, {load.after[0]:.2f} after, {load.cores} cores"
+    others = "" if load.others is None else f", of which others kept {load.others:.2f} busy"
+    said = f"{load.before[0]:.2f} before, {load.after[0]:.2f} after, {load.cores} cores{others}"
+    yield "load", said
     dirty = " with uncommitted changes" if record.code.get("dirty") else ""
     yield "code", f"{record.code.get('sigmaprop')}, {record.code.get('commit')}{dirty}"
     versions = record.system["versions"]

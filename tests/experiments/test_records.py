@@ -126,6 +126,14 @@ def _schema(content):
     content["schema"] = 2
 
 
+def _neighbours(content):
+    content["load_average"]["others"] = 0.11
+
+
+def _others_unknown(content):
+    content["load_average"]["others"] = "many"
+
+
 def _no_load(content):
     content["load_average"] = {"before": [1.0]}
 
@@ -146,6 +154,8 @@ def _no_load(content):
         (_nameless, "'the rest' has no 'sizes'"),
         (_not_a_number, "'ours / theirs' has terms without weight and raw values"),
         (_schema, "has schema 2; this version reads 1"),
+        (_neighbours, "others kept 0.11 of the machine's 2 cores busy, more than 5% of them"),
+        (_others_unknown, "has no whole 'load_average'"),
         (_no_load, "has no whole 'load_average'"),
     ],
 )

@@ -66,8 +66,9 @@ def finish(
     for note in found.notes:
         terminal.say(note)
     terminal.say(
-        f"load average {load.before[0]:.2f} before, {load.after[0]:.2f} after, on "
-        f"{load.cores} cores, of which others kept {load.others:.2f} busy; {jax.local_devices()[0].device_kind}; {repeats} interleaved repeats"
+        f"load average {load.before[0]:.2f} before, {load.after[0]:.2f} after, on {load.cores} "
+        f"cores, of which others kept {load.others:.2f} busy; "
+        f"{jax.local_devices()[0].device_kind}; {repeats} interleaved repeats"
     )
     now = environment(None)
     made = record.Record(

@@ -21,6 +21,7 @@ from ..bench.ratios import Ratio, compared_with
 from .record import Record
 
 FIRST: Mapping[str, Sequence[str]] = {
+    "limit": ("quartic, 16 sigmas / jax.random.normal",),
     "gan": (
         "8 replicas / its products at the peak",
         "128 replicas / its products at the peak",

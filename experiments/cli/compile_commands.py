@@ -8,6 +8,9 @@ import tyro
 
 from ..compile import devices
 from ..compile.targets import TARGETS, Target
+from ..jobs.options import JobsOptions
+from ..options import flag
+from .commands import Shared
 from .presets import ENTRIES
 
 Positional = tyro.conf.Positional
@@ -44,7 +47,10 @@ class CompileCommand:
 
 
 _WITH_PROGRAMS = ("gan", "vae", "limit")
-_OF_RUNS = ("--run-dir", "--dry-run", "--launcher", "--launcher-jobs", "--launcher-option")
+_OF_RUNS = (
+    *("--run-dir", "--dry-run"),
+    *(flag(field.name) for kind in (JobsOptions, Shared) for field in dataclasses.fields(kind)),
+)
 
 
 def checked(command: CompileCommand, inner: set[str]) -> Target:

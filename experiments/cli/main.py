@@ -247,7 +247,8 @@ def _data(arguments: list[str]) -> int:
 
 
 def _launch(name: str, config: Any, command: Any, base: Any, origin: Path | None) -> int:
-    cluster = refuse(lambda: sharing.check(command)) if hasattr(command, "distributed") else None
+    shared = isinstance(command, commands.Shared)
+    cluster = refuse(lambda: sharing.check(command)) if shared else None
     start_jax(deterministic=getattr(config, "deterministic", False), cluster=cluster)
     from . import launch, registry
 

@@ -72,10 +72,11 @@ def about_backend(error: BaseException) -> str:
 
 def prepare_jax(*, deterministic: bool = False) -> None:
     """Sets what JAX reads when it starts, unless the user has set it."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from sigmaprop.runs.environment import cores
+
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
-        flags = f"{flags} --xla_force_host_platform_device_count={count or 1}"
+        flags = f"{flags} --xla_force_host_platform_device_count={cores()}"
         os.environ["XLA_FLAGS"] = flags.strip()
     for flag in _DETERMINISTIC if deterministic else ():
         if flag.split("=")[0] not in os.environ["XLA_FLAGS"]:

@@ -31,26 +31,25 @@ def steps(config: GanConfig) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(step)) for step in found}))
 
 
-def learned(spec: GanSpec, noise: dict[str, Any], num: int) -> dict[str, np.ndarray]:
-    """The sizes of what ``num`` replicas have learned, by `entry`.
+def learned(spec: GanSpec, noise: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The sizes of what replicas have learned, by `entry`.
 
     Args:
         spec: of their program.
-        noise: raw parameters, arrays of leading axis R.
-        num: replicas, <= R.
+        noise: raw parameters on the host, arrays of leading axis R.
 
     Returns:
         Of each of `ARRAYS` that the program holds "scale", the size of each coordinate's scale, and
-        "factor", the std that the factor gives each coordinate where there is one: [num, D] each,
+        "factor", the std that the factor gives each coordinate where there is one: [R, D] each,
         in units of x.
     """
     found = {}
     for name in (name for name in ARRAYS if name in noise):
         own = noise[name] if isinstance(noise[name], dict) else {"raw": noise[name]}
-        raw = jnp.asarray(np.asarray(own["raw"])[:num])  # on one device, however many trained
-        found[entry(name, "scale")] = np.abs(spec.observation.parameterisation.scale(raw))
+        scale = spec.observation.parameterisation.scale(jnp.asarray(own["raw"]))
+        found[entry(name, "scale")] = np.abs(scale)
         if "factor" in own:
-            factor = np.asarray(own["factor"], np.float64)[:num]
+            factor = np.asarray(own["factor"], np.float64)
             found[entry(name, "factor")] = np.sqrt(np.sum(factor**2, axis=-1))
     return found
 

@@ -77,7 +77,7 @@ def job(
     def measured(state: State, step: int) -> list[pa.Table]:
         if step in late.steps(config):
             noise = work.engine.fetch(state.player.noise)
-            found = late.learned(work.group.spec, noise, len(replicas))
+            found = late.learned(work.group.spec, noise)
             late.keep(directory, index, step, found)
         return _measured(config, work, state, step, fits, progress)
 

@@ -124,7 +124,9 @@ def parts(options: JobsOptions, config: Any) -> list[Part]:
     """The seeds in pieces that differ by one at most, in order."""
     num = options.launcher_jobs or config.seeds
     if options.launcher_jobs is None and options.launcher == "local":
-        num = min(num, num_cores())
+        from sigmaprop.runs import environment  # which --help can do without
+
+        num = min(num, environment.cores())
     ends = [config.first_seed + config.seeds * place // num for place in range(num + 1)]
     digits = max(2, len(str(num - 1)))
     return [
@@ -136,11 +138,6 @@ def parts(options: JobsOptions, config: Any) -> list[Part]:
 def cores() -> list[int]:
     """The cores that this process may use; empty where the system does not say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-def num_cores() -> int:
-    """How many they are."""
-    return len(cores()) or os.cpu_count() or 1
 
 
 def without(words: Iterable[str], options: Iterable[str]) -> list[str]:

@@ -87,10 +87,9 @@ def windows(
     return rows(replicas, ends, metrics, np.stack(values, axis=1))
 
 
-def divergence(replicas: Sequence[int], diverged_at: Any, step: int) -> pa.Table:
+def divergence(replicas: Sequence[int], diverged_at: np.ndarray, step: int) -> pa.Table:
     """The step at which each replica stopped, -1 where it did not, [R]."""
-    at = np.asarray(diverged_at)[: len(replicas)]
-    return rows(replicas, [step], ("diverged_at",), at[:, None, None])
+    return rows(replicas, [step], ("diverged_at",), diverged_at[:, None, None])
 
 
 def _words(words: Sequence[str], index: np.ndarray) -> Any:

@@ -56,6 +56,7 @@ def join(cluster: Cluster, *, timeout: int = 300) -> None:
         PeerLost: they did not come in time.
         ValueError: nothing tells where this process belongs, or two of them are the same.
     """
+    global _joined
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
@@ -68,7 +69,7 @@ def join(cluster: Cluster, *, timeout: int = 300) -> None:
         )
     except RuntimeError as error:
         raise PeerLost(_gist(error)) from error
-    globals()["_joined"] = True
+    _joined = True
     with _without_gloo(), _telling_loss():
         _say_hello()
 

@@ -23,6 +23,7 @@ from sigmaprop.experiments.vae import plan as vae_plan
 from sigmaprop.experiments.vae.config import VaeConfig, VaeSweep
 
 from ..documented import ROOT
+from .lowered import COLLECTIVE, PLATFORMS
 
 SMALL = {
     **{"dataset": "ring", "steps": 20, "seeds": 2, "widths": (8,), "latent_dim": 2},
@@ -32,7 +33,6 @@ ARMS = ("zero", "fixed", "scheduled", "global", "per_pixel", "heteroscedastic", 
 GAN = GanConfig(
     **SMALL, discriminator_widths=(8,), eval_samples=32, r1=0.1, sweep=GanSweep(arm=ARMS)
 )
-COLLECTIVE = re.compile(r"stablehlo\.(all_\w+|reduce_scatter|collective_\w+)")
 OPTIONS = (
     *("--dataset", "ring", "--widths", "64", "64", "--discriminator-widths", "8"),
     *(
@@ -71,7 +71,7 @@ def exported():
         laid = one.lay(one.units)
         assert laid.devices == 2
         with laid.precision():
-            made = export.export(laid.function, platforms=("cpu", "cuda", "tpu"))(*laid.arguments)
+            made = export.export(laid.function, platforms=PLATFORMS)(*laid.arguments)
         texts.append((one, laid, str(made.mlir_module())))
     return texts
 
@@ -99,7 +99,7 @@ def test_a_collective_would_be_seen():
         lambda x: jax.lax.psum(x, "replica"), mesh=mesh, in_specs=split, out_specs=split
     )
     x = jax.ShapeDtypeStruct((2,), "float32", sharding=jax.NamedSharding(mesh, split))
-    made = export.export(jax.jit(summed), platforms=("cpu", "cuda", "tpu"))(x)
+    made = export.export(jax.jit(summed), platforms=PLATFORMS)(x)
     assert COLLECTIVE.search(str(made.mlir_module()))
 
 
@@ -233,6 +233,9 @@ def test_help_is_that_of_compile(capsys, line):
         ("gan --target h101", "unknown target 'h101'"),
         ("gan --target cpu --run-dir x", "compile runs nothing, so --run-dir means nothing"),
         ("--target cpu gan --dry-run", "compile runs nothing, so --dry-run means nothing"),
+        ("gan --target cpu --distributed", "so --distributed means nothing"),
+        ("limit --target cpu --process-id 1", "so --process-id means nothing"),
+        ("gan --target cpu --launcher-detach", "so --launcher-detach means nothing"),
         ("gan --target cpu --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("gan --target cpu --target cpu", "--target is given more than once"),
         ("gan ring --target cpu", "unexpected word 'ring'"),

@@ -24,6 +24,7 @@ from sigmaprop.experiments.vae import run as vae
 from sigmaprop.experiments.vae.config import VaeConfig, VaeSweep
 
 from sigmaprop import runs
+from sigmaprop.runs import environment
 from sigmaprop.runs.arrays import read_arrays
 from sigmaprop.runs.files import RunError
 
@@ -50,7 +51,7 @@ def test_jobs_have_all_seeds_in_order(seeds, first, jobs, sizes):
 
 def test_without_a_number_there_is_a_job_for_each_seed_and_locally_for_each_core(monkeypatch):
     config = GanConfig(seeds=8)
-    monkeypatch.setattr(options, "num_cores", lambda: 3)
+    monkeypatch.setattr(environment, "cores", lambda: 3)
     assert len(options.parts(JobsOptions(launcher="slurm"), config)) == 8
     found = options.parts(JobsOptions(launcher="local"), config)
     assert [part.seeds for part in found] == [2, 3, 3]

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from typing import Any
 
 import pytest
 
@@ -106,28 +107,27 @@ def test_repeated_sigterm_waits():
         stop.requested = None
 
 
-@pytest.mark.parametrize("number", ALL)
-def test_what_a_process_was_started_to_ignore_stays_ignored(number):
-    """As `nohup` does with SIGHUP, and a shell with Ctrl-C of what it puts into the background."""
-    before = signal.signal(number, signal.SIG_IGN)
+def assert_left_alone(number: int, handler: Any) -> None:
+    """A signal that has this handler asks no work to stop."""
+    before = signal.signal(number, handler)
     try:
         with deferred() as stop:
             send(number)
             assert stop.requested is None
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_what_a_process_was_started_to_ignore_stays_ignored(number):
+    """As `nohup` does with SIGHUP, and a shell with Ctrl-C of what it puts into the background."""
+    assert_left_alone(number, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize("number", ALL)
 def test_handlers_of_the_host_program_are_left_alone(number):
     seen = []
-    before = signal.signal(number, lambda *arguments: seen.append(arguments[0]))
-    try:
-        with deferred() as stop:
-            send(number)
-            assert stop.requested is None
-    finally:
-        signal.signal(number, before)
+    assert_left_alone(number, lambda *arguments: seen.append(arguments[0]))
     assert seen == [number]
 
 
